@@ -1,0 +1,1 @@
+"""What is true of money, wallets, invoices and ledger accounts: pure decisions, no I/O."""

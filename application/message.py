@@ -1,0 +1,138 @@
+"""The public message: one per committed command, the same from Kafka and from the Postgres log."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+
+import msgspec
+
+from domain.event import Event, decode
+from domain.journal import Side
+from domain.ledger_account import AccountCredited, AccountDebited
+
+FORMAT: Final = 1
+
+
+class PublicPosting(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of the transaction on one account, in minor units."""
+
+    code: str
+    role: str
+    type: str
+    amount: int
+    currency: str
+    side: Side
+
+
+class PublicTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command posted. Debits equal credits."""
+
+    id: str
+    effective_date: date
+    postings: tuple[PublicPosting, ...]
+
+
+class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as stored: `type` is its topic, `data` its JSON."""
+
+    type: str
+    stream: str
+    version: int
+    data: msgspec.Raw
+
+    def event(self) -> Event:
+        """The event itself. Raises `KeyError` for a type that this version does not know."""
+        return decode(self.type, bytes(self.data))
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A committed command with all that a consumer needs to act, so that it asks nobody.
+
+    `position` is the command's last position and orders all messages; `tenant_sequence` has no gap
+    within a tenant, so that a lost message shows. `transaction` is absent where no money moved.
+    """
+
+    format: int
+    store: str
+    epoch: int
+    tenant: str
+    tenant_sequence: int
+    first_position: int
+    position: int
+    command: str
+    command_id: str
+    recorded_at: datetime
+    actor: str
+    correlation_id: str
+    trace_id: str
+    transaction: PublicTransaction | None
+    events: tuple[PublicEvent, ...]
+
+
+class LoggedCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the command log with its events, as the relay and the Postgres feed read it."""
+
+    tenant: str
+    tenant_sequence: int
+    first_position: int
+    position: int
+    command: str
+    command_id: str
+    recorded_at: datetime
+    actor: str
+    correlation_id: str
+    trace_id: str
+    events: Sequence[tuple[str, int, str, bytes]]
+    """(stream, version, topic, state) in order of position."""
+
+
+_SECRET: Final = {"bursar.tenant.key_added.v1": "key_hash"}
+"""Fields that stay in the log: no consumer needs the hash of a key."""
+
+
+def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
+    """Make the message of a logged command."""
+    postings: list[PublicPosting] = []
+    transaction_id, effective_date = "", date.min
+    events: list[PublicEvent] = []
+    for stream, version, topic, state in logged.events:
+        if topic in (AccountDebited.topic, AccountCredited.topic):
+            posted = decode(topic, state)
+            assert isinstance(posted, AccountDebited | AccountCredited)
+            transaction_id, effective_date = posted.transaction_id, posted.effective_date
+            postings.append(
+                PublicPosting(
+                    code=posted.code,
+                    role=posted.role,
+                    type=posted.type,
+                    amount=posted.amount,
+                    currency=posted.currency,
+                    side="debit" if isinstance(posted, AccountDebited) else "credit",
+                )
+            )
+        data = _without(state, _SECRET[topic]) if topic in _SECRET else state
+        events.append(PublicEvent(type=topic, stream=stream, version=version, data=msgspec.Raw(data)))
+    transaction = PublicTransaction(id=transaction_id, effective_date=effective_date, postings=tuple(postings))
+    return Message(
+        format=FORMAT,
+        store=store,
+        epoch=epoch,
+        tenant=logged.tenant,
+        tenant_sequence=logged.tenant_sequence,
+        first_position=logged.first_position,
+        position=logged.position,
+        command=logged.command,
+        command_id=logged.command_id,
+        recorded_at=logged.recorded_at,
+        actor=logged.actor,
+        correlation_id=logged.correlation_id,
+        trace_id=logged.trace_id,
+        transaction=transaction if postings else None,
+        events=tuple(events),
+    )
+
+
+def _without(state: bytes, field: str) -> bytes:
+    fields = msgspec.json.decode(state)
+    del fields[field]
+    return msgspec.json.encode(fields)

@@ -1,0 +1,69 @@
+"""What every event and every aggregate's state has in common, and the codec of stored events."""
+
+from datetime import date, datetime
+from typing import Any, ClassVar, Final, TypeVar, cast
+
+import msgspec
+
+_E = TypeVar("_E", bound="Event")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact, stored for ever. Its topic names its shape and version and is never used again for another."""
+
+    topic: ClassVar[str]
+
+
+class MoneyEvent(Event, frozen=True, kw_only=True):
+    """An event of a command that moves money.
+
+    `effective_date` is the accounting date in the tenant's time zone; `recorded_at` is when the
+    ledger learned it, in UTC. All events of one command have the same three.
+    """
+
+    transaction_id: str
+    effective_date: date
+    recorded_at: datetime
+
+
+class State(msgspec.Struct, kw_only=True):
+    """An aggregate's state: the fold of its stream. `version` counts its events; 0 means there is none.
+
+    Copies are shallow, so `evolve` replaces a container and never changes one in place.
+    """
+
+    version: int = 0
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """What all events of one money-moving command share; see `MoneyEvent`."""
+
+    transaction_id: str
+    effective_date: date
+    recorded_at: datetime
+    currency: str
+
+
+TOPICS: Final[dict[str, type[Event]]] = {}
+"""Every topic ever stored, with the type that loads it."""
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+
+
+def stored(event_type: type[_E]) -> type[_E]:
+    """Register an event type under its topic. A topic taken twice is a programming error."""
+    assert event_type.topic not in TOPICS, event_type.topic
+    TOPICS[event_type.topic] = event_type
+    _decoders[event_type.topic] = msgspec.json.Decoder(event_type)
+    return event_type
+
+
+def encode(event: Event) -> bytes:
+    """The stored form: JSON that an auditor can read in psql."""
+    return _encoder.encode(event)
+
+
+def decode(topic: str, stored_bytes: bytes) -> Event:
+    """Load a stored event. Raises `KeyError` for a topic that this version does not know."""
+    return cast("Event", _decoders[topic].decode(stored_bytes))

@@ -1,0 +1,63 @@
+"""Names that people write, ids that we make, and the names of streams.
+
+Ids that people write are upper-cased at the edge: QuickBooks ignores case, and M-Pesa references
+arrive in any. Ids that we make are UUIDv7 (RFC 9562), given in as arguments.
+"""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+TENANT_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\Z"
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
+UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+
+TenantName = Annotated[str, Meta(pattern=TENANT_PATTERN, description="The tenant's name.")]
+Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="An id that people write; case is ignored.")]
+Uuid = Annotated[str, Meta(pattern=UUID_PATTERN, description="An id that the service made (UUIDv7).")]
+
+
+def uuid7(unix_milliseconds: int, entropy: bytes) -> str:
+    """Make a UUIDv7 of a time in milliseconds and ten random bytes."""
+    assert len(entropy) == 10
+    value = (
+        (unix_milliseconds & 0xFFFFFFFFFFFF) << 80
+        | 0x7 << 76
+        | (int.from_bytes(entropy[:2]) & 0x0FFF) << 64
+        | 0b10 << 62
+        | int.from_bytes(entropy[2:]) & 0x3FFFFFFFFFFFFFFF
+    )
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def tenant_stream(tenant: str) -> str:
+    return f"{tenant}/tenant"
+
+
+def wallet_stream(tenant: str, account: str) -> str:
+    return f"{tenant}/wallet/{account}"
+
+
+def invoice_stream(tenant: str, invoice: str) -> str:
+    return f"{tenant}/invoice/{invoice}"
+
+
+def account_stream(tenant: str, code: str) -> str:
+    return f"{tenant}/account/{code}"
+
+
+def sale_stream(tenant: str, sale: str) -> str:
+    return f"{tenant}/sale/{sale}"
+
+
+def series_stream(tenant: str, series: str) -> str:
+    return f"{tenant}/series/{series}"
+
+
+def provider_receipt_stream(tenant: str, provider: str, reference: str) -> str:
+    return f"{tenant}/receipt/{provider}/{reference}"
+
+
+def export_stream(tenant: str, batch: str) -> str:
+    return f"{tenant}/export/{batch}"

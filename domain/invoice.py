@@ -1,0 +1,197 @@
+"""The invoice: what a payer owes, from draft to paid."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from domain.errors import Code, DomainError
+from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.money import check_limit
+from domain.tender import Share, TenderType
+
+InvoiceStatus = Literal["draft", "issued", "partially_paid", "paid", "void", "written_off"]
+
+
+class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as billed: `total` minor units; the quantity informs."""
+
+    description: str
+    quantity: int
+    total: int
+    income: str
+    tax_code: str
+
+
+# --- events
+
+
+@stored
+class InvoiceDrafted(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.invoice.drafted.v1"
+    invoice: str
+    payer: str
+    currency: str
+    due_date: date
+    lines: tuple[InvoiceLine, ...]
+    total: int
+    recorded_at: datetime
+
+
+@stored
+class InvoiceIssued(MoneyEvent, frozen=True, kw_only=True):
+    """Repeats the document, so that whoever books it elsewhere needs nothing else."""
+
+    topic: ClassVar[str] = "bursar.invoice.issued.v1"
+    invoice: str
+    number: str
+    payer: str
+    currency: str
+    due_date: date
+    lines: tuple[InvoiceLine, ...]
+    total: int
+
+
+@stored
+class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
+    """One tender's share of a settlement: `amount` of the invoice; `open` is what the invoice owes afterwards."""
+
+    topic: ClassVar[str] = "bursar.invoice.payment_applied.v1"
+    invoice: str
+    number: str
+    payer: str
+    currency: str
+    receipt: str
+    leg: int
+    tender: TenderType
+    amount: int
+    open: int
+    account: str | None = None
+    reference: str | None = None
+
+
+# --- state
+
+
+class Invoice(State, kw_only=True):
+    """Amounts in minor units. `number` is empty until issued."""
+
+    invoice: str = ""
+    number: str = ""
+    status: InvoiceStatus = "draft"
+    payer: str = ""
+    currency: str = ""
+    due_date: date | None = None
+    lines: tuple[InvoiceLine, ...] = ()
+    total: int = 0
+    paid: int = 0
+
+    @property
+    def open(self) -> int:
+        """What the payer still owes; a draft is owed by nobody."""
+        return 0 if self.status == "draft" else self.total - self.paid
+
+
+def evolve(state: Invoice, event: Event) -> None:
+    match event:
+        case PaymentApplied():
+            state.paid += event.amount
+            state.status = "partially_paid" if event.open else "paid"
+        case InvoiceIssued():
+            state.number = event.number
+            state.status = "issued"
+        case InvoiceDrafted():
+            state.invoice = event.invoice
+            state.payer = event.payer
+            state.currency = event.currency
+            state.due_date = event.due_date
+            state.lines = event.lines
+            state.total = event.total
+        case _:
+            raise AssertionError(event)
+
+
+# --- decisions
+
+
+def draft(
+    *,
+    invoice: str,
+    payer: str,
+    currency: str,
+    due_date: date,
+    lines: Sequence[InvoiceLine],
+    recorded_at: datetime,
+) -> InvoiceDrafted:
+    assert lines
+    total = sum(line.total for line in lines)
+    check_limit(total)
+    return InvoiceDrafted(
+        invoice=invoice,
+        payer=payer,
+        currency=currency,
+        due_date=due_date,
+        lines=tuple(lines),
+        total=total,
+        recorded_at=recorded_at,
+    )
+
+
+def _check_exists(state: Invoice, invoice: str) -> None:
+    if not state.version:
+        raise DomainError(Code.INVOICE_NOT_FOUND, f"There is no invoice {invoice}.", invoice=invoice)
+
+
+def check_draft(state: Invoice, invoice: str) -> None:
+    """Refuse to issue what is no draft (`invoice_not_draft`)."""
+    _check_exists(state, invoice)
+    if state.status != "draft":
+        raise DomainError(
+            Code.INVOICE_NOT_DRAFT, f"Invoice {state.number} is {state.status}.", invoice=invoice
+        )
+
+
+def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIssued:
+    check_draft(state, state.invoice)
+    assert state.due_date is not None
+    return InvoiceIssued(
+        invoice=state.invoice,
+        number=number,
+        payer=state.payer,
+        currency=state.currency,
+        due_date=state.due_date,
+        lines=state.lines,
+        total=state.total,
+        transaction_id=transaction.transaction_id,
+        effective_date=transaction.effective_date,
+        recorded_at=transaction.recorded_at,
+    )
+
+
+def check_open(state: Invoice, invoice: str) -> None:
+    """Refuse to settle what owes nothing (`invoice_not_open`)."""
+    _check_exists(state, invoice)
+    if state.status not in ("issued", "partially_paid"):
+        raise DomainError(Code.INVOICE_NOT_OPEN, f"The invoice is {state.status}.", invoice=invoice)
+
+
+def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, receipt: str) -> PaymentApplied:
+    check_open(state, state.invoice)
+    assert 0 < share.amount <= state.open
+    return PaymentApplied(
+        invoice=state.invoice,
+        number=state.number,
+        payer=state.payer,
+        currency=state.currency,
+        receipt=receipt,
+        leg=share.leg,
+        tender=share.type,
+        amount=share.amount,
+        open=state.open - share.amount,
+        account=share.account,
+        reference=share.reference,
+        transaction_id=transaction.transaction_id,
+        effective_date=transaction.effective_date,
+        recorded_at=transaction.recorded_at,
+    )

@@ -1,0 +1,61 @@
+"""Money is an integer number of minor units beside an ISO 4217 currency; there is no float anywhere."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from domain.errors import Code, DomainError
+
+MAX_AMOUNT_MINOR: Final = 10**15
+"""The most that one command may move, in minor units."""
+
+MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
+"""Decimal places of each currency that a country template uses (ISO 4217, column "minor unit")."""
+
+
+def allocate(total: int, weights: Sequence[int]) -> list[int]:
+    """Split `total` minor units in proportion to `weights`, to the last cent.
+
+    Each share is rounded down; what is left over goes, a unit at a time, to the largest remainders,
+    and among equals to the first. The shares always add up to `total`, and no share exceeds its
+    weight where `total` does not exceed the sum of the weights.
+    """
+    whole = sum(weights)
+    assert total >= 0
+    assert whole > 0
+    assert min(weights) >= 0
+    shares = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: -(total * weights[i] % whole))
+    for i in by_remainder[: total - sum(shares)]:
+        shares[i] += 1
+    assert sum(shares) == total
+    return shares
+
+
+def parse_decimal(text: str, currency: str) -> int:
+    """Read a decimal such as `1,250.50` exactly into minor units of `currency`.
+
+    Raises `ValueError` where it is no plain decimal number or is finer than the currency's minor unit.
+    """
+    cleaned = text.strip().replace(",", "")
+    try:
+        amount = Decimal(cleaned)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not an amount") from None
+    if not amount.is_finite() or "e" in cleaned.lower():
+        raise ValueError(f"{text!r} is not an amount")
+    minor = amount.scaleb(MINOR_DIGITS[currency])
+    if minor != minor.to_integral_value():
+        raise ValueError(f"{text!r} is finer than the smallest unit of {currency}")
+    return int(minor)
+
+
+def format_minor(amount_minor: int, currency: str) -> str:
+    """Write minor units as a decimal: 150000 of KES is `1500.00`."""
+    return str(Decimal(amount_minor).scaleb(-MINOR_DIGITS[currency]))
+
+
+def check_limit(amount_minor: int) -> None:
+    """Refuse what exceeds `MAX_AMOUNT_MINOR` (code `amount_too_large`)."""
+    if amount_minor > MAX_AMOUNT_MINOR:
+        raise DomainError(Code.AMOUNT_TOO_LARGE, f"A command moves at most {MAX_AMOUNT_MINOR} minor units.")

@@ -1,0 +1,55 @@
+"""Money from outside enters once: a (provider, reference) is claimed in the commit that credits it."""
+
+from typing import ClassVar, Final
+
+from domain.errors import Code, DomainError
+from domain.event import Event, MoneyEvent, State, Transaction, stored
+
+PROVIDERS: Final = frozenset({"mpesa", "card"})
+"""The tenders whose references are claimed; a cash or bank reference is a remark."""
+
+
+@stored
+class ProviderReceiptClaimed(MoneyEvent, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.receipt.claimed.v1"
+    provider: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class ProviderReceipt(State, kw_only=True):
+    """`claimed_by` is the transaction that has the money."""
+
+    claimed_by: str = ""
+
+
+def evolve(state: ProviderReceipt, event: Event) -> None:
+    match event:
+        case ProviderReceiptClaimed():
+            state.claimed_by = event.transaction_id
+        case _:
+            raise AssertionError(event)
+
+
+def claim(
+    state: ProviderReceipt, transaction: Transaction, *, provider: str, reference: str, amount: int
+) -> ProviderReceiptClaimed:
+    """Claim a reference; a second claim is refused with `reference_already_used` and names the first."""
+    if state.claimed_by:
+        raise DomainError(
+            Code.REFERENCE_ALREADY_USED,
+            f"{provider} reference {reference} was already used by transaction {state.claimed_by}.",
+            provider=provider,
+            reference=reference,
+            transaction_id=state.claimed_by,
+        )
+    return ProviderReceiptClaimed(
+        provider=provider,
+        reference=reference,
+        amount=amount,
+        currency=transaction.currency,
+        transaction_id=transaction.transaction_id,
+        effective_date=transaction.effective_date,
+        recorded_at=transaction.recorded_at,
+    )

@@ -1,0 +1,234 @@
+"""The sale: what was sold over the counter, what paid for it, and what of it was taken back."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from domain.errors import Code, DomainError
+from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.money import allocate, check_limit
+from domain.tender import Share, TenderType
+
+
+class SaleLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as sold: `total` minor units for `quantity`."""
+
+    sku: str
+    description: str
+    quantity: int
+    total: int
+    income: str
+    tax_code: str
+
+
+class SaleTender(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tender paid, or got back: minor units."""
+
+    type: TenderType
+    amount: int
+    account: str | None = None
+    reference: str | None = None
+
+
+class RefundLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What of line `line` (from 1) is taken back: minor units, and the pieces where they were named."""
+
+    line: int
+    quantity: int
+    amount: int
+    sku: str
+    description: str
+
+
+# --- events
+
+
+@stored
+class SaleCompleted(MoneyEvent, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.sale.completed.v1"
+    sale: str
+    customer: str | None
+    currency: str
+    lines: tuple[SaleLine, ...]
+    tenders: tuple[SaleTender, ...]
+    total: int
+    receipt: str
+
+
+@stored
+class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.sale.refunded.v1"
+    sale: str
+    customer: str | None
+    currency: str
+    lines: tuple[RefundLine, ...]
+    tenders: tuple[SaleTender, ...]
+    total: int
+    receipt: str
+
+
+# --- state
+
+
+class Sale(State, kw_only=True):
+    """Beside each line what of it was taken back (pieces, minor units), beside each tender what it got back."""
+
+    sale: str = ""
+    customer: str | None = None
+    currency: str = ""
+    lines: tuple[SaleLine, ...] = ()
+    tenders: tuple[SaleTender, ...] = ()
+    total: int = 0
+    returned_pieces: tuple[int, ...] = ()
+    returned_amounts: tuple[int, ...] = ()
+    returned_tenders: tuple[int, ...] = ()
+
+    def left_of(self, index: int) -> int:
+        """What of a line may still be taken back, in minor units."""
+        return self.lines[index].total - self.returned_amounts[index]
+
+
+def evolve(state: Sale, event: Event) -> None:
+    match event:
+        case SaleCompleted():
+            state.sale = event.sale
+            state.customer = event.customer
+            state.currency = event.currency
+            state.lines = event.lines
+            state.tenders = event.tenders
+            state.total = event.total
+            state.returned_pieces = state.returned_amounts = (0,) * len(event.lines)
+            state.returned_tenders = (0,) * len(event.tenders)
+        case SaleRefunded():
+            pieces, amounts = list(state.returned_pieces), list(state.returned_amounts)
+            for line in event.lines:
+                pieces[line.line - 1] += line.quantity
+                amounts[line.line - 1] += line.amount
+            state.returned_pieces, state.returned_amounts = tuple(pieces), tuple(amounts)
+            state.returned_tenders = _returned(state, event.tenders)
+        case _:
+            raise AssertionError(event)
+
+
+def _returned(state: Sale, refunded: Sequence[SaleTender]) -> tuple[int, ...]:
+    """What each tender has got back, after `refunded` has gone to the tenders in reverse order of use."""
+    left = sum(tender.amount for tender in refunded)
+    returned = list(state.returned_tenders)
+    for i in reversed(range(len(returned))):
+        amount = min(left, state.tenders[i].amount - returned[i])
+        returned[i] += amount
+        left -= amount
+    return tuple(returned)
+
+
+# --- decisions
+
+
+def complete(
+    transaction: Transaction,
+    *,
+    sale: str,
+    customer: str | None,
+    lines: Sequence[SaleLine],
+    shares: Sequence[Share],
+    receipt: str,
+) -> SaleCompleted:
+    total = sum(line.total for line in lines)
+    check_limit(total)
+    assert total == sum(share.amount for share in shares)
+    return SaleCompleted(
+        sale=sale,
+        customer=customer,
+        currency=transaction.currency,
+        lines=tuple(lines),
+        tenders=tuple(
+            SaleTender(type=share.type, amount=share.amount, account=share.account, reference=share.reference)
+            for share in shares
+        ),
+        total=total,
+        receipt=receipt,
+        transaction_id=transaction.transaction_id,
+        effective_date=transaction.effective_date,
+        recorded_at=transaction.recorded_at,
+    )
+
+
+def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[RefundLine]:
+    """What (line, pieces) give back: the line's total in proportion, its last piece taking the remainder."""
+    pieces: dict[int, int] = {}
+    for number, quantity in wanted:
+        if not 1 <= number <= len(state.lines):
+            raise DomainError(Code.INVALID_REQUEST, f"The sale has no line {number}.")
+        pieces[number - 1] = pieces.get(number - 1, 0) + quantity
+    found: list[RefundLine] = []
+    for index, quantity in sorted(pieces.items()):
+        line, left = state.lines[index], state.left_of(index)
+        returned = state.returned_pieces[index] + quantity
+        if returned > line.quantity or not left:
+            raise DomainError(
+                Code.REFUND_EXCEEDS_SALE,
+                f"Of line {index + 1}, {line.quantity - state.returned_pieces[index]} pieces and {left} are left.",
+            )
+        amount = left if returned == line.quantity else min(line.total * quantity // line.quantity, left)
+        if amount:
+            found.append(_refund_line(state, index, quantity, amount))
+    return found
+
+
+def lines_by_amount(state: Sale, amount: int) -> list[RefundLine]:
+    """Spread an amount (minor units) over what is left of each line."""
+    left = [state.left_of(index) for index in range(len(state.lines))]
+    if amount > sum(left):
+        raise DomainError(
+            Code.REFUND_EXCEEDS_SALE,
+            f"{sum(left)} of the sale is left to refund.",
+            available=sum(left),
+            required=amount,
+        )
+    shares = allocate(amount, left)
+    return [_refund_line(state, index, 0, share) for index, share in enumerate(shares) if share]
+
+
+def _refund_line(state: Sale, index: int, quantity: int, amount: int) -> RefundLine:
+    line = state.lines[index]
+    return RefundLine(
+        line=index + 1, quantity=quantity, amount=amount, sku=line.sku, description=line.description
+    )
+
+
+def refund_tenders(state: Sale, amount: int) -> list[SaleTender]:
+    """Give `amount` back to the tenders that paid, in reverse order of use."""
+    found: list[SaleTender] = []
+    for tender, returned in reversed(list(zip(state.tenders, state.returned_tenders, strict=True))):
+        share = min(amount, tender.amount - returned)
+        amount -= share
+        if share:
+            found.append(msgspec.structs.replace(tender, amount=share))
+    assert not amount, "no more is refunded than was paid"
+    return found
+
+
+def refund(
+    state: Sale, transaction: Transaction, *, lines: Sequence[RefundLine], receipt: str
+) -> SaleRefunded:
+    total = sum(line.amount for line in lines)
+    assert total > 0
+    return SaleRefunded(
+        sale=state.sale,
+        customer=state.customer,
+        currency=state.currency,
+        lines=tuple(lines),
+        tenders=tuple(refund_tenders(state, total)),
+        total=total,
+        receipt=receipt,
+        transaction_id=transaction.transaction_id,
+        effective_date=transaction.effective_date,
+        recorded_at=transaction.recorded_at,
+    )
+
+
+def check_exists(state: Sale, sale: str) -> None:
+    """Refuse a sale that is not there (`sale_not_found`)."""
+    if not state.version:
+        raise DomainError(Code.SALE_NOT_FOUND, f"There is no sale {sale}.", sale=sale)

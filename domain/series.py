@@ -1,0 +1,112 @@
+"""The numbering series: legal numbers without gaps, each allocated in the commit that issues its document."""
+
+from datetime import datetime
+from typing import ClassVar, Final, Literal
+
+from domain.errors import Code, DomainError
+from domain.event import Event, State, stored
+
+MAX_NUMBER_LENGTH: Final = 18
+"""So that QuickBooks takes a number as `DocNumber` (21 characters) also with a leg behind it."""
+
+DocumentKind = Literal["top_up", "charge", "sale", "refund", "settlement", "invoice"]
+
+# --- events
+
+
+@stored
+class SeriesPolicySet(Event, frozen=True, kw_only=True):
+    """The format: `prefix`, the year if `yearly`, and a count of `width` digits that begins anew each year."""
+
+    topic: ClassVar[str] = "bursar.series.policy_set.v1"
+    series: str
+    prefix: str
+    width: int
+    yearly: bool
+    recorded_at: datetime
+
+
+@stored
+class NumberAllocated(Event, frozen=True, kw_only=True):
+    """The register of numbers: which document has it, of what kind and amount (minor units)."""
+
+    topic: ClassVar[str] = "bursar.series.number_allocated.v1"
+    series: str
+    number: str
+    year: int
+    count: int
+    document: str
+    kind: DocumentKind
+    amount: int
+    currency: str
+    recorded_at: datetime
+
+
+# --- state
+
+
+class Series(State, kw_only=True):
+    """`count` is the last number allocated in `year` (0 for a series that is not yearly)."""
+
+    series: str = ""
+    prefix: str = ""
+    width: int = 6
+    yearly: bool = True
+    year: int = 0
+    count: int = 0
+
+
+def evolve(state: Series, event: Event) -> None:
+    match event:
+        case NumberAllocated():
+            state.year = event.year
+            state.count = event.count
+        case SeriesPolicySet():
+            state.series = event.series
+            state.prefix = event.prefix
+            state.width = event.width
+            state.yearly = event.yearly
+        case _:
+            raise AssertionError(event)
+
+
+# --- decisions
+
+
+def set_policy(
+    *, series: str, prefix: str, width: int, yearly: bool, recorded_at: datetime
+) -> SeriesPolicySet:
+    assert len(prefix) + 1 + (5 if yearly else 0) + width <= MAX_NUMBER_LENGTH
+    return SeriesPolicySet(series=series, prefix=prefix, width=width, yearly=yearly, recorded_at=recorded_at)
+
+
+def allocate(
+    state: Series,
+    *,
+    year: int,
+    document: str,
+    kind: DocumentKind,
+    amount: int,
+    currency: str,
+    recorded_at: datetime,
+) -> NumberAllocated:
+    """Allocate the next number. `year` is that of the recording in the tenant's zone, which never goes back."""
+    assert state.version, "a series has a policy before it is used"
+    if not state.yearly:
+        year = 0
+    count = state.count + 1 if year == state.year else 1
+    digits = f"{count:0{state.width}d}"
+    number = f"{state.prefix}-{year}-{digits}" if state.yearly else f"{state.prefix}-{digits}"
+    if len(number) > MAX_NUMBER_LENGTH:
+        raise DomainError(Code.SERIES_EXHAUSTED, f"Series {state.series} has no number left in its format.")
+    return NumberAllocated(
+        series=state.series,
+        number=number,
+        year=year,
+        count=count,
+        document=document,
+        kind=kind,
+        amount=amount,
+        currency=currency,
+        recorded_at=recorded_at,
+    )

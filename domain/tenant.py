@@ -1,0 +1,208 @@
+"""The tenant: a school, its chart, its features, its clients and their keys."""
+
+from datetime import datetime
+from typing import ClassVar, Final
+
+import msgspec
+
+from domain.capability import ROLES
+from domain.errors import Code, DomainError
+from domain.event import Event, State, stored
+
+FEATURES: Final = frozenset({"FINANCE_V2"})
+
+# --- events
+
+
+@stored
+class TenantRegistered(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.tenant.registered.v1"
+    tenant: str
+    country: str
+    currency: str
+    time_zone: str
+    legal_name: str
+    recorded_at: datetime
+
+
+@stored
+class ChartMapped(Event, frozen=True, kw_only=True):
+    """Which account code stands for which role."""
+
+    topic: ClassVar[str] = "bursar.tenant.chart_mapped.v1"
+    roles: dict[str, str]
+    recorded_at: datetime
+
+
+@stored
+class FeatureSet(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.tenant.feature_set.v1"
+    feature: str
+    enabled: bool
+    recorded_at: datetime
+
+
+@stored
+class ClientAdded(Event, frozen=True, kw_only=True):
+    """A client has keys and outlives their rotation: its idempotency keys are its own."""
+
+    topic: ClassVar[str] = "bursar.tenant.client_added.v1"
+    client: str
+    recorded_at: datetime
+
+
+@stored
+class KeyAdded(Event, frozen=True, kw_only=True):
+    """`key_hash` is SHA-256 of the key in hex; the key itself is shown once and stored nowhere."""
+
+    topic: ClassVar[str] = "bursar.tenant.key_added.v1"
+    client: str
+    prefix: str
+    key_hash: str
+    role: str
+    capabilities: tuple[str, ...]
+    expires_at: datetime | None
+    recorded_at: datetime
+
+
+@stored
+class KeyRevoked(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.tenant.key_revoked.v1"
+    prefix: str
+    recorded_at: datetime
+
+
+# --- state
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that has not been revoked."""
+
+    client: str
+    expires_at: datetime | None
+
+
+class Tenant(State, kw_only=True):
+    """`roles` maps a role to its account code; `keys` holds the live keys by prefix."""
+
+    tenant: str = ""
+    country: str = ""
+    currency: str = ""
+    time_zone: str = "UTC"
+    legal_name: str = ""
+    roles: dict[str, str] = msgspec.field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
+    keys: dict[str, Key] = msgspec.field(default_factory=dict)
+
+
+def evolve(state: Tenant, event: Event) -> None:
+    match event:
+        case TenantRegistered():
+            state.tenant = event.tenant
+            state.country = event.country
+            state.currency = event.currency
+            state.time_zone = event.time_zone
+            state.legal_name = event.legal_name
+        case ChartMapped():
+            state.roles = event.roles
+        case FeatureSet():
+            state.features = (state.features - {event.feature}) | (
+                {event.feature} if event.enabled else set()
+            )
+        case ClientAdded():
+            state.clients = state.clients | {event.client}
+        case KeyAdded():
+            state.keys = {**state.keys, event.prefix: Key(client=event.client, expires_at=event.expires_at)}
+        case KeyRevoked():
+            state.keys = {prefix: key for prefix, key in state.keys.items() if prefix != event.prefix}
+        case _:
+            raise AssertionError(event)
+
+
+# --- decisions
+
+
+def check_exists(state: Tenant, tenant: str) -> None:
+    """Refuse a tenant that is not registered (`tenant_not_found`)."""
+    if not state.version:
+        raise DomainError(Code.TENANT_NOT_FOUND, f"There is no tenant {tenant}.", tenant=tenant)
+
+
+def register(
+    state: Tenant,
+    *,
+    tenant: str,
+    country: str,
+    currency: str,
+    time_zone: str,
+    legal_name: str,
+    roles: dict[str, str],
+    recorded_at: datetime,
+) -> list[Event]:
+    """Register a school with its chart; its ledger is on at once."""
+    if state.version:
+        raise DomainError(Code.TENANT_EXISTS, f"Tenant {tenant} is already registered.", tenant=tenant)
+    return [
+        TenantRegistered(
+            tenant=tenant,
+            country=country,
+            currency=currency,
+            time_zone=time_zone,
+            legal_name=legal_name,
+            recorded_at=recorded_at,
+        ),
+        ChartMapped(roles=roles, recorded_at=recorded_at),
+        FeatureSet(feature="FINANCE_V2", enabled=True, recorded_at=recorded_at),
+    ]
+
+
+def set_feature(state: Tenant, *, feature: str, enabled: bool, recorded_at: datetime) -> FeatureSet | None:
+    """Set a feature; nothing happens where it already is as asked."""
+    if feature not in FEATURES:
+        raise DomainError(Code.UNKNOWN_FEATURE, f"There is no feature {feature!r}.")
+    if (feature in state.features) == enabled:
+        return None
+    return FeatureSet(feature=feature, enabled=enabled, recorded_at=recorded_at)
+
+
+def add_key(
+    state: Tenant,
+    *,
+    client: str,
+    prefix: str,
+    key_hash: str,
+    role: str,
+    expires_at: datetime | None,
+    recorded_at: datetime,
+) -> list[Event]:
+    """Add a key of a role to a client, and the client where it is new."""
+    if role not in ROLES:
+        raise DomainError(
+            Code.UNKNOWN_ROLE, f"There is no role {role!r}; use one of {', '.join(sorted(ROLES))}."
+        )
+    if prefix in state.keys:
+        raise DomainError(Code.KEY_EXISTS, f"There is already a key {prefix}.")
+    key = KeyAdded(
+        client=client,
+        prefix=prefix,
+        key_hash=key_hash,
+        role=role,
+        capabilities=tuple(sorted(ROLES[role])),
+        expires_at=expires_at,
+        recorded_at=recorded_at,
+    )
+    return [key] if client in state.clients else [ClientAdded(client=client, recorded_at=recorded_at), key]
+
+
+def revoke_key(state: Tenant, *, prefix: str, recorded_at: datetime) -> KeyRevoked:
+    if prefix not in state.keys:
+        raise DomainError(Code.KEY_NOT_FOUND, f"There is no key {prefix}.")
+    return KeyRevoked(prefix=prefix, recorded_at=recorded_at)
+
+
+def check_key(state: Tenant, *, prefix: str, now: datetime) -> None:
+    """Refuse a key that was revoked or has expired (`unauthenticated`), at the very place where it acts."""
+    key = state.keys.get(prefix)
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        raise DomainError(Code.UNAUTHENTICATED, "The key was revoked or has expired.")

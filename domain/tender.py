@@ -1,0 +1,135 @@
+"""How an amount is split over the tenders that a client names."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from domain.errors import Code, DomainError
+from domain.ids import Name
+from domain.money import MAX_AMOUNT_MINOR, check_limit
+
+TenderType = Literal["wallet", "cash", "bank", "card", "mpesa"]
+
+
+class Tender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A means of payment as a client names it: `amount` in minor units, or what is left over."""
+
+    type: TenderType
+    amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
+    account: Name | None = None
+    reference: Name | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("account", "reference"):
+            value = getattr(self, field)
+            if value:
+                msgspec.structs.force_setattr(self, field, value.upper())
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tender pays: `amount` of the document, and `excess` beyond it. Legs count from 1."""
+
+    leg: int
+    type: TenderType
+    amount: int
+    excess: int = 0
+    account: str | None = None
+    reference: str | None = None
+
+
+def split(
+    total: int,
+    tenders: Sequence[Tender],
+    *,
+    wallet: str | None,
+    available: Callable[[str], int],
+    exact: bool,
+) -> list[Share]:
+    """Split `total` minor units over `tenders`, wallets first and else in the order given.
+
+    A wallet tender without amount takes what is `available` of its wallet (`account`, else `wallet`), up
+    to what the amounts named leave of the total; alone it must cover all. One other tender may be without
+    amount and takes the rest. Shares of 0 are dropped. With `exact` the tenders must pay the whole, no
+    more and no less; without it they may pay less, and tenders other than wallets may pay more.
+    """
+    ordered = sorted(tenders, key=lambda tender: tender.type != "wallet")
+    if sum(tender.amount is None for tender in ordered if tender.type != "wallet") > 1:
+        raise DomainError(
+            Code.TENDERS_AMBIGUOUS, "Only one tender that is not a wallet may be without amount."
+        )
+    named = sum(tender.amount or 0 for tender in ordered)
+    check_limit(named)
+    unnamed_left = max(total - named, 0)
+    left = total
+    shares: list[Share] = []
+    taken: dict[str, int] = {}
+    for tender in ordered:
+        account = tender.account
+        if tender.type == "wallet":
+            account = account or wallet
+            amount = _wallet_amount(
+                tender, account, total, unnamed_left, available, taken, alone=len(ordered) == 1
+            )
+            if amount > left:
+                raise DomainError(Code.TENDERS_EXCEED_TOTAL, f"The wallet would pay {amount} of {left} left.")
+        else:
+            amount = unnamed_left if tender.amount is None else tender.amount
+        if tender.amount is None:
+            unnamed_left -= amount
+        used = min(amount, left)
+        left -= used
+        if amount:
+            shares.append(
+                Share(
+                    leg=len(shares) + 1,
+                    type=tender.type,
+                    amount=used,
+                    excess=amount - used,
+                    account=account,
+                    reference=tender.reference,
+                )
+            )
+    _check_sum(total, left, sum(share.excess for share in shares), exact=exact)
+    return shares
+
+
+def _wallet_amount(
+    tender: Tender,
+    account: str | None,
+    total: int,
+    unnamed_left: int,
+    available: Callable[[str], int],
+    taken: dict[str, int],
+    *,
+    alone: bool,
+) -> int:
+    if account is None:
+        raise DomainError(Code.TENDER_WITHOUT_WALLET, "A wallet tender needs a wallet to pay from.")
+    have = max(available(account) - taken.get(account, 0), 0)
+    if tender.amount is not None:
+        required, amount = tender.amount, tender.amount
+    else:
+        required, amount = (total if alone else 0), min(have, unnamed_left)
+    if required > have:
+        raise DomainError(
+            Code.INSUFFICIENT_FUNDS,
+            f"Wallet {account} has {have} available, {required} is required.",
+            account=account,
+            available=have,
+            required=required,
+        )
+    taken[account] = taken.get(account, 0) + amount
+    return amount
+
+
+def _check_sum(total: int, left: int, excess: int, *, exact: bool) -> None:
+    if exact and excess:
+        raise DomainError(
+            Code.TENDERS_EXCEED_TOTAL, f"The tenders pay {total + excess}, the total is {total}."
+        )
+    if exact and left:
+        raise DomainError(Code.TENDERS_TOO_LOW, f"The tenders pay {total - left}, the total is {total}.")
+    if left == total:
+        raise DomainError(Code.TENDERS_TOO_LOW, "The tenders pay nothing.")
