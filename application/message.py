@@ -112,7 +112,9 @@ def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
             )
         data = _without(state, _SECRET[topic]) if topic in _SECRET else state
         events.append(PublicEvent(type=topic, stream=stream, version=version, data=msgspec.Raw(data)))
-    transaction = PublicTransaction(id=transaction_id, effective_date=effective_date, postings=tuple(postings))
+    transaction = PublicTransaction(
+        id=transaction_id, effective_date=effective_date, postings=tuple(postings)
+    )
     return Message(
         format=FORMAT,
         store=store,

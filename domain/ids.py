@@ -10,7 +10,7 @@ from msgspec import Meta
 
 TENANT_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\Z"
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
-UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+UUID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
 TenantName = Annotated[str, Meta(pattern=TENANT_PATTERN, description="The tenant's name.")]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="An id that people write; case is ignored.")]

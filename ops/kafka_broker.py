@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import string
 import subprocess
 import sys
@@ -53,22 +54,34 @@ def default_cache() -> Path:
 def broker(cache_dir: Path, data_dir: Path) -> Generator[Broker]:
     """Run a broker that keeps its topics in `data_dir`, on ports that are free now; end it on leaving.
 
-    Call it from the main thread. Raises BrokerError if it cannot be fetched or does not start.
+    Call it from the main thread. Raises BrokerError if it cannot be fetched, does not start, or another
+    runs on that folder.
     """
     libraries = fetch(cache_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
-    properties = _configured(libraries, data_dir.absolute(), port := free_port())
     log = data_dir / "broker.log"
-    with log.open("wb") as output:
-        process = spawn(
-            [*_java(libraries), "-Xmx512m", "kafka.Kafka", str(properties)], env=os.environ, output=output
-        )
-    try:
-        running = Broker(bootstrap_servers=f"127.0.0.1:{port}", pid=process.pid)
-        _wait_until_it_answers(running, process, log)
-        yield running
-    finally:
-        end(process, stop=signal.SIGTERM, seconds=_STOP_SECONDS)
+    with _owned(data_dir):
+        properties = _configured(libraries, data_dir.absolute(), port := free_port())
+        command = [*_java(libraries), "-Xmx512m", "kafka.Kafka", str(properties)]
+        with log.open("wb") as output:
+            process = spawn(command, env=os.environ, output=output)
+        try:
+            running = Broker(bootstrap_servers=f"127.0.0.1:{port}", pid=process.pid)
+            _wait_until_it_answers(running, process, log)
+            yield running
+        finally:
+            end(process, stop=signal.SIGTERM, seconds=_STOP_SECONDS)
+
+
+@contextmanager
+def _owned(data_dir: Path) -> Generator[None]:
+    """Keep a second broker away: Kafka's own lock stops it only when it has touched the metadata log."""
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BrokerError(f"another broker runs on {data_dir}") from error
+        yield
 
 
 def fetch(cache_dir: Path) -> Path:
@@ -150,9 +163,12 @@ def _wait_until_it_answers(running: Broker, process: subprocess.Popen[bytes], lo
 
 
 def _answers(running: Broker) -> bool:
-    """Tell whether the node is broker and controller of itself: until then topics cannot be made."""
+    """Tell whether the node takes connections and lists itself as a broker: until then no topic can be made."""
+    host, port = running.bootstrap_servers.split(":")
     try:
-        client = KafkaAdminClient(bootstrap_servers=running.bootstrap_servers, bootstrap_timeout_ms=1000)
+        # First, since the client leaves a socket open for each connection refused.
+        socket.create_connection((host, int(port)), timeout=1).close()
+        client = KafkaAdminClient(bootstrap_servers=running.bootstrap_servers)
         try:
             cluster = client.describe_cluster()
         finally:

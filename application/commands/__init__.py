@@ -1,0 +1,11 @@
+"""Every command of the service, by its action. One command is one frozen value and one handler."""
+
+from typing import Final
+
+from application.command import CommandSpec
+from application.commands import exports, invoices, pos, tenants, wallets
+
+COMMANDS: Final[dict[str, CommandSpec]] = {
+    spec.action: spec
+    for spec in (*wallets.SPECS, *invoices.SPECS, *pos.SPECS, *exports.SPECS, *tenants.SPECS)
+}

@@ -74,7 +74,9 @@ class Books:
         if record.deleted:
             raise refusals.not_found(f"Something you're trying to use has been deleted. {name} {identifier}")
         if not record.body.get("Active", True):
-            raise refusals.not_found(f"Something you're trying to use has been made inactive. {name} {identifier}")
+            raise refusals.not_found(
+                f"Something you're trying to use has been made inactive. {name} {identifier}"
+            )
         return record
 
     def take_id(self) -> int:
@@ -96,7 +98,8 @@ class Books:
         return written
 
     def _write(self, record: Record, body: Body) -> None:
-        total, balance = body.get("TotalAmt"), body.get("Balance")
+        money = body if record.kind in DOCUMENTS else {}
+        total, balance = money.get("TotalAmt"), money.get("Balance")
         self.store.run(
             statements.PUT_ENTITY,
             self.company.realm,
@@ -172,7 +175,10 @@ class Books:
 
 
 def total_tax(body: Body) -> Decimal:
-    given = (body.get("TxnTaxDetail") or {}).get("TotalTax")
+    tax = body.get("TxnTaxDetail") or {}
+    if not isinstance(tax, dict):
+        raise refusals.invalid_property("TxnTaxDetail is not an object")
+    given = tax.get("TotalTax")
     return values.ZERO if given is None else values.amount(given, "TxnTaxDetail.TotalTax")
 
 

@@ -66,7 +66,9 @@ def invalid_enumeration(name: str, value: object) -> Refusal:
 
 
 def invalid_reference(name: str, value: object) -> Refusal:
-    return Refusal("2500", "Invalid Reference Id", f"Invalid Reference Id : {name} element id {value} not found")
+    return Refusal(
+        "2500", "Invalid Reference Id", f"Invalid Reference Id : {name} element id {value} not found"
+    )
 
 
 def query_error(detail: str) -> Refusal:
@@ -74,7 +76,9 @@ def query_error(detail: str) -> Refusal:
 
 
 def unknown_query_property(kind: str, name: str) -> Refusal:
-    return Refusal("4001", "Invalid query", f"QueryValidationError: Property {name} not found for Entity {kind}")
+    return Refusal(
+        "4001", "Invalid query", f"QueryValidationError: Property {name} not found for Entity {kind}"
+    )
 
 
 def stale() -> Refusal:

@@ -75,6 +75,8 @@ def settled(kind: str, books: Books, body: Body, before: Record | None) -> Body:
     home = books.company.preferences.HomeCurrency
     if currency is not None and currency != home:
         raise refusals.business(f"Multi currency is off: {currency} is not the home currency {home}")
+    if not isinstance(body.get("Active", True), bool):
+        raise refusals.invalid_property("Active is not true or false")
     body = body | {"CurrencyRef": {"value": home}}
     match kind:
         case "Account":
@@ -97,7 +99,9 @@ def settled(kind: str, books: Books, body: Body, before: Record | None) -> Body:
 def check_open_period(books: Books, txn_date: str) -> None:
     closed = books.company.preferences.BookCloseDate
     if closed is not None and txn_date <= closed:
-        raise refusals.closed_period(f"The account period has closed on {closed}; the document is of {txn_date}")
+        raise refusals.closed_period(
+            f"The account period has closed on {closed}; the document is of {txn_date}"
+        )
 
 
 def _name(body: Body, key: str, limit: int) -> str | None:
@@ -111,14 +115,18 @@ def _account(books: Books, body: Body) -> Body:
     name = _name(body, "Name", LONGEST_NAME)
     if name is None:
         raise refusals.missing("Name")
-    kind = body.get("AccountType")
-    if not kind:
+    kind = values.text(body, "AccountType", LONGEST_NAME)
+    if kind is None:
         raise refusals.missing("AccountType")
     if kind not in CLASSIFICATION:
         raise refusals.invalid_enumeration("AccountType", kind)
     number = values.text(body, "AcctNum", LONGEST_ACCT_NUM)
     parent = _parent(books, "Account", body)
-    computed: Body = {"Name": name, "Classification": CLASSIFICATION[kind], "FullyQualifiedName": parent + name}
+    computed: Body = {
+        "Name": name,
+        "Classification": CLASSIFICATION[kind],
+        "FullyQualifiedName": parent + name,
+    }
     computed |= {"Active": body.get("Active", True), "SubAccount": bool(parent)}
     return body | computed | ({} if number is None else {"AcctNum": number})
 
@@ -127,20 +135,23 @@ def _item(books: Books, body: Body) -> Body:
     name = _name(body, "Name", LONGEST_NAME)
     if name is None:
         raise refusals.missing("Name")
-    if body.get("Type", "Service") not in ITEM_TYPES:
-        raise refusals.invalid_enumeration("Type", body.get("Type"))
+    kind = values.text(body, "Type", LONGEST_NAME) or "Service"
+    if kind not in ITEM_TYPES:
+        raise refusals.invalid_enumeration("Type", kind)
     account = values.reference(body, "IncomeAccountRef")
     if account is None:
         raise refusals.missing("IncomeAccountRef")
     books.referred("Account", account, "IncomeAccountRef")
     values.text(body, "Description", LONGEST_NOTE)
     parent = _parent(books, "Item", body)
-    computed: Body = {"Name": name, "Type": body.get("Type", "Service"), "FullyQualifiedName": parent + name}
+    computed: Body = {"Name": name, "Type": kind, "FullyQualifiedName": parent + name}
     return body | computed | {"Active": body.get("Active", True)}
 
 
 def _customer(books: Books, body: Body) -> Body:
-    parts = [body.get(key) or "" for key in ("Title", "GivenName", "MiddleName", "FamilyName", "Suffix")]
+    parts = (
+        values.text(body, key, LONGEST_NAME) for key in ("Title", "GivenName", "MiddleName", "FamilyName")
+    )
     composed = " ".join(part for part in parts if part)
     named = body if body.get("DisplayName") else body | {"DisplayName": composed}
     name = _name(named, "DisplayName", LONGEST_DISPLAY_NAME)
@@ -176,12 +187,18 @@ def _check_unique(kind: str, books: Books, body: Body, before: Record | None) ->
     if number and books.company.preferences.CustomTxnNumbers:
         taken = store.row(statements.SELECT_BY_NUMBER, realm, kind, number, own)
         if taken:
-            raise refusals.duplicate_number(f"DocNumber={number} is assigned to TxnType={kind} with TxnId={taken[0]}")
+            raise refusals.duplicate_number(
+                f"DocNumber={number} is assigned to TxnType={kind} with TxnId={taken[0]}"
+            )
 
 
 def _document(books: Books, body: Body) -> Body:
     """What all documents share: number, date, note, customer, deposit account, an open period."""
-    for name, limit in (("DocNumber", LONGEST_NUMBER), ("PaymentRefNum", LONGEST_NUMBER), ("PrivateNote", LONGEST_NOTE)):
+    for name, limit in (
+        ("DocNumber", LONGEST_NUMBER),
+        ("PaymentRefNum", LONGEST_NUMBER),
+        ("PrivateNote", LONGEST_NOTE),
+    ):
         values.text(body, name, limit)
     txn_date = values.day(body, "TxnDate") or values.moment(books.at_ms)[:10]
     check_open_period(books, txn_date)
@@ -194,7 +211,9 @@ def _document(books: Books, body: Body) -> Body:
     if deposit is not None:
         account = books.referred("Account", deposit, "DepositToAccountRef")
         if account.body["AccountType"] not in DEPOSIT_TYPES:
-            raise refusals.business(f"Account {account.body['Name']} can't be deposited to: choose a bank account")
+            raise refusals.business(
+                f"Account {account.body['Name']} can't be deposited to: choose a bank account"
+            )
         names["DepositToAccountRef"] = {"value": deposit, "name": account.body["Name"]}
     return body | names | {"TxnDate": txn_date}
 
@@ -240,7 +259,7 @@ def _numbered(line: Body, place: int) -> Body:
 
 def _sales_line(books: Books, line: Body) -> Body:
     values.text(line, "Description", LONGEST_NOTE)
-    kind = line.get("DetailType")
+    kind = values.text(line, "DetailType", LONGEST_NAME)
     if kind == "DescriptionOnly":
         return {key: value for key, value in line.items() if key != "Amount"}
     if not kind:
@@ -274,11 +293,13 @@ def _without_blanks(detail: Body) -> Body:
 
 
 def _journal_entry(books: Books, body: Body) -> Body:
-    lines = [_numbered(_journal_line(books, line), place) for place, line in enumerate(values.lines(body), start=1)]
+    lines = [
+        _numbered(_journal_line(books, line), place) for place, line in enumerate(values.lines(body), start=1)
+    ]
     posted = [line for line in lines if line["DetailType"] == JOURNAL_LINE]
     if len(posted) < 2:
         raise refusals.business("You must fill out at least two detail lines")
-    sides = {side: values.ZERO for side in ("Debit", "Credit")}
+    sides = dict.fromkeys(("Debit", "Credit"), values.ZERO)
     for line in posted:
         sides[line[JOURNAL_LINE]["PostingType"]] += line["Amount"]
     if sides["Debit"] != sides["Credit"]:
@@ -288,15 +309,19 @@ def _journal_entry(books: Books, body: Body) -> Body:
 
 def _journal_line(books: Books, line: Body) -> Body:
     values.text(line, "Description", LONGEST_NOTE)
-    kind = line.get("DetailType")
+    kind = values.text(line, "DetailType", LONGEST_NAME)
     if kind == "DescriptionOnly":
         return line
     if kind != JOURNAL_LINE:
-        raise refusals.missing("Line.DetailType") if not kind else refusals.invalid_enumeration("DetailType", kind)
+        raise (
+            refusals.missing("Line.DetailType")
+            if not kind
+            else refusals.invalid_enumeration("DetailType", kind)
+        )
     money, detail = values.amount(line.get("Amount"), "Line.Amount"), values.detail(line, JOURNAL_LINE)
     if money < 0:
         raise refusals.business("The amount of a journal line can't be negative")
-    side = detail.get("PostingType")
+    side = values.text(detail, "PostingType", LONGEST_NAME)
     if not side:
         raise refusals.missing("PostingType")
     if side not in ("Debit", "Credit"):
@@ -315,7 +340,9 @@ def _check_receivable_line(books: Books, detail: Body) -> None:
     entity: Any = detail.get("Entity")
     customer = values.reference(entity, "EntityRef") if isinstance(entity, dict) else None
     if customer is None or entity.get("Type") != "Customer":
-        raise refusals.business("When you use Accounts Receivable, you must choose a customer in the Name field")
+        raise refusals.business(
+            "When you use Accounts Receivable, you must choose a customer in the Name field"
+        )
     books.referred("Customer", customer, "EntityRef")
 
 
@@ -328,14 +355,18 @@ def _payment(books: Books, body: Body) -> Body:
     if total < 0:
         raise refusals.business(f"Transaction amount must be 0 or greater. Amount: {total}")
     lines = [_payment_line(books, line, customer) for line in values.lines(body)]
-    sums = {kind: values.ZERO for kind in LINKABLE}
+    sums = dict.fromkeys(LINKABLE, values.ZERO)
     for line in lines:
         sums[line["LinkedTxn"][0]["TxnType"]] += line["Amount"]
     paid, credited = sums["Invoice"], sums["CreditMemo"]
     if credited > paid:
-        raise refusals.business(f"Credits of {credited} exceed the invoices of {paid} that they are applied to")
+        raise refusals.business(
+            f"Credits of {credited} exceed the invoices of {paid} that they are applied to"
+        )
     if paid > credited + total:
-        raise refusals.business(f"Invoices of {paid} exceed the payment of {total} and the credits of {credited}")
+        raise refusals.business(
+            f"Invoices of {paid} exceed the payment of {total} and the credits of {credited}"
+        )
     return body | {"Line": lines, "TotalAmt": total, "UnappliedAmt": total + credited - paid}
 
 

@@ -88,7 +88,7 @@ SELECT realm, name, country, preferences, next_id, receivable_id, undeposited_id
 FROM company WHERE realm = ?
 """
 SELECT_REALMS = "SELECT realm FROM company ORDER BY created_ms, realm"
-UPDATE_PREFERENCES = "UPDATE company SET preferences = ? WHERE realm = ?"
+UPDATE_COMPANY_SETTINGS = "UPDATE company SET preferences = ?, country = ? WHERE realm = ?"
 UPDATE_OWN_ACCOUNTS = "UPDATE company SET receivable_id = ?, undeposited_id = ?, tax_id = ? WHERE realm = ?"
 TAKE_ID = "UPDATE company SET next_id = next_id + 1 WHERE realm = ? RETURNING next_id - 1"
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -37,7 +37,7 @@ class Store:
         self.db.executescript(statements.SCHEMA)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Everything inside happens, and is on disk, or nothing does."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
@@ -48,7 +48,7 @@ class Store:
         self.db.execute("COMMIT")
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> Generator[None, None, None]:
         """Inside a transaction: what a refusal interrupts leaves nothing behind."""
         self.db.execute("SAVEPOINT attempt")
         try:

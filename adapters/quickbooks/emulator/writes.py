@@ -40,7 +40,9 @@ def update(books: Books, kind: str, body: Body) -> Body:
         check_open_period(books, before.body["TxnDate"])
     given = _given(kind, body)
     if body.get("sparse") is True:
-        kept = {key: value for key, value in before.body.items() if key not in _SERVER_SET and key not in body}
+        kept = {
+            key: value for key, value in before.body.items() if key not in _SERVER_SET and key not in body
+        }
         given = kept | given
     _release(books, before)
     new = settled(kind, books, given, before)
@@ -53,7 +55,7 @@ def void(books: Books, kind: str, body: Body) -> Body:
         raise refusals.unsupported(f"Operation void is not supported for {kind}")
     before = _current(books, kind, body)
     check_open_period(books, before.body["TxnDate"])
-    _detach(books, before)
+    before = _detach(books, before)
     note = f"Voided - {before.body['PrivateNote']}" if before.body.get("PrivateNote") else "Voided"
     zeroed: Body = {"TotalAmt": values.ZERO, "PrivateNote": note}
     if kind == "Payment":
@@ -80,7 +82,7 @@ def delete(books: Books, kind: str, body: Body) -> Body:
         raise refusals.unsupported(f"{kind} can't be deleted; update it with Active false")
     before = _current(books, kind, body)
     check_open_period(books, before.body["TxnDate"])
-    _detach(books, before)
+    before = _detach(books, before)
     gone = msgspec.structs.replace(_next(before, {"domain": "QBO", "status": "Deleted"}), deleted=True)
     books.book(books.put(gone))
     return {"domain": "QBO", "status": "Deleted", "Id": str(before.id)}
@@ -139,11 +141,11 @@ def _release(books: Books, before: Record) -> None:
         _link(books, before, sign=-1)
 
 
-def _detach(books: Books, document: Record) -> None:
+def _detach(books: Books, document: Record) -> Record:
     """Before a document goes: its own links are given back, and payments let go of it."""
     _release(books, document)
     if document.kind not in LINKABLE:
-        return
+        return document
     for link in document.body.get("LinkedTxn", []):
         payment = books.load("Payment", int(link["TxnId"]))
         assert payment is not None, "a linked payment exists"
@@ -157,6 +159,9 @@ def _detach(books: Books, document: Record) -> None:
         changed = _next(payment, payment.body | {"Line": lines, "UnappliedAmt": unapplied})
         _link(books, changed, sign=1)
         books.put(changed)
+    detached = books.load(document.kind, document.id)
+    assert detached is not None
+    return detached
 
 
 def _link_to(document: Record) -> Body:
@@ -172,7 +177,9 @@ def _without_excess_credit(lines: list[Body]) -> list[Body]:
     excess = _sum(lines, "CreditMemo") - _sum(lines, "Invoice")
     kept: list[Body] = []
     for line in reversed(lines):
-        taken = min(excess, line["Amount"]) if line["LinkedTxn"][0]["TxnType"] == "CreditMemo" else values.ZERO
+        taken = (
+            min(excess, line["Amount"]) if line["LinkedTxn"][0]["TxnType"] == "CreditMemo" else values.ZERO
+        )
         taken = max(taken, values.ZERO)
         excess -= taken
         if line["Amount"] > taken:
@@ -184,7 +191,9 @@ def _apply_credit(books: Books, memo: Record) -> Record:
     """What the preference AutoApplyCredit does: a new credit memo is used up on the oldest open invoices."""
     customer, left = values.reference(memo.body, "CustomerRef"), memo.body["Balance"]
     lines: list[Body] = []
-    for number, open_minor in books.store.rows(statements.SELECT_OPEN_INVOICES, books.company.realm, customer):
+    for number, open_minor in books.store.rows(
+        statements.SELECT_OPEN_INVOICES, books.company.realm, customer
+    ):
         taken = min(left, values.from_minor(open_minor))
         if taken > 0:
             lines.append({"Amount": taken, "LinkedTxn": [{"TxnId": str(number), "TxnType": "Invoice"}]})

@@ -1,0 +1,3 @@
+DROP TABLE feed_parked;
+DROP TABLE feed_tenants;
+DROP TABLE feed_inbox;

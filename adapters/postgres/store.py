@@ -1,0 +1,210 @@
+"""The event store in PostgreSQL: implements `application.ports.EventStore` on one async connection."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from application.ports import (
+    Appended,
+    Batch,
+    ContentRefusedError,
+    Head,
+    Known,
+    KnownKey,
+    LoggedEvent,
+    Moved,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+    Tail,
+)
+from domain import snapshot
+from domain.aggregates import apply, initial
+from domain.event import State, decode
+
+TAIL_LIMIT: Final = 10_000
+"""A process that is further behind starts at the head with an empty cache, rather than read it all under the lock."""
+
+_OPTIONS: Final = (
+    "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c default_transaction_isolation=read\\ committed"
+)
+
+_HEAD: Final = "SELECT position, recorded_at FROM head"
+_LOCK: Final = "SELECT position, recorded_at FROM bursar_lock_head()"
+_TAIL: Final = """
+    SELECT originator_id, originator_version, topic, state FROM events
+    WHERE notification_id > %s ORDER BY notification_id LIMIT %s
+"""
+_LOAD: Final = """
+    WITH wanted AS (SELECT unnest(%b::text[]) AS stream),
+    snapped AS (
+        SELECT s.originator_id, s.originator_version, s.state FROM wanted w
+        JOIN snapshots s ON s.originator_id = w.stream
+        WHERE s.position <= %s AND s.format = %s
+    )
+    SELECT originator_id, originator_version, NULL, state FROM snapped
+    UNION ALL
+    SELECT w.stream, e.originator_version, e.topic, e.state
+    FROM wanted w LEFT JOIN snapped s ON s.originator_id = w.stream
+    CROSS JOIN LATERAL (
+        SELECT originator_version, topic, state FROM events
+        WHERE originator_id = w.stream AND originator_version > coalesce(s.originator_version, 0)
+            AND notification_id <= %s
+    ) AS e
+    ORDER BY 1, 2
+"""
+_APPEND: Final = """
+    SELECT outcome, ordinal, request_hash, response, position FROM bursar_append(
+        %s, %s, %b::text[], %b::text[], %b::text[],
+        %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::bytea[],
+        %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bigint[],
+        %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[])
+"""
+_FIND: Final = "SELECT id::text, position, response FROM commands WHERE position > %s AND id = ANY (%s::uuid[])"
+
+
+class PostgresStore:
+    """One process's way to the log. It connects when it is first needed, and again after a loss."""
+
+    def __init__(self, writer_url: str) -> None:
+        self._url = writer_url
+        self._connection: AsyncConnection[TupleRow] | None = None
+
+    async def head(self) -> Head:
+        async with self._unavailable():
+            row = await self._row(await self._connected(), _HEAD)
+            return Head(position=row[0], recorded_at=row[1])
+
+    async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
+        states = {stream: initial(stream) for stream in streams}
+        async with self._unavailable():
+            connection = await self._connected()
+            cursor = await connection.execute(_LOAD, (list(streams), at, snapshot.SNAPSHOT_FORMAT, at))
+            async for stream, version, topic, state in cursor:
+                if topic is None:
+                    states[stream] = snapshot.decode(stream, state)
+                else:
+                    apply(stream, states[stream], decode(topic, state))
+                assert states[stream].version == version, stream
+        return states
+
+    async def append(self, batch: Batch) -> Appended | Moved | Known:
+        async with self._unavailable():
+            connection = await self._connected()
+        locked = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        try:
+            if locked:
+                async with connection.pipeline():
+                    cursor = await connection.execute(_APPEND, _arguments(batch))
+                    await connection.execute("COMMIT")
+                rows = await cursor.fetchall()
+            else:
+                rows = await (await connection.execute(_APPEND, _arguments(batch))).fetchall()
+        except psycopg.Error as error:
+            raise await self._translate(error) from error
+        outcome = rows[0][0]
+        if outcome == "known":
+            return Known([KnownKey(row[1] - 1, row[2], row[3], row[4]) for row in rows])
+        return (Appended if outcome == "appended" else Moved)(rows[0][4])
+
+    async def lock(self, *, after: int) -> Tail:
+        async with self._unavailable():
+            connection = await self._connected()
+            # The tail is read by a statement of its own: one that waits for the lock does not see
+            # what was committed while it waited.
+            async with connection.pipeline():
+                await connection.execute("BEGIN")
+                locked = await connection.execute(_LOCK)
+                tail = await connection.execute(_TAIL, (after, TAIL_LIMIT + 1))
+            position, recorded_at = _only(await locked.fetchone())
+            rows = await tail.fetchall()
+        events = None if len(rows) > TAIL_LIMIT else [LoggedEvent(*row) for row in rows]
+        return Tail(Head(position=position, recorded_at=recorded_at), events)
+
+    async def unlock(self) -> None:
+        connection = self._connection
+        if connection is None or connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            return
+        async with self._unavailable():
+            await connection.execute("ROLLBACK")
+
+    async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:
+        async with self._unavailable():
+            connection = await self._connected()
+            cursor = await connection.execute(_FIND, (after, list(command_ids)))
+            return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> AsyncConnection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await AsyncConnection.connect(
+                self._url, autocommit=True, prepare_threshold=2, connect_timeout=2, options=_OPTIONS
+            )
+        return self._connection
+
+    async def _row(self, connection: AsyncConnection[TupleRow], query: str) -> TupleRow:
+        return _only(await (await connection.execute(query)).fetchone())
+
+    @asynccontextmanager
+    async def _unavailable(self) -> AsyncIterator[None]:
+        """Around what writes nothing: whatever the driver says, the store was not there."""
+        try:
+            yield
+        except psycopg.Error as error:
+            await self.close()
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    async def _translate(self, error: psycopg.Error) -> Exception:
+        """What an error of the append call means, by SQLSTATE class and by whether the connection lives."""
+        connection = self._connection
+        if connection is None or connection.closed or connection.broken or error.sqlstate is None:
+            await self.close()
+            return OutcomeUnknownError(type(error).__name__)
+        if error.sqlstate[:2] in ("22", "23"):
+            return ContentRefusedError(type(error).__name__)
+        await self.close()
+        if error.sqlstate[:2] in ("40", "53", "55", "57", "58"):
+            return StoreUnavailableError(type(error).__name__)
+        return error
+
+
+def _only(row: TupleRow | None) -> TupleRow:
+    assert row is not None, "a table of one row is empty"
+    return row
+
+
+def _arguments(batch: Batch) -> tuple[Any, ...]:
+    """The batch as the arrays that `bursar_append` takes."""
+    commands = batch.commands
+    events = [(event, owner) for owner, command in enumerate(commands, 1) for event in command.events]
+    return (
+        batch.decided_at,
+        batch.recorded_at,
+        [key[0] for key in batch.keys],
+        [key[1] for key in batch.keys],
+        [key[2] for key in batch.keys],
+        [command.id for command in commands],
+        [command.tenant for command in commands],
+        [command.client for command in commands],
+        [command.idempotency_key for command in commands],
+        [command.request_hash for command in commands],
+        [command.action for command in commands],
+        [command.actor for command in commands],
+        [command.reason for command in commands],
+        [command.correlation_id for command in commands],
+        [command.trace_id for command in commands],
+        [command.response for command in commands],
+        [len(command.events) for command in commands],
+        [event.stream for event, _ in events],
+        [event.version for event, _ in events],
+        [event.topic for event, _ in events],
+        [event.state for event, _ in events],
+        [owner for _, owner in events],
+    )

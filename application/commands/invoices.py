@@ -1,0 +1,274 @@
+"""Invoice commands: create, issue, settle."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from application.command import Command, CommandSpec, Unit
+from application.fields import (
+    Amount,
+    Currency,
+    EffectiveDate,
+    IncomeRole,
+    Quantity,
+    TaxCode,
+    Text,
+    check_line,
+    line_total,
+)
+from domain import invoice, wallet
+from domain.errors import Code, DomainError
+from domain.event import Transaction
+from domain.ids import Name, Uuid, invoice_stream, wallet_stream
+from domain.journal import Journal
+from domain.tender import Share, Tender, split
+
+
+class InvoiceLineInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One line to bill: `unit_amount` for each of the quantity, or `total` for all of it."""
+
+    description: Text
+    quantity: Quantity
+    unit_amount: Amount | None = None
+    total: Amount | None = None
+    income: IncomeRole
+    tax_code: TaxCode = "A"
+
+
+class CreateInvoice(Command, frozen=True, kw_only=True):
+    """Draft an invoice, and with `issue` issue it at once."""
+
+    uppercase: ClassVar = ("payer",)
+    payer: Name
+    currency: Currency
+    due_date: date
+    lines: Annotated[tuple[InvoiceLineInput, ...], Meta(min_length=1, max_length=100)]
+    issue: bool = False
+    effective_date: EffectiveDate | None = None
+
+
+class IssueInvoice(Command, frozen=True, kw_only=True):
+    """Give a draft its number and post it to the ledger."""
+
+    path: ClassVar = "invoice"
+    invoice: Uuid = ""
+    effective_date: EffectiveDate | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (invoice_stream(tenant_name, self.invoice),)
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What pays, and as of when."""
+
+    tenders: Annotated[tuple[Tender, ...], Meta(min_length=1, max_length=20)]
+    effective_date: EffectiveDate | None = None
+
+
+class SettleInvoice(Command, frozen=True, kw_only=True):
+    """Pay an invoice, in part or whole, by wallet and other tenders; what exceeds it goes to a wallet."""
+
+    path: ClassVar = "invoice"
+    invoice: Uuid = ""
+    settle: Settlement
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        yield invoice_stream(tenant_name, self.invoice)
+
+
+def view(state: invoice.Invoice) -> dict[str, object]:
+    """The invoice as answers show it."""
+    return {
+        "id": state.invoice,
+        "number": state.number or None,
+        "status": state.status,
+        "payer": state.payer,
+        "currency": state.currency,
+        "total": state.total,
+        "open": state.open,
+        "due_date": state.due_date,
+        "lines": state.lines,
+    }
+
+
+def handle_create(command: CreateInvoice, unit: Unit) -> dict[str, object]:
+    transaction = unit.transaction(command.currency, command.effective_date)
+    stream = invoice_stream(unit.tenant_name, unit.command_id)
+    lines: list[invoice.InvoiceLine] = []
+    for line in command.lines:
+        check_line(income=line.income, tax_code=line.tax_code)
+        total = line_total(quantity=line.quantity, unit_amount=line.unit_amount, total=line.total)
+        lines.append(
+            invoice.InvoiceLine(
+                description=line.description,
+                quantity=line.quantity,
+                total=total,
+                income=line.income,
+                tax_code=line.tax_code,
+            )
+        )
+    event = invoice.draft(
+        invoice=unit.command_id,
+        payer=command.payer,
+        currency=command.currency,
+        due_date=command.due_date,
+        lines=lines,
+        recorded_at=unit.recorded_at,
+    )
+    unit.create(stream, event)
+    if command.issue:
+        _issue(unit, stream, transaction)
+    return view(unit.state(invoice.Invoice, stream))
+
+
+def handle_issue(command: IssueInvoice, unit: Unit) -> dict[str, object]:
+    stream = invoice_stream(unit.tenant_name, command.invoice)
+    state = unit.state(invoice.Invoice, stream)
+    invoice.check_draft(state, command.invoice)
+    _issue(unit, stream, unit.transaction(state.currency, command.effective_date))
+    return view(unit.state(invoice.Invoice, stream))
+
+
+def _issue(unit: Unit, stream: str, transaction: Transaction) -> None:
+    state = unit.state(invoice.Invoice, stream)
+    journal = Journal()
+    for line in state.lines:
+        journal.post("invoice issued", line.total, income=line.income)
+    unit.post(journal, transaction)
+    number = unit.number(
+        "invoice", kind="invoice", document=state.invoice, amount=state.total, currency=state.currency
+    )
+    unit.emit(stream, invoice.issue(state, transaction, number=number))
+
+
+def handle_settle(command: SettleInvoice, unit: Unit) -> dict[str, object]:
+    stream = invoice_stream(unit.tenant_name, command.invoice)
+    state = unit.state(invoice.Invoice, stream)
+    invoice.check_open(state, command.invoice)
+    transaction = unit.transaction(state.currency, command.settle.effective_date)
+
+    def available(account: str) -> int:
+        found = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
+        wallet.check_funds(found, account=account, currency=state.currency, required=0)
+        return found.available
+
+    shares = split(state.open, command.settle.tenders, wallet=state.payer, available=available, exact=False)
+    excess_wallets = {
+        share.leg: _excess_wallet(unit, state.payer, share, shares) for share in shares if share.excess
+    }
+    journal = Journal()
+    for share in shares:
+        if share.amount:
+            journal.post("invoice settled", share.amount, tender=share.type)
+        if share.excess:
+            journal.post("settlement excess", share.excess, tender=share.type)
+    unit.post(journal, transaction)
+    received = sum(share.amount + share.excess for share in shares)
+    receipt = unit.number(
+        "receipt", kind="settlement", document=unit.command_id, amount=received, currency=state.currency
+    )
+    for share in shares:
+        unit.claim(
+            transaction, provider=share.type, reference=share.reference, amount=share.amount + share.excess
+        )
+    for share in shares:
+        if share.amount:
+            current = unit.state(invoice.Invoice, stream)
+            unit.emit(stream, invoice.apply_payment(current, transaction, share=share, receipt=receipt))
+    for share in shares:
+        _move_wallets(unit, transaction, share, excess_wallets, receipt=receipt, number=state.number)
+    return {
+        "transaction_id": unit.command_id,
+        "invoice": view(unit.state(invoice.Invoice, stream)),
+        "receipt": unit.receipt(receipt),
+    }
+
+
+def _excess_wallet(unit: Unit, payer: str, share: Share, shares: Sequence[Share]) -> str:
+    """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
+    if share.account:
+        return share.account
+    for other in shares:
+        if other.type == "wallet" and other.account:
+            return other.account
+    if unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, payer)).version:
+        return payer
+    raise DomainError(
+        Code.NO_WALLET_FOR_EXCESS,
+        f"The tenders exceed what is open by {share.excess}, and no wallet takes it.",
+    )
+
+
+def _move_wallets(
+    unit: Unit,
+    transaction: Transaction,
+    share: Share,
+    excess_wallets: dict[int, str],
+    *,
+    receipt: str,
+    number: str,
+) -> None:
+    if share.type == "wallet":
+        assert share.account
+        stream = wallet_stream(unit.tenant_name, share.account)
+        unit.emit(
+            stream,
+            wallet.charge(
+                unit.state(wallet.Wallet, stream),
+                transaction,
+                account=share.account,
+                amount=share.amount,
+                purpose="invoice",
+                receipt=receipt,
+                description=f"Payment of invoice {number}",
+            ),
+        )
+    if share.excess:
+        account = excess_wallets[share.leg]
+        stream = wallet_stream(unit.tenant_name, account)
+        unit.emit(
+            stream,
+            wallet.top_up(
+                unit.state(wallet.Wallet, stream),
+                transaction,
+                account=account,
+                amount=share.excess,
+                tender=share.type,
+                reference=share.reference,
+                receipt=receipt,
+                description=f"Excess of a payment of invoice {number}",
+                leg=share.leg,
+            ),
+        )
+
+
+SPECS = (
+    CommandSpec(
+        action="invoice.create",
+        type=CreateInvoice,
+        handler=handle_create,
+        capability="invoice.create",
+        key_required=True,
+    ),
+    CommandSpec(
+        action="invoice.issue",
+        type=IssueInvoice,
+        handler=handle_issue,
+        capability="invoice.issue",
+        key_required=True,
+        status=200,
+    ),
+    CommandSpec(
+        action="invoice.settle",
+        type=SettleInvoice,
+        handler=handle_settle,
+        capability="invoice.settle",
+        key_required=True,
+        status=200,
+    ),
+)

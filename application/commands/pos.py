@@ -1,0 +1,237 @@
+"""Point-of-sale commands: checkout and refund."""
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from application.command import Command, CommandSpec, Unit
+from application.commands import wallets
+from application.fields import (
+    Amount,
+    Currency,
+    EffectiveDate,
+    IncomeRole,
+    Quantity,
+    TaxCode,
+    Text,
+    check_line,
+    line_total,
+)
+from domain import sale, wallet
+from domain.errors import Code, DomainError
+from domain.ids import Name, Uuid, sale_stream, wallet_stream
+from domain.journal import Journal
+from domain.tender import Tender, split
+
+
+class SaleLineInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One line sold: `unit_amount` for each piece, or `total` for all of them."""
+
+    sku: Name
+    description: Text | None = None
+    quantity: Quantity
+    unit_amount: Amount | None = None
+    total: Amount | None = None
+    income: IncomeRole = "sales"
+    tax_code: TaxCode
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "sku", self.sku.upper())
+
+
+class Checkout(Command, frozen=True, kw_only=True):
+    """Sell over the counter: wallet first, then the other tenders, in one commit."""
+
+    uppercase: ClassVar = ("customer", "wallet", "till")
+    till: Name | None = None
+    customer: Name | None = None
+    wallet: Name | None = None
+    currency: Currency
+    lines: Annotated[tuple[SaleLineInput, ...], Meta(min_length=1, max_length=100)]
+    tenders: Annotated[tuple[Tender, ...], Meta(min_length=1, max_length=20)]
+    effective_date: EffectiveDate | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        if self.wallet:
+            yield wallet_stream(tenant_name, self.wallet)
+
+
+class RefundLineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pieces of a line (from 1) that come back."""
+
+    line: Annotated[int, Meta(ge=1, le=100)]
+    quantity: Quantity
+
+
+class Refund(Command, frozen=True, kw_only=True):
+    """Take back pieces of a sale, or an amount of it; the tenders that paid get it back, the last first."""
+
+    sale: Uuid
+    lines: Annotated[tuple[RefundLineInput, ...], Meta(min_length=1, max_length=100)] | None = None
+    amount: Amount | None = None
+    effective_date: EffectiveDate | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (sale_stream(tenant_name, self.sale),)
+
+
+def _sale_view(state: sale.Sale) -> dict[str, object]:
+    return {
+        "id": state.sale,
+        "total": state.total,
+        "refunded": sum(state.returned_amounts),
+        "tenders": [{"type": tender.type, "amount": tender.amount} for tender in state.tenders],
+    }
+
+
+def _answer(unit: Unit, state: sale.Sale, number: str, account: str | None) -> dict[str, object]:
+    answer: dict[str, object] = {"transaction_id": unit.command_id, "sale": _sale_view(state)}
+    if account:
+        answer["wallet"] = wallets.view(unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account)))
+    answer["receipt"] = unit.receipt(number)
+    return answer
+
+
+def _lines(command: Checkout) -> list[sale.SaleLine]:
+    found: list[sale.SaleLine] = []
+    for line in command.lines:
+        check_line(income=line.income, tax_code=line.tax_code)
+        total = line_total(quantity=line.quantity, unit_amount=line.unit_amount, total=line.total)
+        found.append(
+            sale.SaleLine(
+                sku=line.sku,
+                description=line.description or line.sku,
+                quantity=line.quantity,
+                total=total,
+                income=line.income,
+                tax_code=line.tax_code,
+            )
+        )
+    return found
+
+
+def handle_checkout(command: Checkout, unit: Unit) -> dict[str, object]:
+    if command.till:
+        raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
+    transaction = unit.transaction(command.currency, command.effective_date)
+    lines = _lines(command)
+
+    def available(account: str) -> int:
+        state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
+        wallet.check_funds(state, account=account, currency=command.currency, required=0)
+        return state.available
+
+    shares = split(
+        sum(line.total for line in lines),
+        command.tenders,
+        wallet=command.wallet,
+        available=available,
+        exact=True,
+    )
+    journal = Journal()
+    for share in shares:
+        journal.post("sale paid", share.amount, tender=share.type)
+    for line in lines:
+        journal.post("sale earned", line.total, income=line.income)
+    unit.post(journal, transaction)
+    total = sum(line.total for line in lines)
+    receipt = unit.number(
+        "receipt", kind="sale", document=unit.command_id, amount=total, currency=command.currency
+    )
+    for share in shares:
+        unit.claim(transaction, provider=share.type, reference=share.reference, amount=share.amount)
+    event = sale.complete(
+        transaction,
+        sale=unit.command_id,
+        customer=command.customer or command.wallet,
+        lines=lines,
+        shares=shares,
+        receipt=receipt,
+    )
+    stream = sale_stream(unit.tenant_name, unit.command_id)
+    unit.create(stream, event)
+    for share in shares:
+        if share.type == "wallet":
+            assert share.account
+            paying = wallet_stream(unit.tenant_name, share.account)
+            unit.emit(
+                paying,
+                wallet.charge(
+                    unit.state(wallet.Wallet, paying),
+                    transaction,
+                    account=share.account,
+                    amount=share.amount,
+                    purpose="sale",
+                    receipt=receipt,
+                    description=f"Sale {receipt}",
+                ),
+            )
+    account = next((share.account for share in shares if share.type == "wallet"), command.wallet)
+    return _answer(unit, unit.state(sale.Sale, stream), receipt, account)
+
+
+def handle_refund(command: Refund, unit: Unit) -> dict[str, object]:
+    if (command.lines is None) == (command.amount is None):
+        raise DomainError(Code.INVALID_REQUEST, "A refund takes exactly one of lines and amount.")
+    stream = sale_stream(unit.tenant_name, command.sale)
+    state = unit.state(sale.Sale, stream)
+    sale.check_exists(state, command.sale)
+    transaction = unit.transaction(state.currency, command.effective_date)
+    if command.lines is not None:
+        lines = sale.lines_by_quantity(state, [(line.line, line.quantity) for line in command.lines])
+    else:
+        lines = sale.lines_by_amount(state, command.amount or 0)
+    amount = sum(line.amount for line in lines)
+    if not amount:
+        raise DomainError(Code.REFUND_EXCEEDS_SALE, "What is left of these pieces amounts to nothing.")
+    tenders = sale.refund_tenders(state, amount)
+    journal = Journal()
+    for tender in tenders:
+        journal.post("sale refunded", tender.amount, tender=tender.type)
+    unit.post(journal, transaction)
+    receipt = unit.number(
+        "receipt", kind="refund", document=unit.command_id, amount=amount, currency=state.currency
+    )
+    unit.emit(stream, sale.refund(state, transaction, lines=lines, receipt=receipt))
+    for tender in tenders:
+        if tender.type == "wallet":
+            assert tender.account
+            credited = wallet_stream(unit.tenant_name, tender.account)
+            unit.emit(
+                credited,
+                wallet.refund(
+                    unit.state(wallet.Wallet, credited),
+                    transaction,
+                    account=tender.account,
+                    amount=tender.amount,
+                    sale=command.sale,
+                    receipt=receipt,
+                    description=f"Refund {receipt}",
+                ),
+            )
+    account = next((tender.account for tender in tenders if tender.type == "wallet"), None)
+    answer = _answer(unit, unit.state(sale.Sale, stream), receipt, account)
+    answer["refund"] = {
+        "total": amount,
+        "lines": [{"line": line.line, "amount": line.amount} for line in lines],
+        "tenders": [{"type": tender.type, "amount": tender.amount} for tender in tenders],
+    }
+    return answer
+
+
+SPECS = (
+    CommandSpec(
+        action="pos.checkout",
+        type=Checkout,
+        handler=handle_checkout,
+        capability="pos.sell",
+        key_required=True,
+    ),
+    CommandSpec(
+        action="pos.refund", type=Refund, handler=handle_refund, capability="pos.refund", key_required=True
+    ),
+)

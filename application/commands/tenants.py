@@ -1,0 +1,126 @@
+"""Tenant administration: register, features, keys. Operators give these at the command line."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from application.command import Command, CommandSpec, Unit
+from application.fields import Text
+from domain import ledger_account, series, tenant
+from domain.chart import country
+from domain.ids import Name, account_stream, series_stream, tenant_stream
+
+_SERIES = (("receipt", "RCT"), ("invoice", "INV"))
+
+
+class RegisterTenant(Command, frozen=True, kw_only=True):
+    """Register a school with the chart of accounts and the numbering of its country."""
+
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")]
+    legal_name: Text
+
+
+class SetFeature(Command, frozen=True, kw_only=True):
+    """Turn a feature on or off; off, its routes answer 404 `feature_disabled`."""
+
+    feature: Text
+    enabled: bool
+
+
+class CreateKey(Command, frozen=True, kw_only=True):
+    """Give a client a key of a role. Only the key's hash is stored."""
+
+    uppercase: ClassVar = ("client",)
+    client: Name
+    prefix: Text
+    key_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    role: Text
+    expires_at: datetime | None = None
+
+
+class RevokeKey(Command, frozen=True, kw_only=True):
+    """Revoke a key by its prefix."""
+
+    prefix: Text
+
+
+def handle_register(command: RegisterTenant, unit: Unit) -> dict[str, str]:
+    template = country(command.country)
+    name = unit.tenant_name
+    for event in tenant.register(
+        unit.tenant(),
+        tenant=name,
+        country=command.country,
+        currency=template.currency,
+        time_zone=template.time_zone,
+        legal_name=command.legal_name,
+        roles={account.role: account.code for account in template.accounts},
+        recorded_at=unit.recorded_at,
+    ):
+        unit.emit(tenant_stream(name), event)
+    for account in template.accounts:
+        stream = account_stream(name, account.code)
+        opened = ledger_account.open_account(
+            unit.state(ledger_account.LedgerAccount, stream),
+            code=account.code,
+            name=account.name,
+            type=account.type,
+            role=account.role,
+            currency=template.currency,
+            recorded_at=unit.recorded_at,
+        )
+        unit.emit(stream, opened)
+    for series_name, prefix in _SERIES:
+        policy = series.set_policy(
+            series=series_name, prefix=prefix, width=6, yearly=True, recorded_at=unit.recorded_at
+        )
+        unit.emit(series_stream(name, series_name), policy)
+    return {"tenant": name, "country": command.country, "currency": template.currency}
+
+
+def handle_feature(command: SetFeature, unit: Unit) -> dict[str, object]:
+    state = unit.tenant()
+    tenant.check_exists(state, unit.tenant_name)
+    event = tenant.set_feature(
+        state, feature=command.feature, enabled=command.enabled, recorded_at=unit.recorded_at
+    )
+    if event:
+        unit.emit(tenant_stream(unit.tenant_name), event)
+    return {"feature": command.feature, "enabled": command.enabled}
+
+
+def handle_create_key(command: CreateKey, unit: Unit) -> dict[str, str]:
+    state = unit.tenant()
+    tenant.check_exists(state, unit.tenant_name)
+    for event in tenant.add_key(
+        state,
+        client=command.client,
+        prefix=command.prefix,
+        key_hash=command.key_hash,
+        role=command.role,
+        expires_at=command.expires_at,
+        recorded_at=unit.recorded_at,
+    ):
+        unit.emit(tenant_stream(unit.tenant_name), event)
+    return {"client": command.client, "prefix": command.prefix, "role": command.role}
+
+
+def handle_revoke_key(command: RevokeKey, unit: Unit) -> dict[str, str]:
+    event = tenant.revoke_key(unit.tenant(), prefix=command.prefix, recorded_at=unit.recorded_at)
+    unit.emit(tenant_stream(unit.tenant_name), event)
+    return {"prefix": command.prefix}
+
+
+SPECS = (
+    CommandSpec(
+        action="tenant.register", type=RegisterTenant, handler=handle_register, capability="account.manage"
+    ),
+    CommandSpec(
+        action="tenant.feature", type=SetFeature, handler=handle_feature, capability="flag.set", status=200
+    ),
+    CommandSpec(action="key.create", type=CreateKey, handler=handle_create_key, capability="key.manage"),
+    CommandSpec(
+        action="key.revoke", type=RevokeKey, handler=handle_revoke_key, capability="key.manage", status=200
+    ),
+)

@@ -1,0 +1,180 @@
+"""Wallet commands: open, top up, charge."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+import msgspec
+
+from application.command import Command, CommandSpec, Unit
+from application.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
+from domain import wallet
+from domain.chart import check_income
+from domain.errors import Code, DomainError
+from domain.ids import Name, provider_receipt_stream, wallet_stream
+from domain.journal import Journal
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a top-up's money comes from. The reference of mpesa and card is claimed, once and for all."""
+
+    type: Literal["cash", "bank", "card", "mpesa"]
+    reference: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference:
+            msgspec.structs.force_setattr(self, "reference", self.reference.upper())
+
+
+class OpenWallet(Command, frozen=True, kw_only=True):
+    """Open a wallet. Its payer is the account itself unless named."""
+
+    uppercase: ClassVar = ("account", "payer")
+    account: Name
+    currency: Currency
+    payer: Name | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (wallet_stream(tenant_name, self.account),)
+
+
+class TopUp(Command, frozen=True, kw_only=True):
+    """Credit a wallet with money that came in by cash, bank, card or M-Pesa."""
+
+    path: ClassVar = "account"
+    uppercase: ClassVar = ("account",)
+    account: Name = ""
+    amount: Amount
+    currency: Currency
+    source: Source
+    effective_date: EffectiveDate | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        own = wallet_stream(tenant_name, self.account)
+        if self.source.reference is None:
+            return (own,)
+        return own, provider_receipt_stream(tenant_name, self.source.type, self.source.reference)
+
+
+class Charge(Command, frozen=True, kw_only=True):
+    """Debit a wallet for what is neither a checkout nor an invoice."""
+
+    path: ClassVar = "account"
+    uppercase: ClassVar = ("account",)
+    account: Name = ""
+    amount: Amount
+    currency: Currency
+    description: Text
+    income: IncomeRole = "sales"
+    effective_date: EffectiveDate | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (wallet_stream(tenant_name, self.account),)
+
+
+def view(state: wallet.Wallet) -> dict[str, str | int]:
+    """The wallet as answers show it."""
+    return {
+        "account": state.account,
+        "currency": state.currency,
+        "balance": state.balance,
+        "available": state.available,
+        "status": state.status,
+        "payer": state.payer,
+    }
+
+
+def handle_open(command: OpenWallet, unit: Unit) -> dict[str, str | int]:
+    school = unit.tenant()
+    if command.currency != school.currency:
+        raise DomainError(
+            Code.CURRENCY_MISMATCH, f"The tenant's currency is {school.currency}, not {command.currency}."
+        )
+    stream = wallet_stream(unit.tenant_name, command.account)
+    event = wallet.open_wallet(
+        unit.state(wallet.Wallet, stream),
+        account=command.account,
+        currency=command.currency,
+        payer=command.payer or command.account,
+        recorded_at=unit.recorded_at,
+    )
+    unit.emit(stream, event)
+    return view(unit.state(wallet.Wallet, stream))
+
+
+def handle_top_up(command: TopUp, unit: Unit) -> dict[str, object]:
+    stream = wallet_stream(unit.tenant_name, command.account)
+    state = unit.state(wallet.Wallet, stream)
+    transaction = unit.transaction(command.currency, command.effective_date)
+    tender, reference = command.source.type, command.source.reference
+    journal = Journal()
+    journal.post("wallet topped up", command.amount, tender=tender)
+    unit.post(journal, transaction)
+    receipt = unit.number(
+        "receipt", kind="top_up", document=unit.command_id, amount=command.amount, currency=command.currency
+    )
+    unit.claim(transaction, provider=tender, reference=reference, amount=command.amount)
+    event = wallet.top_up(
+        state,
+        transaction,
+        account=command.account,
+        amount=command.amount,
+        tender=tender,
+        reference=reference,
+        receipt=receipt,
+        description=f"Top-up, {tender}",
+    )
+    unit.emit(stream, event)
+    return {
+        "transaction_id": unit.command_id,
+        "wallet": view(unit.state(wallet.Wallet, stream)),
+        "receipt": unit.receipt(receipt),
+    }
+
+
+def handle_charge(command: Charge, unit: Unit) -> dict[str, object]:
+    stream = wallet_stream(unit.tenant_name, command.account)
+    state = unit.state(wallet.Wallet, stream)
+    check_income(command.income)
+    transaction = unit.transaction(command.currency, command.effective_date)
+    wallet.check_funds(state, account=command.account, currency=command.currency, required=command.amount)
+    journal = Journal()
+    journal.post("wallet charged", command.amount, income=command.income)
+    unit.post(journal, transaction)
+    receipt = unit.number(
+        "receipt", kind="charge", document=unit.command_id, amount=command.amount, currency=command.currency
+    )
+    event = wallet.charge(
+        state,
+        transaction,
+        account=command.account,
+        amount=command.amount,
+        purpose="charge",
+        income=command.income,
+        receipt=receipt,
+        description=command.description,
+    )
+    unit.emit(stream, event)
+    return {
+        "transaction_id": unit.command_id,
+        "wallet": view(unit.state(wallet.Wallet, stream)),
+        "receipt": unit.receipt(receipt),
+    }
+
+
+SPECS = (
+    CommandSpec(action="wallet.open", type=OpenWallet, handler=handle_open, capability="wallet.open"),
+    CommandSpec(
+        action="wallet.top_up",
+        type=TopUp,
+        handler=handle_top_up,
+        capability="wallet.top_up",
+        key_required=True,
+    ),
+    CommandSpec(
+        action="wallet.charge",
+        type=Charge,
+        handler=handle_charge,
+        capability="wallet.charge",
+        key_required=True,
+    ),
+)

@@ -1,0 +1,222 @@
+"""The export's state machine: what an answer of QuickBooks makes of a row, pure.
+
+Codes and their meaning: Intuit's list of error codes for QuickBooks Online; docs/reference/quickbooks.md has
+the table. An answer that does not prove that a document was made, or was not, makes us look for it
+(`Step.ask`); only a row proved absent is ever sent again in another call.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+MAX_CALLS: Final = 5
+"""In how many calls a row may be refused for reasons that pass, before it is put aside."""
+
+
+class JobState(StrEnum):
+    """What became of a document so far."""
+
+    BLOCKED = "blocked"
+    """It needs the QuickBooks id of a customer, an item, an account or another document."""
+    PENDING = "pending"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    UNKNOWN = "unknown"
+    """Sent, and the answer was lost."""
+    HELD = "held"
+    """Its date lies in a period that is closed in QuickBooks."""
+    NEEDS_MAPPING = "needs_mapping"
+    NEEDS_SIGN_IN = "needs_sign_in"
+    DEAD = "dead"
+    """QuickBooks refuses it; a person must look."""
+
+
+class BatchStatus(StrEnum):
+    """Where an export batch stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    NEEDS_ATTENTION = "needs_attention"
+
+
+# --- what comes back for one document
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """QuickBooks made it, under this id."""
+
+    id: str
+    sync_token: str
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal in QuickBooks' words; `code` is a number from Intuit's list, or empty."""
+
+    code: str
+    message: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}: {self.detail}".strip(" :")
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer says nothing of it."""
+
+
+Outcome = Created | Fault | Missing
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A row's next state. With `ask` it holds only if the document is not there; what is there is adopted."""
+
+    state: JobState
+    error: str = ""
+    ask: bool = False
+
+
+_LATER: Final = frozenset({"429", "3001"})
+_SIGN_IN: Final = frozenset({"401", "3200"})
+_PAUSES: Final = frozenset({"120", "3100", "6190"})
+_UNKNOWN: Final = frozenset({"600", "6540", "10000", "500", "503"})
+_STALE: Final = "5010"
+_DUPLICATE_NUMBER: Final = "6140"
+_CLOSED: Final = "6210"
+_NO_LINK: Final = "620"
+_GONE: Final = "610"
+_BROKEN_REFERENCE: Final = "2500"
+_BUSINESS: Final = "6000"
+
+
+def step(outcome: Outcome, *, resent: bool, calls: int) -> Step:
+    """What becomes of a row. `resent`: the call had been sent before; `calls`: how many calls it was in."""
+    match outcome:
+        case Created():
+            return Step(state=JobState.CONFIRMED)
+        case Missing():
+            return _again("The answer does not name the document.", calls, MAX_CALLS, ask=True)
+        case Fault():
+            return _refused(outcome, resent=resent, calls=calls)
+
+
+def _refused(fault: Fault, *, resent: bool, calls: int) -> Step:
+    error = str(fault)
+    match fault.code:
+        case code if code in _LATER:  # refused before anything happened
+            return Step(state=JobState.PENDING, error=error)
+        case code if code in _SIGN_IN:
+            return Step(state=JobState.NEEDS_SIGN_IN, error=error)
+        case code if code in _PAUSES:
+            return Step(state=JobState.PENDING, error=error)
+        case code if code in _UNKNOWN:
+            return _again(error, calls, MAX_CALLS, ask=True)
+        case code if code == _STALE:  # another document of the same call changed what this one links
+            return _again(error, calls, MAX_CALLS, ask=False)
+        case code if code in (_DUPLICATE_NUMBER, _NO_LINK):
+            return _again(error, calls, 2, ask=True)
+        case code if code == _CLOSED:
+            return Step(state=JobState.HELD, error=error)
+        case code if code == _BROKEN_REFERENCE or (code == _GONE and "inactive" in error.lower()):
+            return Step(state=JobState.NEEDS_MAPPING, error=error)
+        case code if code == _BUSINESS and resent:  # replays of batches have been seen to answer so
+            return _again(error, calls, MAX_CALLS, ask=True)
+        case _:
+            return Step(state=JobState.DEAD, error=error)
+
+
+def _again(error: str, calls: int, most: int, *, ask: bool) -> Step:
+    return Step(state=JobState.PENDING if calls < most else JobState.DEAD, error=error, ask=ask)
+
+
+def pauses(fault: Fault) -> bool:
+    """Tell whether nothing more can be sent for the tenant until a person has acted."""
+    return fault.code in _PAUSES or fault.code in _SIGN_IN
+
+
+# --- what comes back for a call
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """One outcome for each document of the call, in its order."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+class Throttled(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing happened; ask again after `seconds`, where QuickBooks named them."""
+
+    seconds: float | None
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """Nobody knows whether it happened."""
+
+    reason: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole call was refused."""
+
+    fault: Fault
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The access token is not taken."""
+
+    reason: str
+
+
+CallOutcome = Answered | Throttled | Lost | Refused | SignIn
+
+
+def classify(*, status: int, fault: Fault | None, retry_after_seconds: float | None) -> CallOutcome:
+    """What an HTTP answer that is no success says about its call."""
+    code = fault.code if fault is not None else ""
+    shown = fault or Fault(code="", message=f"HTTP status {status}")
+    if status == 429 or code in _LATER:
+        return Throttled(seconds=retry_after_seconds)
+    if status == 401 or code in _SIGN_IN:
+        return SignIn(reason=str(shown))
+    if status >= 500 or fault is None:
+        return Lost(reason=f"HTTP status {status}: {shown}")
+    return Refused(fault=fault)
+
+
+# --- the company's preferences
+
+
+class Preferences(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a company's preferences decides whether we may post. `closed_until` is an ISO date."""
+
+    auto_apply_credit: bool
+    custom_numbers: bool
+    home_currency: str
+    uses_sales_tax: bool
+    closed_until: str | None
+
+
+def wrong_preference(preferences: Preferences, *, currency: str) -> str | None:
+    """Why nothing may be posted with these preferences, and where to click; None if all is well."""
+    if preferences.auto_apply_credit:
+        return (
+            "QuickBooks would use up credit memos by itself. Turn off Account and settings > Advanced >"
+            " Automation > Automatically apply credits."
+        )
+    if not preferences.custom_numbers:
+        return (
+            "QuickBooks would take the same number twice. Turn on Account and settings > Sales > Sales form"
+            " content > Custom transaction numbers."
+        )
+    if preferences.home_currency != currency:
+        return (
+            f"The company's home currency is {preferences.home_currency}, the ledger's is {currency}."
+            " Connect the company of this school (Account and settings > Advanced > Currency)."
+        )
+    if preferences.uses_sales_tax:
+        return (
+            "Sales tax is set up in this company, and documents without tax codes would be refused."
+            " Turn it off under Taxes > Sales tax settings, or connect another company."
+        )
+    return None

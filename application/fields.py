@@ -1,0 +1,41 @@
+"""The types of fields that several commands share."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from domain.chart import check_income
+from domain.errors import Code, DomainError
+from domain.money import MAX_AMOUNT_MINOR
+
+Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR, description="Minor units of the currency.")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217.")]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+IncomeRole = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z_]{0,39}\Z", description="A role of the chart of accounts.")
+]
+EffectiveDate = Annotated[
+    date, Meta(description="The accounting date; today in the tenant's time zone if absent.")
+]
+TaxCode = Literal["A", "B", "C", "D", "E"]
+
+_UNTAXED = frozenset("ACD")
+
+
+def line_total(*, quantity: int, unit_amount: int | None, total: int | None) -> int:
+    """What a line amounts to; exactly one of unit amount and total is given."""
+    if (unit_amount is None) == (total is None):
+        raise DomainError(Code.INVALID_REQUEST, "A line takes exactly one of unit_amount and total.")
+    amount = total if total is not None else quantity * (unit_amount or 0)
+    if amount > MAX_AMOUNT_MINOR:
+        raise DomainError(Code.AMOUNT_TOO_LARGE, f"A line amounts to at most {MAX_AMOUNT_MINOR} minor units.")
+    return amount
+
+
+def check_line(*, income: str, tax_code: str) -> None:
+    """Refuse what a line may not name: an unknown income role, or a taxed code (`not_supported`)."""
+    check_income(income)
+    if tax_code not in _UNTAXED:
+        raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")

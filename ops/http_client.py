@@ -1,0 +1,243 @@
+"""A client of the HTTP API that tries again: what is safe because every write carries its idempotency key."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+import httpx
+import msgspec
+
+from domain.errors import Code
+
+BULK_ELEMENTS: Final = 1000
+"""The most elements that we put into one bulk request; the API takes up to 10,000."""
+
+GIVE_UP_SECONDS: Final = 600.0
+"""How long a service may go without one useful answer before we give up."""
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+_LONGEST_RETRY_AFTER_SECONDS = 60.0
+_TRY_AGAIN = frozenset({429, 502, 503, 504})  # 502 and 504 come from a proxy that cannot reach the service
+_T = TypeVar("_T")
+_NEVER_MENDS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+
+
+class ApiError(Exception):
+    """The service refused the whole request: trying again would change nothing.
+
+    `code` is the service's stable code, empty where the answer was not its own.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{code or status}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class UnreachableError(Exception):
+    """The service did not answer for too long. What was sent may be sent again with the same keys."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A success: the decoded JSON, and the position that it reflects (0 where it named none)."""
+
+    body: Any
+    position: int
+
+
+class Element(msgspec.Struct, frozen=True, kw_only=True):
+    """One command of a bulk request."""
+
+    action: str
+    idempotency_key: str
+    data: Mapping[str, Any]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one element. `tried_again` says that an earlier sending of it may have been what acted."""
+
+    status: int
+    code: str | None = None
+    position: int | None = None
+    replayed: bool = False
+    data: Any = None
+    tried_again: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def to_be_tried_again(self) -> bool:
+        return self.status in _TRY_AGAIN
+
+    @property
+    def detail(self) -> str:
+        """Why it was refused, for people; empty where the service did not say."""
+        return _text(self.data, "detail")
+
+
+class _BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    data: list[Result]
+
+
+class Patience:
+    """Pauses between attempts: doubling, capped, with jitter, until nothing has worked for too long."""
+
+    def __init__(self, stop: threading.Event, notice: Callable[[str], None], give_up_seconds: float) -> None:
+        self._stop = stop
+        self._notice = notice
+        self._give_up_seconds = give_up_seconds
+        self.progress()
+
+    def progress(self) -> None:
+        """Begin anew: something worked."""
+        self._since = time.monotonic()
+        self._failures = 0
+
+    def wait(self, why: str, retry_after_seconds: float) -> None:
+        """Pause before the next attempt. Raises UnreachableError where it is time to give up."""
+        if time.monotonic() - self._since >= self._give_up_seconds:
+            raise UnreachableError(f"gave up after {self._give_up_seconds:.0f} seconds of failure: {why}")
+        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
+        jittered = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, guards nothing
+        pause = max(jittered, min(retry_after_seconds, _LONGEST_RETRY_AFTER_SECONDS))
+        self._failures += 1
+        self._notice(f"{why}; trying again in {pause:.1f} s")
+        if self._stop.wait(pause):
+            raise UnreachableError("stopped")
+
+
+class ApiClient:
+    """Calls the API under `url` with one key; safe for threads. Every call tries again until it is answered.
+
+    `notice` is told of each failure that is tried again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        notice: Callable[[str], None] = lambda _: None,
+        give_up_seconds: float = GIVE_UP_SECONDS,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/v2/finance/",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(60, connect=10),
+        )
+        self._stop = threading.Event()
+        self._notice = notice
+        self._give_up_seconds = give_up_seconds
+
+    def __enter__(self) -> "ApiClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """Let calls that wait for another attempt give up now."""
+        self._stop.set()
+
+    def close(self) -> None:
+        self.stop()
+        self._http.close()
+
+    def patience(self) -> Patience:
+        return Patience(self._stop, self._notice, self._give_up_seconds)
+
+    def get(self, path: str, **params: str | int) -> Answer:
+        """Read. Raises ApiError, UnreachableError."""
+        return _answer(self._send("GET", path, params=params)[0])
+
+    def write(self, method: str, path: str, body: object, *, key: str) -> Answer:
+        """Write under an idempotency key. Raises ApiError, UnreachableError."""
+        content = msgspec.json.encode(body)
+        return _answer(self._send(method, path, content=content, headers={"Idempotency-Key": key})[0])
+
+    def bulk(self, elements: Sequence[Element]) -> list[Result]:
+        """Send at most `BULK_ELEMENTS` commands; one result for each, in order.
+
+        Results may have to be tried again one by one. Raises ApiError, UnreachableError.
+        """
+        assert len(elements) <= BULK_ELEMENTS
+        response, tried_again = self._send("POST", "bulk", content=msgspec.json.encode(elements))
+        if not response.is_success:
+            _raise(response)
+        results = _decode(response, _BulkAnswer).data
+        if len(results) != len(elements):
+            raise ApiError(response.status_code, "", f"{len(elements)} elements, {len(results)} results")
+        if tried_again:
+            results = [msgspec.structs.replace(result, tried_again=True) for result in results]
+        return results
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[httpx.Response, bool]:
+        """The first answer that is final, and whether more than one sending was needed for it."""
+        own = {"Content-Type": "application/json", **(headers or {})} if content is not None else {}
+        patience, tried_again = self.patience(), False
+        while True:
+            try:
+                response = self._http.request(method, path, params=params, content=content, headers=own)
+            except _NEVER_MENDS as error:
+                raise ApiError(0, "", f"{self._http.base_url} cannot be called: {error}") from None
+            except httpx.TransportError as error:
+                why = f"{method} {self._http.base_url.join(path)}: {error or type(error).__name__}"
+                patience.wait(why, 0)
+            else:
+                if response.status_code not in _TRY_AGAIN:
+                    return response, tried_again
+                patience.wait(f"{method} {path}: {response.status_code}", _retry_after_seconds(response))
+            tried_again = True
+
+
+def is_missing_right(result: Result) -> bool:
+    """Whether the credential may not do this at all, so that no other element like it will fare better."""
+    return result.code in {Code.UNAUTHENTICATED, Code.CAPABILITY_MISSING}
+
+
+def _answer(response: httpx.Response) -> Answer:
+    if not response.is_success:
+        _raise(response)
+    position = response.headers.get("Bursar-Position", "0")
+    return Answer(body=_decode(response, object), position=int(position))
+
+
+def _decode(response: httpx.Response, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.DecodeError:
+        raise ApiError(response.status_code, "", f"{response.request.url} is not Bursar") from None
+
+
+def _raise(response: httpx.Response) -> NoReturn:
+    try:
+        problem = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        problem = None
+    detail = _text(problem, "detail") or f"{response.request.url} answered {response.status_code}"
+    raise ApiError(response.status_code, _text(problem, "code"), detail)
+
+
+def _text(body: object, name: str) -> str:
+    value: object = body.get(name) if isinstance(body, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _retry_after_seconds(response: httpx.Response) -> float:
+    """What `Retry-After` asks for; 0 where it is absent or a date (RFC 9110 allows both; Bursar sends seconds)."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0
