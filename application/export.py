@@ -77,17 +77,46 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ask: bool = False
 
 
-_LATER: Final = frozenset({"429", "3001"})
-_SIGN_IN: Final = frozenset({"401", "3200"})
-_PAUSES: Final = frozenset({"120", "3100", "6190"})
-_UNKNOWN: Final = frozenset({"600", "6540", "10000", "500", "503"})
-_STALE: Final = "5010"
-_DUPLICATE_NUMBER: Final = "6140"
-_CLOSED: Final = "6210"
-_NO_LINK: Final = "620"
-_GONE: Final = "610"
-_BROKEN_REFERENCE: Final = "2500"
-_BUSINESS: Final = "6000"
+class _Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a refusal makes of a row. With `calls` it becomes dead once it was in so many calls."""
+
+    state: JobState
+    ask: bool = False
+    calls: int | None = None
+
+
+_LATER: Final = _Rule(state=JobState.PENDING)  # refused before anything happened
+_SIGN_IN: Final = _Rule(state=JobState.NEEDS_SIGN_IN)
+_UNKNOWN: Final = _Rule(state=JobState.PENDING, ask=True, calls=MAX_CALLS)
+_MAPPING: Final = _Rule(state=JobState.NEEDS_MAPPING)
+_ONCE_MORE: Final = _Rule(state=JobState.PENDING, ask=True, calls=2)
+_DEAD: Final = _Rule(state=JobState.DEAD)
+
+_RULES: Final = {
+    "429": _LATER,
+    "3001": _LATER,
+    "401": _SIGN_IN,
+    "3200": _SIGN_IN,
+    "120": _LATER,
+    "3100": _LATER,
+    "6190": _LATER,
+    "600": _UNKNOWN,
+    "6540": _UNKNOWN,
+    "500": _UNKNOWN,
+    "503": _UNKNOWN,
+    "10000": _UNKNOWN,
+    # another document of the same call changed what this one links
+    "5010": _Rule(state=JobState.PENDING, calls=MAX_CALLS),
+    "6140": _ONCE_MORE,
+    "620": _ONCE_MORE,
+    "6210": _Rule(state=JobState.HELD),
+    "2500": _MAPPING,
+}
+"""By QuickBooks' code. Any other is a refusal for good."""
+
+_PAUSES: Final = frozenset({"120", "3100", "6190", "401", "3200"})
+_THROTTLES: Final = frozenset({"429", "3001"})
+_SIGNS_IN: Final = frozenset({"401", "3200"})
 
 
 def step(outcome: Outcome, *, resent: bool, calls: int) -> Step:
@@ -96,43 +125,27 @@ def step(outcome: Outcome, *, resent: bool, calls: int) -> Step:
         case Created():
             return Step(state=JobState.CONFIRMED)
         case Missing():
-            return _again("The answer does not name the document.", calls, MAX_CALLS, ask=True)
+            return _ruled(_UNKNOWN, "The answer does not name the document.", calls)
         case Fault():
-            return _refused(outcome, resent=resent, calls=calls)
+            return _ruled(_rule(outcome, resent=resent), str(outcome), calls)
 
 
-def _refused(fault: Fault, *, resent: bool, calls: int) -> Step:
-    error = str(fault)
-    match fault.code:
-        case code if code in _LATER:  # refused before anything happened
-            return Step(state=JobState.PENDING, error=error)
-        case code if code in _SIGN_IN:
-            return Step(state=JobState.NEEDS_SIGN_IN, error=error)
-        case code if code in _PAUSES:
-            return Step(state=JobState.PENDING, error=error)
-        case code if code in _UNKNOWN:
-            return _again(error, calls, MAX_CALLS, ask=True)
-        case code if code == _STALE:  # another document of the same call changed what this one links
-            return _again(error, calls, MAX_CALLS, ask=False)
-        case code if code in (_DUPLICATE_NUMBER, _NO_LINK):
-            return _again(error, calls, 2, ask=True)
-        case code if code == _CLOSED:
-            return Step(state=JobState.HELD, error=error)
-        case code if code == _BROKEN_REFERENCE or (code == _GONE and "inactive" in error.lower()):
-            return Step(state=JobState.NEEDS_MAPPING, error=error)
-        case code if code == _BUSINESS and resent:  # replays of batches have been seen to answer so
-            return _again(error, calls, MAX_CALLS, ask=True)
-        case _:
-            return Step(state=JobState.DEAD, error=error)
+def _rule(fault: Fault, *, resent: bool) -> _Rule:
+    if fault.code == "6000" and resent:  # replays of batches have been seen to answer so
+        return _UNKNOWN
+    if fault.code == "610" and "inactive" in str(fault).lower():
+        return _MAPPING
+    return _RULES.get(fault.code, _DEAD)
 
 
-def _again(error: str, calls: int, most: int, *, ask: bool) -> Step:
-    return Step(state=JobState.PENDING if calls < most else JobState.DEAD, error=error, ask=ask)
+def _ruled(rule: _Rule, error: str, calls: int) -> Step:
+    spent = rule.calls is not None and calls >= rule.calls
+    return Step(state=JobState.DEAD if spent else rule.state, error=error, ask=rule.ask)
 
 
 def pauses(fault: Fault) -> bool:
     """Tell whether nothing more can be sent for the tenant until a person has acted."""
-    return fault.code in _PAUSES or fault.code in _SIGN_IN
+    return fault.code in _PAUSES
 
 
 # --- what comes back for a call
@@ -175,11 +188,11 @@ def classify(*, status: int, fault: Fault | None, retry_after_seconds: float | N
     """What an HTTP answer that is no success says about its call."""
     code = fault.code if fault is not None else ""
     shown = fault or Fault(code="", message=f"HTTP status {status}")
-    if status == 429 or code in _LATER:
+    if status == 429 or code in _THROTTLES:
         return Throttled(seconds=retry_after_seconds)
-    if status == 401 or code in _SIGN_IN:
+    if status == 401 or code in _SIGNS_IN:
         return SignIn(reason=str(shown))
-    if status >= 500 or fault is None:
+    if status >= 500 or fault is None or not code:
         return Lost(reason=f"HTTP status {status}: {shown}")
     return Refused(fault=fault)
 

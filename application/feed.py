@@ -55,6 +55,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """Where to read on once all of it is applied."""
         return self.deliveries[-1].offset + 1
 
+    @property
+    def last_position(self) -> int:
+        """The highest position in it; 0 where nothing in it is ours."""
+        return max(origin.position if origin else 0 for origin in self.origins)
+
+    @property
+    def origins(self) -> "Sequence[Origin | None]":
+        """Where each delivery comes from; None for what is not one of ours."""
+        return [_origin(delivery.content) for delivery in self.deliveries]
+
 
 class FeedUnavailableError(Exception):
     """The feed cannot be reached or was lost on the way: subscribe again, later."""
@@ -141,8 +151,7 @@ class Admission(msgspec.Struct, kw_only=True):
 
 def tenants(batch: Batch) -> list[str]:
     """Name the tenants of a batch, sorted, so that whoever locks their places locks them in one order."""
-    origins = (_origin(delivery.content) for delivery in batch.deliveries)
-    return sorted({origin.tenant for origin in origins if origin is not None})
+    return sorted({origin.tenant for origin in batch.origins if origin is not None})
 
 
 def admit(
@@ -197,26 +206,18 @@ def _admit(
     admission.places[origin.tenant] = TenantPlace(sequence=sequence, position=origin.position, waits=waits)
 
 
-def check_identity(batch: Batch, store: str, epoch: int) -> None:
-    """Refuse a batch that is not wholly of this store and epoch. Raises `FeedMixedError`."""
-    for delivery in batch.deliveries:
-        origin = _origin(delivery.content)
-        if origin is not None and (origin.store, origin.epoch) != (store, epoch):
-            raise FeedMixedError(
-                f"the group follows store {store} epoch {epoch}; offset {delivery.offset} of"
-                f" {batch.partition.topic} is of store {origin.store} epoch {origin.epoch}"
-            )
-
-
 def identity(batch: Batch) -> tuple[str, int] | None:
-    """Tell which store and epoch a batch begins with; None where nothing in it is ours."""
-    origins = (_origin(delivery.content) for delivery in batch.deliveries)
-    return next(((origin.store, origin.epoch) for origin in origins if origin is not None), None)
+    """Name the store and epoch that a batch comes from; None where nothing in it is ours.
+
+    Raises `FeedMixedError` if there are several.
+    """
+    found = {(origin.store, origin.epoch) for origin in batch.origins if origin is not None}
+    if len(found) > 1:
+        raise FeedMixedError(f"{batch.partition.topic} holds messages of several stores or epochs: {found}")
+    return next(iter(found), None)
 
 
 def _origin(content: Message | Undecodable) -> Origin | None:
     if isinstance(content, Undecodable):
         return content.origin
-    return Origin(
-        store=content.store, epoch=content.epoch, tenant=content.tenant, position=content.position
-    )
+    return Origin(store=content.store, epoch=content.epoch, tenant=content.tenant, position=content.position)

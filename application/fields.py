@@ -11,7 +11,9 @@ from domain.money import MAX_AMOUNT_MINOR
 
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR, description="Minor units of the currency.")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217.")]
-Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Text = Annotated[
+    str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+\Z", description="One line of text.")
+]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 IncomeRole = Annotated[
     str, Meta(pattern=r"^[a-z][a-z_]{0,39}\Z", description="A role of the chart of accounts.")

@@ -171,25 +171,27 @@ def documents(message: Message, chart: Mapping[str, str]) -> list[Document]:
 
 
 def _documents_of(event: Event, message: Message, codes: Mapping[str, str]) -> list[Document]:
+    made: list[Document] = []
     match event:
         case SaleCompleted():
-            return [_sale(event, codes)]
+            made = [_sale(event, codes)]
         case SaleRefunded():
-            return [_refund(event, codes)]
+            made = [_refund(event, codes)]
         case InvoiceIssued():
-            return [_invoice(event)]
+            made = [_invoice(event)]
         case PaymentApplied(tender="wallet"):
-            return _wallet_settlement(event)
+            made = _wallet_settlement(event)
         case PaymentApplied():
-            return [_payment(event, codes)]
+            made = [_payment(event, codes)]
         case WalletToppedUp():
-            return [_top_up(event, codes)]
+            made = [_top_up(event, codes)]
         case WalletCharged(purpose="charge"):
-            return [_charge(event, message)]
-        case WalletCharged():  # a tender of the sale or the settlement, which has its documents
-            return []
+            made = [_charge(event, message)]
+        case WalletCharged():
+            pass  # a tender of the sale or the settlement, which has its documents
         case _:
             raise AssertionError(event)
+    return made
 
 
 def _sale(event: SaleCompleted, codes: Mapping[str, str]) -> Document:

@@ -7,6 +7,7 @@ could not be done or finished (run it again: what is there is not posted twice),
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,14 +18,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from domain.money import MINOR_DIGITS, format_minor
 from domain.tender import TenderType
+from ops.connection import Data, Key, Target, Url, find_target
 from ops.http_client import ApiClient, ApiError, Result, UnreachableError
 from ops.importer import (
     Entry,
     FileError,
     Importer,
     Rejection,
-    Summary,
     count_records,
+    rejected_path,
     write_rejections,
 )
 from ops.mpesa_statement import CURRENCY as MPESA_CURRENCY
@@ -40,11 +42,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Url = Annotated[str | None, typer.Option(envvar="BURSAR_URL", help="The service's address.")]
-Key = Annotated[str | None, typer.Option(envvar="BURSAR_API_KEY", help="An API key of the tenant.")]
-Data = Annotated[Path, typer.Option(help="Without --url and --key: the directory of a running `bursar up`.")]
 Json = Annotated[bool, typer.Option("--json", help="End with the counts as one line of JSON.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The CSV file, in UTF-8.")]
+
+
+Passes = Iterable[Iterable[Entry | Rejection]]
+"""The rows of a file, and after all of them those that have to wait for what the others became."""
 
 
 class School(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,18 +56,6 @@ class School(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     time_zone: str
     position: int
-
-
-def connection(url: str | None, key: str | None, data: Path) -> tuple[str, str]:
-    """Where the service is and the key to use: as given, else those of the `up` that runs on `data`."""
-    if url and key:
-        return url, key
-    if url or key:
-        raise typer.BadParameter("--url and --key (BURSAR_URL, BURSAR_API_KEY) belong together")
-    from ops.up import running
-
-    ready = running(data)
-    return ready.url, ready.keys["admin"]
 
 
 @app.command()
@@ -96,8 +87,10 @@ def sales(
     """
     if prefund and tender != "wallet":
         raise typer.BadParameter("--prefund goes with --tender wallet")
+    if date_format is not None and not _names_a_day(date_format):
+        raise typer.BadParameter(f"--date-format {date_format!r} names no day, such as %d/%m/%Y does")
 
-    def rows(school: School) -> Iterable[Entry | Rejection]:
+    def passes(school: School) -> Passes:
         options = SalesOptions(
             customer=customer,
             date=date,
@@ -111,10 +104,10 @@ def sales(
             currency=school.currency,
             time_zone=school.time_zone,
         )
-        return sales_of(file, options)
+        return (sales_of(file, options),)
 
-    with _failing_cleanly(), _client(*connection(url, key, data)) as client:
-        _run(file, client, rows, explain=_with_detail, label=None, json=json)
+    with _failing_cleanly(), _client(find_target(url, key, data)) as client:
+        _run(file, client, passes, explain=_with_detail, label=None, json=json)
 
 
 @app.command()
@@ -131,9 +124,109 @@ def mpesa(
 ) -> None:
     """Post the completed receipts of an M-Pesa paybill statement as top-ups."""
 
-    def rows(school: School) -> Iterable[Entry | Rejection]:
+    def passes(school: School) -> Passes:
         if school.currency != MPESA_CURRENCY:
             raise FileError(f"an M-Pesa statement is in {MPESA_CURRENCY}, the tenant in {school.currency}")
         repeated: list[Entry] = []
-        yield from receipts(file, account_column=account_column, repeated=repeated)
-        yield None ...
+        return receipts(file, account_column=account_column, repeated=repeated), repeated
+
+    with _failing_cleanly(), _client(find_target(url, key, data)) as client:
+        # The service's detail may name the account, which a payer typed: the code alone says enough.
+        _run(
+            file,
+            client,
+            passes,
+            explain=lambda result: result.code or str(result.status),
+            label="receipt",
+            json=json,
+        )
+
+
+def _names_a_day(date_format: str) -> bool:
+    day = datetime(2001, 2, 3, tzinfo=UTC)
+    try:
+        return datetime.strptime(day.strftime(date_format), date_format).date() == day.date()  # noqa: DTZ007
+    except ValueError:
+        return False
+
+
+# --- one run
+
+
+def _run(
+    file: Path,
+    client: ApiClient,
+    passes: Callable[[School], Passes],
+    *,
+    explain: Callable[[Result], str],
+    label: str | None,
+    json: bool,
+) -> None:
+    total = count_records(file)
+    school = _school(client)
+    with _progress(total) as advance:
+        importer = Importer(client, start_position=school.position, explain=explain, advance=advance)
+        for rows in passes(school):
+            importer.run(rows)
+    _report(file, importer, school.currency, label=label, json=json)
+    if importer.rejections:
+        raise typer.Exit(ROWS_REJECTED)
+
+
+def _school(client: ApiClient) -> School:
+    try:
+        school = msgspec.convert(client.get("ping").body, School)
+    except msgspec.ValidationError as error:
+        raise ApiError(200, "", f"ping answered something else: {error}") from None
+    if school.currency not in MINOR_DIGITS:
+        raise FileError(f"amounts in {school.currency} cannot be read")
+    return school
+
+
+def _report(file: Path, importer: Importer, currency: str, *, label: str | None, json: bool) -> None:
+    before = rejected_path(file).exists()
+    rejected = write_rejections(file, importer.rejections, label=label)
+    summary = importer.summary()
+    print(
+        f"read {summary.read}: posted {summary.posted} "
+        f"({format_minor(summary.total_minor, currency)} {currency}), "
+        f"already there {summary.already_there}, rejected {summary.rejected}"
+    )
+    if rejected is not None:
+        print(f"what was rejected, and why: {rejected}")
+    elif before:
+        print(f"nothing was rejected this time: removed {rejected_path(file)}")
+    if json:
+        print(msgspec.json.encode(summary).decode())
+
+
+def _with_detail(result: Result) -> str:
+    return ": ".join(part for part in (result.code or str(result.status), result.detail) if part)
+
+
+def _client(target: Target) -> ApiClient:
+    return ApiClient(target.url, target.key, notice=lambda text: print(text, file=sys.stderr))
+
+
+@contextmanager
+def _progress(total: int) -> Generator[Callable[[], None]]:
+    """A progress bar where standard error is a terminal; what is yielded moves it by one row."""
+    console = Console(stderr=True)
+    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def _failing_cleanly() -> Generator[None]:
+    """Say in one line why the run failed, and exit with 1."""
+    try:
+        yield
+    except (FileError, ApiError) as error:
+        print(f"bursar import: {error}", file=sys.stderr)
+    except UnreachableError as error:
+        print(f"bursar import: {error}. Run it again: what is there is not posted twice.", file=sys.stderr)
+    else:
+        return
+    raise typer.Exit(1)

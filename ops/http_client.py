@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 import httpx
 import msgspec
@@ -58,14 +58,17 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one element. `tried_again` says that an earlier sending of it may have been what acted."""
+    """What became of one element; `detail` says why it was refused, for people.
+
+    `tried_again` says that an earlier sending of it may have been what acted.
+    """
 
     status: int
     code: str | None = None
     position: int | None = None
     replayed: bool = False
-    data: Any = None
     tried_again: bool = False
+    detail: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -74,11 +77,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def to_be_tried_again(self) -> bool:
         return self.status in _TRY_AGAIN
-
-    @property
-    def detail(self) -> str:
-        """Why it was refused, for people; empty where the service did not say."""
-        return _text(self.data, "detail")
 
 
 class _BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +133,7 @@ class ApiClient:
         self._notice = notice
         self._give_up_seconds = give_up_seconds
 
-    def __enter__(self) -> "ApiClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
 """A file of sales: each row of a CSV is a sale to a customer on a date, for an amount."""
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -192,9 +192,7 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: set[s
     if by_wallet and options.prefund:
         elements.append(_prefund(sale, key, options.currency))
     elements.append(_checkout(sale, key, options))
-    return Entry(
-        line=line, lane=sale.customer, amount_minor=sale.amount_minor, elements=tuple(elements)
-    )
+    return Entry(line=line, lane=sale.customer, amount_minor=sale.amount_minor, elements=tuple(elements))
 
 
 def open_wallet(wallet: str, currency: str) -> Element:

@@ -67,6 +67,11 @@ class _Child:
     delay: float = 0.0
     not_before: float = 0.0
 
+    def postpone(self) -> None:
+        """Wait before the next start, longer each time."""
+        self.delay = min(max(2 * self.delay, _FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
+        self.not_before = time.monotonic() + self.delay
+
 
 @contextmanager
 def sole_owner(folder: Path) -> Generator[None]:
@@ -168,6 +173,16 @@ class Supervisor:
                 return  # those after it wait for it
 
     def _start(self, child: _Child) -> None:
+        try:
+            self._spawn(child)
+            self._write_record()
+            if self._complete and all(each.process is not None for each in self._children):
+                self._announce(self._pids())
+        except OSError as error:  # no process, no room on the disk: it may pass, and we never give up
+            child.postpone()
+            self._say(f"{child.part.name} could not be started or noted: {error}")
+
+    def _spawn(self, child: _Child) -> None:
         part = child.part
         if part.before_start is not None:
             part.before_start()
@@ -176,25 +191,21 @@ class Supervisor:
                 part.argv, env=part.env, output=log, account=part.account, orphan_signal=part.orphan_signal
             )
         child.started = start_time(child.process.pid)
-        self._write_record()
-        if self._complete:
-            self._announce(self._pids())
 
     def _note_death(self, child: _Child) -> None:
         assert child.process is not None
-        now = time.monotonic()
-        if child.ready_at is None or now - child.ready_at < SETTLED_SECONDS:
-            child.delay = min(max(2 * child.delay, _FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
+        if child.ready_at is None or time.monotonic() - child.ready_at < SETTLED_SECONDS:
+            child.postpone()
+            when = f"in {child.delay:.1f} s"
         else:
             child.delay = 0.0
-        child.not_before = now + child.delay
-        print(
-            f"{child.part.name} ended with status {child.process.returncode} and is started again;"
-            f" its log: {self._log(child.part.name)}",
-            file=sys.stderr,
-            flush=True,
-        )
+            when = "at once"
+        status, log = child.process.returncode, self._log(child.part.name)
+        self._say(f"{child.part.name} ended with status {status} and starts again {when}; its log: {log}")
         child.process, child.started, child.ready_at = None, None, None
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
     def _note_ready(self, child: _Child) -> None:
         assert child.process is not None

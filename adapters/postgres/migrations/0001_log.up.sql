@@ -254,6 +254,7 @@ GRANT SELECT, INSERT, UPDATE ON tenant_heads TO bursar_append;
 GRANT SELECT ON events, commands, commits, head, tenant_heads, store
     TO bursar_writer, bursar_projector, bursar_relay, bursar_exporter, bursar_auditor;
 GRANT SELECT ON snapshots TO bursar_writer, bursar_auditor;
+GRANT SELECT (position) ON head TO bursar_reader;
 GRANT SELECT, INSERT, UPDATE ON relay_positions TO bursar_relay;
 GRANT SELECT ON relay_positions TO bursar_auditor;
 

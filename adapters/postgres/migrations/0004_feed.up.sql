@@ -1,12 +1,17 @@
 -- Where each consumer group is with the feed. A group's effects, its offset and its places change together.
 
+-- Whose messages a group has applied. It never changes: after a restore the epoch does, and the two do not mix.
+CREATE TABLE feed_groups (
+    consumer_group text COLLATE "C" PRIMARY KEY,
+    store text COLLATE "C" NOT NULL,
+    epoch integer NOT NULL
+);
+
 -- One row per partition. Whoever holds it FOR UPDATE and finds next_offset unmoved is the owner.
 CREATE TABLE feed_inbox (
     consumer_group text COLLATE "C" NOT NULL,
     topic text COLLATE "C" NOT NULL,
     partition integer NOT NULL,
-    store text COLLATE "C" NOT NULL,
-    epoch integer NOT NULL,
     next_offset bigint NOT NULL,
     last_position bigint NOT NULL,
     PRIMARY KEY (consumer_group, topic, partition)
@@ -38,9 +43,11 @@ CREATE TABLE feed_parked (
 );
 CREATE INDEX feed_parked_waiting_idx ON feed_parked (consumer_group, tenant, position) WHERE released_at IS NULL;
 
+ALTER TABLE feed_groups OWNER TO bursar_owner;
 ALTER TABLE feed_inbox OWNER TO bursar_owner;
 ALTER TABLE feed_tenants OWNER TO bursar_owner;
 ALTER TABLE feed_parked OWNER TO bursar_owner;
-REVOKE ALL ON feed_inbox, feed_tenants, feed_parked FROM bursar_owner, PUBLIC;
+REVOKE ALL ON feed_groups, feed_inbox, feed_tenants, feed_parked FROM bursar_owner, PUBLIC;
+GRANT SELECT, INSERT ON feed_groups TO bursar_exporter;
 GRANT SELECT, INSERT, UPDATE ON feed_inbox, feed_tenants, feed_parked TO bursar_exporter;
-GRANT SELECT ON feed_inbox, feed_tenants, feed_parked TO bursar_auditor;
+GRANT SELECT ON feed_groups, feed_inbox, feed_tenants, feed_parked TO bursar_auditor;

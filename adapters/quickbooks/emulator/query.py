@@ -220,8 +220,10 @@ def run(store: Store, company: Company, query: Query) -> Body:
     if query.count:
         sql = f"SELECT COUNT(*) FROM entity WHERE {where}"  # noqa: S608 - made of our own column names only
         return {"totalCount": store.row(sql, *bound)[0]}
+    # The plus keeps SQLite from walking all ids in order where an index of a condition finds the few that match.
+    last = "+id" if query.conditions else "id"
     order = [f"{_column(query.kind, name)} {'DESC' if down else 'ASC'}" for name, down in query.order]
-    sql = f"SELECT json FROM entity WHERE {where} ORDER BY {', '.join([*order, 'id'])} LIMIT ? OFFSET ?"  # noqa: S608 - likewise
+    sql = f"SELECT json FROM entity WHERE {where} ORDER BY {', '.join([*order, last])} LIMIT ? OFFSET ?"  # noqa: S608 - likewise
     found = [text for (text,) in store.rows(sql, *bound, query.most, query.start - 1)]
     if not found:
         return {}

@@ -36,10 +36,10 @@ CREATE TABLE IF NOT EXISTS entity (
     json TEXT NOT NULL,
     PRIMARY KEY (realm, kind, id)
 );
-CREATE INDEX IF NOT EXISTS entity_doc_number ON entity (realm, kind, doc_number) WHERE doc_number IS NOT NULL;
-CREATE INDEX IF NOT EXISTS entity_reference ON entity (realm, kind, reference) WHERE reference IS NOT NULL;
-CREATE INDEX IF NOT EXISTS entity_name ON entity (realm, kind, name) WHERE name IS NOT NULL;
-CREATE INDEX IF NOT EXISTS entity_acct_num ON entity (realm, kind, acct_num) WHERE acct_num IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entity_doc_number ON entity (realm, kind, doc_number, id) WHERE doc_number IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entity_reference ON entity (realm, kind, reference, id) WHERE reference IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entity_name ON entity (realm, kind, name, id) WHERE name IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entity_acct_num ON entity (realm, kind, acct_num, id) WHERE acct_num IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entity_open ON entity (realm, kind, customer_id) WHERE balance_minor > 0;
 CREATE INDEX IF NOT EXISTS entity_updated ON entity (realm, kind, updated_ms);
 CREATE TABLE IF NOT EXISTS posting (

@@ -83,7 +83,9 @@ class School:
         self.income = self.account("Fees", "Income", "4000")
         self.wallets = self.account("Student wallets", "Other Current Liability", "2000")
         self.fees_item = self.made("Item", Name="Fees", Type="Service", IncomeAccountRef=ref(self.income))
-        self.wallet_item = self.made("Item", Name="Wallet", Type="Service", IncomeAccountRef=ref(self.wallets))
+        self.wallet_item = self.made(
+            "Item", Name="Wallet", Type="Service", IncomeAccountRef=ref(self.wallets)
+        )
         self.amina = self.made("Customer", DisplayName="Amina")
         self.brian = self.made("Customer", DisplayName="Brian")
 
@@ -176,7 +178,9 @@ def code(answer: httpx.Response) -> str:
 
 def sign_in(server: Emulator, realm: str) -> AuthClient:
     """intuit-oauth through the whole code flow, as an app would go through it."""
-    client = AuthClient("id", "secret", "http://127.0.0.1/callback", f"{server.url}/.well-known/openid_configuration")
+    client = AuthClient(
+        "id", "secret", "http://127.0.0.1/callback", f"{server.url}/.well-known/openid_configuration"
+    )
     address = client.get_authorization_url([Scopes.ACCOUNTING]) + f"&realmId={realm}"
     back = parse_qs(urlsplit(httpx.get(address).headers["location"]).query)
     client.get_bearer_token(back["code"][0], realm_id=back["realmId"][0])

@@ -1,0 +1,144 @@
+"""kafka-python, wrapped: what the relay and the feed need of it, and nothing that can lose a message."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
+from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
+
+from adapters.kafka.record import Record
+
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+"""The largest record that topic, producer and consumer take: a command is never cut."""
+
+_COMMON: Final[dict[str, Any]] = {
+    "bootstrap_timeout_ms": 2_000,  # whoever is told to stop does so within about that
+    "reconnect_backoff_max_ms": 1_000,
+}
+_NO_METRICS: Final[dict[str, Any]] = {"metrics_enabled": False}
+# The settings that pyright's stubs, of an older version of the library, do not know.
+_METADATA: Final[dict[str, Any]] = {"wait_for_metadata": True}
+_NEVER_GUESS: Final[dict[str, Any]] = {"auto_offset_reset": "none"}
+LogTruncationError: Final[type[Exception]] = getattr(errors, "LogTruncationError")  # noqa: B009 - the same
+_WAIT_SECONDS: Final = 0.25
+
+
+class TopicMismatchError(Exception):
+    """The topic is there with another number of partitions: tenants would change partition and lose order."""
+
+
+def ensure_topic(bootstrap_servers: str, topic: str, *, partitions: int, replication: int) -> None:
+    """Make the topic if it is missing. Raises `TopicMismatchError`, and `KafkaError` where no broker answers."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000, **_COMMON)
+    try:
+        found = _partition_count(admin, topic)
+        if found == 0:
+            _create_topic(admin, topic, partitions, replication)
+            found = _partition_count(admin, topic)
+    finally:
+        admin.close()
+    if found != partitions:
+        raise TopicMismatchError(
+            f"{topic} has {found} partitions and not {partitions}; they are fixed for life"
+        )
+
+
+def _partition_count(admin: KafkaAdminClient, topic: str) -> int:
+    described: list[dict[str, Any]] = admin.describe_topics([topic])
+    return sum(len(found["partitions"]) for found in described if found["name"] == topic)
+
+
+def _create_topic(admin: KafkaAdminClient, topic: str, partitions: int, replication: int) -> None:
+    configs = {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "min.insync.replicas": str(max(1, replication - 1)),
+    }
+    wanted = {"num_partitions": partitions, "replication_factor": replication, "configs": configs}
+    new_topics: Any = {topic: wanted}
+    try:
+        admin.create_topics(new_topics, **_METADATA)
+    except TopicAlreadyExistsError:
+        return  # another relay was faster
+
+
+class StoppedError(Exception):
+    """We were told to stop before all was acknowledged."""
+
+
+class Publisher:
+    """An idempotent producer for one topic. After any failure it is abandoned and another one made."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        """Raise `KafkaError` where no broker answers."""
+        self._topic = topic
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            max_in_flight_requests_per_connection=5,
+            allow_auto_create_topics=False,
+            max_request_size=MAX_RECORD_BYTES,
+            batch_size=256 * 1024,
+            linger_ms=20,  # batches fill; the flush that ends each of ours does not wait for it
+            max_block_ms=2_000,
+            request_timeout_ms=10_000,
+            delivery_timeout_ms=30_000,
+            **_NO_METRICS,
+            **_COMMON,
+        )
+
+    def publish(self, records: Iterable[Record], stop: threading.Event) -> None:
+        """Send all and return when each is acknowledged by all replicas in sync.
+
+        Raises `KafkaError` where one is not, `StoppedError` if `stop` is set first; then it is unknown which
+        were written: per partition, the first few of them in order.
+        """
+        futures = [
+            self._producer.send(self._topic, key=record.key, value=record.value, headers=record.headers)
+            for record in records
+        ]
+        while not self._flushed():
+            if stop.is_set():
+                raise StoppedError
+        for future in futures:
+            if not future.succeeded():
+                raise future.exception
+
+    def abandon(self) -> None:
+        """Close without sending what is still waiting."""
+        # The library's close(timeout=0) raises where something is waiting, and goes on sending it behind us.
+        sender: Any = getattr(self._producer, "_sender")  # noqa: B009 - private, and unknown to the stubs
+        sender.force_close()
+        sender.join(timeout=2)
+        self._producer.close(timeout=0)
+
+    def _flushed(self) -> bool:
+        try:
+            self._producer.flush(timeout=_WAIT_SECONDS)
+        except KafkaTimeoutError:
+            return False
+        return True
+
+
+def open_consumer(bootstrap_servers: str, group: str, *, max_records: int) -> KafkaConsumer:
+    """Make a consumer that reads committed records only, commits nothing by itself and never guesses a place.
+
+    Raises `KafkaError` where no broker answers.
+    """
+    return KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        group_id=group,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        allow_auto_create_topics=False,
+        max_poll_records=max_records,
+        session_timeout_ms=6_000,  # the broker's least: how long a killed member keeps its partitions
+        heartbeat_interval_ms=1_000,
+        request_timeout_ms=10_000,
+        **_NEVER_GUESS,
+        **_NO_METRICS,
+        **_COMMON,
+    )

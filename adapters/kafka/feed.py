@@ -1,0 +1,96 @@
+"""The feed from Kafka."""
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from adapters.kafka import record
+from adapters.kafka.client import LogTruncationError, open_consumer
+from application.feed import Batch, Delivery, FeedLostError, FeedUnavailableError, Partition, Undecodable
+from application.message import Message
+
+_BATCH: Final = 1000
+_log: Final = logging.getLogger(__name__)
+
+
+class KafkaFeed:
+    """The `Feed` of one topic."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+
+    @contextmanager
+    def subscribe(
+        self, group: str, next_offset: Callable[[Partition], int]
+    ) -> Generator["_KafkaSubscription"]:
+        """Join the consumer group; Kafka shares the partitions out among its members."""
+        try:
+            consumer = open_consumer(self._bootstrap_servers, group, max_records=_BATCH)
+        except KafkaError as error:
+            raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
+        try:
+            if not consumer.partitions_for_topic(self._topic):
+                raise FeedUnavailableError(f"there is no topic {self._topic} yet")
+            consumer.subscribe([self._topic], listener=_Seek(consumer, next_offset))
+            yield _KafkaSubscription(consumer)
+        finally:
+            consumer.close(autocommit=False, timeout_ms=1_000)
+
+    def decode(self, value: bytes) -> Message | Undecodable:
+        """Read a record's value again."""
+        return record.decode_value(value)
+
+
+class _Seek(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
+    """Begins each partition where the group's inbox says. Called on the library's own thread."""
+
+    def __init__(self, consumer: KafkaConsumer, next_offset: Callable[[Partition], int]) -> None:
+        self._consumer = consumer
+        self._next_offset = next_offset
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """Nothing to give back: what was applied is stored with its offset already."""
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """Seek. What this raises comes out of `poll`."""
+        for place in assigned:
+            self._consumer.seek(place, self._next_offset(Partition(place.topic, place.partition)))
+
+
+class _KafkaSubscription:
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+
+    def poll(self, seconds: float) -> Sequence[Batch]:
+        try:
+            polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
+        except (OffsetOutOfRangeError, LogTruncationError, NoOffsetForPartitionError) as error:
+            raise FeedLostError(f"{type(error).__name__}: {error}") from error
+        except KafkaError as error:
+            raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
+        return [
+            Batch(
+                partition=Partition(place.topic, place.partition),
+                deliveries=[_delivery(arrived) for arrived in arrivals],
+            )
+            for place, arrivals in polled.items()
+            if arrivals
+        ]
+
+    def applied(self, batch: Batch) -> None:
+        place = TopicPartition(batch.partition.topic, batch.partition.number)
+        try:
+            self._consumer.commit_async({place: OffsetAndMetadata(batch.next_offset, "", -1)})
+        except KafkaError as error:  # a rebalance is going on; the place that counts is in the inbox
+            _log.info("the lag shown for %s is out of date: %s", place, error)
+
+
+def _delivery(arrived: Any) -> Delivery:
+    value = arrived.value or b""
+    return Delivery(offset=arrived.offset, value=value, content=record.decode(value, arrived.headers))

@@ -1,0 +1,103 @@
+"""The feed straight from the Postgres log, where no broker is configured."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg import Connection
+
+from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
+from application.feed import Batch, Delivery, FeedUnavailableError, Origin, Partition, Undecodable
+from application.message import LoggedCommand, Message, build
+
+PARTITION: Final = Partition("postgres", 0)
+"""The log is one partition; an offset in it is a position."""
+
+_BATCH: Final = 1000
+_LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('bursar feed'), hashtext(%s))"
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(LoggedCommand)
+
+
+class PostgresFeed:
+    """The `Feed` of the database at `url`, for a role that may read the log."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @contextmanager
+    def subscribe(
+        self, group: str, next_offset: Callable[[Partition], int]
+    ) -> Generator["_PostgresSubscription"]:
+        """Join the group. One member reads, the others stand by until its connection ends."""
+        try:
+            with psycopg.connect(self._url, autocommit=True) as connection:
+                connection.execute(f"LISTEN {CHANNEL}")
+                yield _PostgresSubscription(connection, group, next_offset)
+        except psycopg.OperationalError as error:
+            raise FeedUnavailableError(str(error)) from error
+
+    def decode(self, value: bytes) -> Message | Undecodable:
+        """Build the message again from the logged command that was parked."""
+        logged = _decoder.decode(value)
+        with psycopg.connect(self._url) as connection:
+            store, epoch = store_identity(connection)
+        return _content(logged, store, epoch)
+
+
+class _PostgresSubscription:
+    def __init__(
+        self, connection: Connection[Any], group: str, next_offset: Callable[[Partition], int]
+    ) -> None:
+        self._connection = connection
+        self._group = group
+        self._next_offset = next_offset
+        self._store, self._epoch = store_identity(connection)
+        self._position: int | None = None
+
+    def poll(self, seconds: float) -> Sequence[Batch]:
+        if self._position is None and not self._take_over():
+            self._wait(seconds)
+            return []
+        assert self._position is not None
+        commands = read_commands(self._connection, self._position, _BATCH)
+        if not commands:
+            self._wait(seconds)
+            return []
+        self._position = commands[-1].position
+        deliveries = [self._delivery(command) for command in commands]
+        return [Batch(partition=PARTITION, deliveries=deliveries)]
+
+    def applied(self, batch: Batch) -> None:
+        """Nothing to tell: the inbox row is in the same database as the log."""
+
+    def _take_over(self) -> bool:
+        row = self._connection.execute(_LOCK, (self._group,)).fetchone()
+        assert row is not None
+        if not row[0]:
+            return False
+        self._position = max(self._next_offset(PARTITION) - 1, 0)
+        return True
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a commit. What was notified while we were reading is waiting already, and wakes us at once."""
+        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    def _delivery(self, logged: LoggedCommand) -> Delivery:
+        return Delivery(
+            offset=logged.position,
+            value=_encoder.encode(logged),
+            content=_content(logged, self._store, self._epoch),
+        )
+
+
+def _content(logged: LoggedCommand, store: str, epoch: int) -> Message | Undecodable:
+    try:
+        return build(logged, store=store, epoch=epoch)
+    except (KeyError, msgspec.MsgspecError) as error:
+        origin = Origin(store=store, epoch=epoch, tenant=logged.tenant, position=logged.position)
+        return Undecodable(reason=f"{type(error).__name__}: {error}", origin=origin)

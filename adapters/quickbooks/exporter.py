@@ -1,0 +1,587 @@
+"""The sender: takes what open batches ask for from the registry to QuickBooks, each document exactly once.
+
+Whatever dies, and whenever: a call is stored before it is sent, so the next sender finds it open, and sends
+these very bytes again or looks for what became of them. One sender per company, by an advisory lock on the
+connection that also records the outcomes: who has lost the lock can record nothing.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, TypeVar
+
+import msgspec
+import psycopg
+import structlog
+from psycopg import Connection
+
+from adapters.quickbooks import setup, statements
+from adapters.quickbooks.calls import Again, Call, Halted, Job, Result, Settled
+from adapters.quickbooks.client import BatchItem, CallError, Client, batch_body
+from adapters.quickbooks.registration import handler
+from adapters.quickbooks.settings import NOT_CONNECTED, QuickBooksSettings
+from adapters.quickbooks.workers import Workers
+from application.export import Refused, SignIn, Throttled, wrong_preference
+from application.quickbooks_documents import bind, fingerprint
+
+__all__ = ["handler", "run_sender"]
+
+BATCH_ITEMS: Final = 30
+BIND_ROWS: Final = 600
+_IDLE_SECONDS: Final = 1.0
+_TURN_SECONDS: Final = 0.2
+_FIRST_WAIT_SECONDS: Final = 0.25
+
+_T = TypeVar("_T")
+
+_log = structlog.get_logger()
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant with open batches; `limit` is the position of the last of them."""
+
+    tenant: str
+    realm: str
+    name: str
+    country: str
+    currency: str
+    limit: int
+    paused: bool
+
+
+class PausedError(Exception):
+    """Nothing can be sent for the tenant until a person has acted; the message says what is wrong."""
+
+    def __init__(self, reason: str, *, sign_in: bool = False) -> None:
+        super().__init__(reason)
+        self.sign_in = sign_in
+
+
+def run_sender(
+    exporter_url: str, settings: QuickBooksSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Send what batches ask for until `stop` is set, through every loss of the database."""
+    wait = _Backoff(settings.longest_wait_seconds)
+    while not stop.is_set():
+        try:
+            with psycopg.connect(
+                exporter_url, autocommit=True, application_name="bursar exporter"
+            ) as connection:
+                connection.execute("LISTEN bursar_export")
+                ready()
+                wait.reset()
+                while not stop.is_set():
+                    if not send_open_batches(connection, settings, stop):
+                        list(connection.notifies(timeout=_IDLE_SECONDS, stop_after=1))
+        except psycopg.OperationalError as error:
+            _log.warning("the exporter lost its database", error=str(error))
+            stop.wait(wait.next())
+
+
+def send_open_batches(
+    connection: Connection[Any], settings: QuickBooksSettings, stop: threading.Event
+) -> bool:
+    """Bring every tenant's open batches to their end. Tells whether there was anything to do."""
+    worked = False
+    rows = connection.execute(statements.SELECT_WORK, (settings.token_hash,)).fetchall()
+    for tenant, realm, name, country, currency, limit, paused in rows:
+        work = Work(
+            tenant=tenant,
+            realm=realm or _connect(connection, settings, tenant),
+            name=name,
+            country=country,
+            currency=currency,
+            limit=limit,
+            paused=paused,
+        )
+        locked = connection.execute(statements.TRY_LOCK_REALM, (work.realm,)).fetchone()
+        if stop.is_set() or locked is None or not locked[0]:  # another sender has the company
+            continue
+        try:
+            _Drive(connection, settings, work, stop).run()
+        finally:
+            if not connection.closed:
+                connection.execute(statements.UNLOCK_REALM, (work.realm,))
+        worked = True
+    return worked
+
+
+def _connect(connection: Connection[Any], settings: QuickBooksSettings, tenant: str) -> str:
+    """Give rows that were registered before a company was named their realm."""
+    realm = settings.realm_for(tenant)
+    if realm != NOT_CONNECTED:
+        with connection.transaction():
+            for statement in (statements.CONNECT_TENANT, statements.CONNECT_MAP, statements.CONNECT_JOBS):
+                connection.execute(statement, (realm, tenant))
+    return realm
+
+
+class _Backoff:
+    """Waits that double from a quarter of a second up to a cap, with jitter."""
+
+    def __init__(self, cap_seconds: float) -> None:
+        self._cap = cap_seconds
+        self._next = _FIRST_WAIT_SECONDS
+
+    def reset(self) -> None:
+        self._next = _FIRST_WAIT_SECONDS
+
+    def next(self) -> float:
+        wait = min(self._next, self._cap)
+        self._next = wait * 2
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
+
+
+class _Drive:
+    """One tenant's way from its open batches to nothing left to send."""
+
+    def __init__(
+        self, connection: Connection[Any], settings: QuickBooksSettings, work: Work, stop: threading.Event
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._work = work
+        self._stop = stop
+
+    def run(self) -> None:
+        work, connection = self._work, self._connection
+        with connection.transaction():
+            if work.paused:
+                connection.execute(statements.RESUME_BATCHES, (work.tenant, work.limit))
+                connection.execute(statements.LIFT_PAUSE, (work.tenant,))
+            connection.execute(statements.START_BATCHES, (work.tenant, work.limit))
+            connection.execute(statements.LIFT_SIGN_IN, (work.tenant,))
+        try:
+            self._send()
+        except PausedError as paused:
+            self._pause(str(paused), sign_in=paused.sign_in)
+        if not self._stop.is_set():
+            self._finish("Some documents were not taken; see their errors.")
+
+    def _send(self) -> None:
+        settings, work = self._settings, self._work
+        if work.realm == NOT_CONNECTED:
+            raise PausedError("No QuickBooks company is connected for this tenant.")
+        self._connection.execute(
+            statements.INSERT_REALM,
+            (work.realm, settings.batches_per_minute, settings.items_per_minute, settings.in_flight),
+        )
+        budget = _Budget(self._connection, settings, work.realm)
+        names = _Preparation(self._connection, settings, work, self._stop, budget).run()
+        if names is None:  # told to stop
+            return
+        workers = Workers(
+            budget.in_flight(),
+            lambda: make_client(settings, work.realm),
+            settle_seconds=settings.settle_seconds,
+        )
+        try:
+            _Sending(self._connection, settings, work, self._stop, budget, names, workers).run()
+        finally:
+            workers.close()
+
+    def _pause(self, reason: str, *, sign_in: bool) -> None:
+        work = self._work
+        _log.warning("export paused", tenant=work.tenant, reason=reason)
+        with self._connection.transaction():
+            self._connection.execute(
+                statements.PAUSE_TENANT, (reason, self._settings.token_hash, work.tenant)
+            )
+            if sign_in:
+                self._connection.execute(statements.MARK_SIGN_IN, (reason, work.tenant, work.limit))
+            self._finish(reason)
+
+    def _finish(self, reason: str) -> None:
+        """End every batch: completed where all that it covers is confirmed, else a person must look."""
+        with self._connection.transaction():
+            self._connection.execute(statements.COMPLETE_BATCHES, (self._work.tenant,))
+            self._connection.execute(
+                statements.CALL_FOR_ATTENTION, (reason, self._work.tenant, self._work.limit)
+            )
+
+
+def make_client(settings: QuickBooksSettings, realm: str) -> Client:
+    """Make a client of a company; for one thread alone."""
+    return Client(
+        url=settings.url,
+        realm=realm,
+        access_token=settings.access_token,
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
+class _Budget:
+    """What the company may be asked for, kept in the database so that processes share it."""
+
+    def __init__(self, connection: Connection[Any], settings: QuickBooksSettings, realm: str) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._realm = realm
+
+    def _limits(self) -> tuple[int | None, int | None, int, float]:
+        row = self._connection.execute(statements.SELECT_BUDGET, (self._realm,)).fetchone()
+        assert row is not None
+        return row[0], row[1], row[2], row[3]
+
+    def in_flight(self) -> int:
+        return self._limits()[2]
+
+    def wait_seconds(self, items: int) -> float:
+        """How long to wait before a batch of `items` may go: 0 for now."""
+        batches_limit, items_limit, _, quiet = self._limits()
+        if quiet > 0 or (batches_limit is None and items_limit is None):
+            return quiet
+        row = self._connection.execute(statements.SELECT_SPENT, (self._realm,)).fetchone()
+        assert row is not None
+        batches_spent, items_spent, window = row
+        full = (batches_limit is not None and batches_spent >= batches_limit) or (
+            items_limit is not None and items_spent + items > items_limit
+        )
+        return max(float(window), _TURN_SECONDS) if full else 0.0
+
+    def spend(self, call_id: int | None, items: int) -> int:
+        """Note a batch as sent; `answered` takes the number that this returns."""
+        row = self._connection.execute(statements.INSERT_SEND, (self._realm, call_id, items)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def answered(self, send_id: int, outcome: str) -> None:
+        self._connection.execute(statements.ANSWER_SEND, (outcome, send_id))
+
+    def be_quiet(self, seconds: float | None) -> float:
+        """Leave the company alone for so long, or for the wait of the settings. Returns the wait."""
+        wait = self._settings.throttle_seconds if seconds is None else seconds
+        self._connection.execute(statements.BE_QUIET, (wait, self._realm))
+        return wait
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """QuickBooks' ids of accounts (by code) and items (by role)."""
+
+    accounts: Mapping[str, str]
+    items: Mapping[str, str]
+
+
+class _Preparation:
+    """Before any document: the company, its preferences, its accounts and items, the customers needed."""
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        settings: QuickBooksSettings,
+        work: Work,
+        stop: threading.Event,
+        budget: _Budget,
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._work = work
+        self._stop = stop
+        self._budget = budget
+        self._client = make_client(settings, work.realm)
+
+    def run(self) -> Names | None:
+        """Prepare, again and again until it is done; None when told to stop. Raises `PausedError`."""
+        wait = _Backoff(self._settings.longest_wait_seconds)
+        refusals = 0
+        while not self._stop.is_set():
+            try:
+                return self._prepare()
+            except CallError as error:
+                match error.outcome:
+                    case Throttled(seconds=seconds):
+                        self._stop.wait(self._budget.be_quiet(seconds))
+                    case SignIn(reason=reason):
+                        refusals += 1
+                        if refusals > 1:
+                            raise PausedError(reason, sign_in=True) from None
+                    case Refused(fault=fault):
+                        raise PausedError(str(fault)) from None
+                    case _:
+                        _log.warning("export waits", tenant=self._work.tenant, reason=str(error))
+                        self._stop.wait(wait.next())
+        return None
+
+    def _prepare(self) -> Names | None:
+        work = self._work
+        if self._settings.emulator:
+            setup.open_company(self._settings, realm=work.realm, country=work.country, name=work.name)
+        self._check_preferences()
+        accounts = self._accounts()
+        items = self._items(accounts)
+        return Names(accounts=accounts, items=items) if self._customers() else None
+
+    def _check_preferences(self) -> None:
+        preferences = self._client.preferences()
+        wrong = wrong_preference(preferences, currency=self._work.currency)
+        if wrong is not None:
+            raise PausedError(wrong)
+        bounds: dict[str, object] = {
+            "tenant": self._work.tenant,
+            "limit": self._work.limit,
+            "closed": preferences.closed_until,
+            "reason": f"QuickBooks is closed until {preferences.closed_until}.",
+        }
+        self._connection.execute(statements.RELEASE_HELD, bounds)
+        if preferences.closed_until is not None:
+            self._connection.execute(statements.HOLD_CLOSED, bounds)
+
+    def _accounts(self) -> dict[str, str]:
+        ids, missing = self._known("Account", setup.LedgerAccount)
+        if missing:
+            ids |= self._made("Account", setup.ensure_accounts(self._client, missing))
+        return ids
+
+    def _items(self, accounts: Mapping[str, str]) -> dict[str, str]:
+        ids, missing = self._known("Item", setup.ItemOf)
+        possible = {role: item for role, item in missing.items() if item.account in accounts}
+        if possible:
+            ids |= self._made("Item", setup.ensure_items(self._client, possible, accounts))
+        return ids
+
+    def _known(self, kind: str, attributes: type[_T]) -> tuple[dict[str, str], dict[str, _T]]:
+        ids: dict[str, str] = {}
+        missing: dict[str, _T] = {}
+        work = self._work
+        for key, stored, identifier in self._connection.execute(
+            statements.SELECT_NAMES, (work.tenant, work.realm, kind)
+        ):
+            if identifier is None:
+                missing[key] = msgspec.convert(stored, attributes)
+            else:
+                ids[key] = identifier
+        return ids, missing
+
+    def _made(self, kind: str, names: list[setup.Name]) -> dict[str, str]:
+        """Note what became of names, and answer the ids."""
+        self._connection.execute(
+            statements.SET_NAMES,
+            (
+                [name.key for name in names],
+                [name.quickbooks_id for name in names],
+                [name.error for name in names],
+                self._work.tenant,
+                self._work.realm,
+                kind,
+            ),
+        )
+        return {name.key: name.quickbooks_id for name in names if name.quickbooks_id is not None}
+
+    def _customers(self) -> bool:
+        """Make the customers of the rows to be sent. False when told to stop."""
+        work = self._work
+        rows = self._connection.execute(
+            statements.SELECT_WANTED_CUSTOMERS, (work.tenant, work.realm, work.limit)
+        ).fetchall()
+        wanted = [key for (key,) in rows]
+        for start in range(0, len(wanted), setup.BATCH):
+            chunk = wanted[start : start + setup.BATCH]
+            while (wait := self._budget.wait_seconds(len(chunk))) and not self._stop.is_set():
+                self._stop.wait(wait)
+            if self._stop.is_set():
+                return False
+            send = self._budget.spend(None, len(chunk))
+            self._made("Customer", setup.ensure_customers(self._client, chunk))
+            self._budget.answered(send, "customers")
+        self._connection.execute(statements.MARK_UNMAPPED, (work.tenant, work.limit))
+        return True
+
+
+class _Sending:
+    """The documents: bound, put into calls, sent, settled, until none is left that could go."""
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        settings: QuickBooksSettings,
+        work: Work,
+        stop: threading.Event,
+        budget: _Budget,
+        names: Names,
+        workers: Workers,
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._work = work
+        self._stop = stop
+        self._budget = budget
+        self._names = names
+        self._workers = workers
+        self._most = budget.in_flight()
+        self._waiting: list[tuple[float, Call]] = []
+        self._flying: dict[int, int] = {}
+        self._backoffs: dict[int, _Backoff] = {}
+        self._quiet_until = 0.0
+
+    def run(self) -> None:
+        """Raises `PausedError` where nothing more can be sent; its calls stay open."""
+        self._waiting = [(0.0, call) for call in self._open_calls()]
+        while not self._stop.is_set():
+            idle = not self._launch()
+            if idle and not self._flying and not self._waiting:
+                return
+            verdict = self._workers.take(_TURN_SECONDS)
+            if verdict is not None:
+                self._conclude(*verdict)
+
+    # --- sending
+
+    def _launch(self) -> bool:
+        """Send what may go now. False if there is nothing that could."""
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return True
+        due = [entry for entry in self._waiting if entry[0] <= now]
+        for entry in due[: self._most - len(self._flying)]:
+            call = entry[1]
+            if not self._may_send(len(call.jobs)):
+                return True
+            self._waiting.remove(entry)
+            self._flying[call.id] = self._budget.spend(call.id, len(call.jobs))
+            self._workers.submit(call)
+        while len(self._flying) + len(self._waiting) < self._most:
+            if not self._may_send(BATCH_ITEMS):
+                return True
+            new = self._new_call()
+            if new is None:
+                return False
+            self._workers.submit(new)
+        return True
+
+    def _may_send(self, items: int) -> bool:
+        wait = self._budget.wait_seconds(items)
+        if wait:
+            self._quiet_until = time.monotonic() + wait
+        return not wait
+
+    def _new_call(self) -> Call | None:
+        """Store the next call as sent. None if no row is ready."""
+        work = self._work
+        rows = self._pending()
+        if len(rows) < BATCH_ITEMS and self._bind():
+            rows = self._pending()
+        if not rows:
+            return None
+        jobs = tuple(
+            Job(id=id_, kind=kind, number=number, body=body, calls=calls + 1)
+            for id_, kind, number, body, calls, _ in rows
+        )
+        seed = b"".join(mark + b"%d" % calls for _, _, _, _, calls, mark in rows)
+        request_id = sha256(seed).hexdigest()[:32]
+        body = batch_body([BatchItem(kind=job.kind, body=job.body) for job in jobs])
+        ids = [job.id for job in jobs]
+        with self._connection.transaction():
+            row = self._connection.execute(
+                statements.INSERT_CALL, (work.tenant, work.realm, request_id, ids, body)
+            ).fetchone()
+            assert row is not None
+            call_id = int(row[0])
+            self._connection.execute(statements.MARK_SENT, (call_id, ids))
+            self._flying[call_id] = self._budget.spend(call_id, len(jobs))
+        return Call(
+            id=call_id, request_id=request_id, body=body, jobs=jobs, resent=False, sent_at=time.time()
+        )
+
+    def _pending(self) -> list[tuple[Any, ...]]:
+        work = self._work
+        with self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(
+                statements.SELECT_PENDING, (work.tenant, work.limit, BATCH_ITEMS)
+            ).fetchall()
+
+    def _bind(self) -> bool:
+        """Fix the bytes of rows whose references all have their ids. False if there was none."""
+        bound: list[tuple[int, bytes]] = []
+        unmapped: list[tuple[int, str]] = []
+        with self._connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(
+                statements.SELECT_BINDABLE, (self._work.tenant, self._work.limit, BIND_ROWS)
+            ).fetchall()
+        for id_, template, customer, customer_id, invoice, invoice_id, memo, memo_id in rows:
+            own = {
+                f"Customer/{customer}": customer_id,
+                f"Invoice/{invoice}": invoice_id,
+                f"CreditMemo/{memo}": memo_id,
+            }
+            try:
+                bound.append((id_, bind(template, partial(self._identifier, own=own))))
+            except KeyError as error:
+                unmapped.append((id_, f"QuickBooks has no {error.args[0]}."))
+        with self._connection.transaction():
+            self._connection.execute(
+                statements.BIND,
+                ([id_ for id_, _ in bound], [body for _, body in bound], [fingerprint(b) for _, b in bound]),
+            )
+            if unmapped:
+                self._connection.execute(
+                    statements.MARK_NEEDS_MAPPING, ([id_ for id_, _ in unmapped], [e for _, e in unmapped])
+                )
+        return bool(bound)
+
+    def _identifier(self, key: str, own: Mapping[str, str]) -> str:
+        kind, _, name = key.partition("/")
+        known = {"Account": self._names.accounts, "Item": self._names.items}.get(kind)
+        try:
+            return own[key] if known is None else known[name]
+        except KeyError:
+            raise KeyError(key) from None
+
+    # --- what came back
+
+    def _conclude(self, call: Call, verdict: Settled | Again | Halted) -> None:
+        send_id = self._flying.pop(call.id)
+        match verdict:
+            case Settled():
+                with self._connection.transaction():
+                    self._settle(call, verdict.results)
+                    self._budget.answered(send_id, "settled")
+                    self._connection.execute(statements.COMPLETE_BATCHES, (self._work.tenant,))
+                if verdict.pause is not None:
+                    raise PausedError(verdict.pause)
+            case Again():
+                self._again(call, verdict, send_id)
+            case Halted():
+                self._budget.answered(send_id, verdict.reason)
+                raise PausedError(verdict.reason, sign_in=verdict.sign_in)
+
+    def _settle(self, call: Call, results: Iterable[Result]) -> None:
+        columns = [(r.job_id, r.state.value, r.quickbooks_id, r.sync_token, r.error) for r in results]
+        self._connection.execute(
+            statements.SETTLE_JOBS, (*(list(column) for column in zip(*columns, strict=True)), call.id)
+        )
+        self._connection.execute(statements.CLOSE_CALL, (call.id,))
+        self._backoffs.pop(call.id, None)
+
+    def _again(self, call: Call, verdict: Again, send_id: int) -> None:
+        if verdict.quiet:
+            wait = self._budget.be_quiet(verdict.seconds)
+        elif verdict.seconds is not None:
+            wait = verdict.seconds
+        else:
+            cap = self._settings.longest_wait_seconds
+            wait = self._backoffs.setdefault(call.id, _Backoff(cap)).next()
+        with self._connection.transaction():
+            self._budget.answered(send_id, verdict.reason)
+            if not verdict.harmless:
+                self._connection.execute(statements.MARK_UNKNOWN, (verdict.reason, call.id))
+        resent = call.resent or not verdict.harmless
+        sent_at = call.sent_at if verdict.seconds is not None else time.time()
+        self._waiting.append(
+            (time.monotonic() + wait, msgspec.structs.replace(call, resent=resent, sent_at=sent_at))
+        )
+
+    def _open_calls(self) -> list[Call]:
+        """The calls that an earlier sender left without an outcome."""
+        with self._connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(statements.SELECT_OPEN_CALLS, (self._work.tenant,)).fetchall()
+        calls: dict[int, Call] = {}
+        for call_id, request_id, body, sent_at, job_id, kind, number, job_body, attempts in rows:
+            job = Job(id=job_id, kind=kind, number=number, body=job_body, calls=attempts)
+            known = calls.get(call_id) or Call(
+                id=call_id, request_id=request_id, body=body, jobs=(), resent=True, sent_at=sent_at
+            )
+            calls[call_id] = msgspec.structs.replace(known, jobs=(*known.jobs, job))
+        return list(calls.values())

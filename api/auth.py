@@ -1,0 +1,99 @@
+"""API keys: who calls, for which tenant, with which capabilities."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from api.errors import ApiError
+from domain.errors import Code
+
+CACHE_LIMIT: Final = 10_000
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """A live key. `features` are those that are on for its tenant."""
+
+    tenant: str
+    client: str
+    prefix: str
+    capabilities: frozenset[str]
+    expires_at: datetime | None
+    features: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as the audit names it."""
+        return f"{self.client}/{self.prefix}"
+
+
+class Authenticator:
+    """Looks keys up by their hash, and keeps what it found until told that keys or features changed.
+
+    While `trusted` is false (nobody listens for such changes) every request looks its key up anew.
+    """
+
+    def __init__(self, look_up: Callable[[bytes], Awaitable[Credential | None]]) -> None:
+        self._look_up = look_up
+        self._cache: dict[bytes, Credential] = {}
+        self._positions: dict[str, int] = {}
+        self._generation = 0
+        self.trusted = False
+
+    def forget(self) -> None:
+        """Drop what is cached: keys or features changed."""
+        self._generation += 1
+        self._cache.clear()
+
+    def cached(self, authorization: bytes) -> Credential | None:
+        """The live credential of an Authorization header, if it is known without asking the database."""
+        found = self._cache.get(authorization)
+        if found is None or not self.trusted or _expired(found):
+            return None
+        return found
+
+    async def authenticate(self, authorization: bytes) -> Credential:
+        """The credential of an Authorization header. Raises `ApiError` (`unauthenticated`)."""
+        found = self.cached(authorization)
+        if found is not None:
+            return found
+        scheme, _, key = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not key.strip():
+            raise ApiError(Code.UNAUTHENTICATED, "Send `Authorization: Bearer KEY`.")
+        generation = self._generation
+        found = await self._look_up(sha256(key.strip()).digest())
+        if found is None or _expired(found):
+            raise ApiError(Code.UNAUTHENTICATED, "The key is unknown, was revoked or has expired.")
+        # What was looked up before a change was announced must not outlive it.
+        if generation == self._generation:
+            if len(self._cache) >= CACHE_LIMIT:
+                self._cache.clear()
+            self._cache[authorization] = found
+        return found
+
+    def wrote(self, credential: Credential, position: int) -> None:
+        """Remember the last position that a credential wrote through this process."""
+        if position > self._positions.get(credential.prefix, 0):
+            self._positions[credential.prefix] = position
+
+    def last_written(self, credential: Credential) -> int:
+        """The position that a credential's reads must have reached, so that it sees its own writes."""
+        return self._positions.get(credential.prefix, 0)
+
+
+def _expired(credential: Credential) -> bool:
+    return credential.expires_at is not None and credential.expires_at <= datetime.now(UTC)
+
+
+def check_capability(credential: Credential, capability: str) -> None:
+    """Refuse what the credential may not do (`capability_missing`), naming it; first whether there is a ledger."""
+    if "FINANCE_V2" not in credential.features:
+        raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
+    if capability not in credential.capabilities:
+        raise ApiError(
+            Code.CAPABILITY_MISSING, f"This needs the capability {capability}.", capability=capability
+        )
+
+

@@ -1,0 +1,134 @@
+"""One HTTP exchange in bare ASGI: read what every request has, and send the answer or the error envelope.
+
+The hot path of a command is this and `api.commands`; measured against a framework's request and response
+objects it is what makes a command as fast as it is (docs/adr/0003).
+"""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import structlog
+
+from api.errors import RETRY_AFTER_SECONDS, ApiError, HttpCode, as_api_error, problem
+from domain.errors import Code
+from domain.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_LIMIT: Final = 1_000_000
+BULK_BODY_LIMIT: Final = 16_000_000
+_JSON: Final = b"application/json"
+_log = structlog.get_logger("api")
+
+
+def new_id() -> str:
+    """A UUIDv7 of now."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+class Exchange:
+    """A request as it stands, and the way to answer it. `tenant` is set once it is known."""
+
+    __slots__ = ("_receive", "_send", "headers", "method", "path", "request_id", "scope", "tenant")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given.decode("ascii") if _visible(given, 1, 128) else new_id()
+        self.tenant: str | None = None
+
+    def header(self, name: bytes, *, least: int, most: int) -> str:
+        """A header's text, empty where it is absent. Raises `ApiError` (`bad_header`)."""
+        value = self.headers.get(name)
+        if value is None:
+            return ""
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            text = "\0"
+        if not least <= len(text) <= most or not text.isprintable():
+            raise ApiError(HttpCode.BAD_HEADER, f"The header {name.decode()} takes {least} to {most} visible characters.")
+        return text
+
+    def trace_id(self) -> str:
+        """The trace id of a W3C `traceparent`, empty where there is none."""
+        parts = self.headers.get(b"traceparent", b"").split(b"-")
+        if len(parts) != 4 or len(parts[1]) != 32 or parts[1].strip(b"0123456789abcdef"):
+            return ""
+        return parts[1].decode()
+
+    def query(self) -> dict[str, str]:
+        """The query's parameters. Raises `ApiError` where one is given twice."""
+        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ApiError(Code.INVALID_REQUEST, "A query parameter is given twice.")
+        return found
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises `ApiError` (`unsupported_media_type`, `payload_too_large`)."""
+        media_type = self.headers.get(b"content-type", _JSON).split(b";", 1)[0].strip().lower()
+        if media_type != _JSON:
+            raise ApiError(HttpCode.UNSUPPORTED_MEDIA_TYPE, "Send `Content-Type: application/json`.")
+        body = b""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
+            if not message.get("more_body"):
+                return body
+
+    async def answer(
+        self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON
+    ) -> None:
+        """Send an answer with its request id."""
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", media_type),
+                    (b"content-length", b"%d" % len(body)),
+                    (b"x-request-id", self.request_id.encode()),
+                    *headers,
+                ],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: BaseException) -> None:
+        """Send the error envelope. What is no refusal is a bug: logged in full, answered without detail."""
+        if isinstance(error, ConnectionResetError):
+            return
+        found = as_api_error(error)
+        if found.code == HttpCode.INTERNAL_ERROR:
+            _log.error("request failed", request_id=self.request_id, tenant=self.tenant, exc_info=error)
+        status, body = problem(found, instance=self.path, request_id=self.request_id, tenant=self.tenant)
+        headers: list[tuple[bytes, bytes]] = []
+        if status == 503:
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+        elif status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        elif status == 405 and "allow" in found.extra:
+            headers.append((b"allow", str(found.extra["allow"]).encode()))
+        if status == 413:
+            # The rest of the body is not read, so the connection cannot be used again.
+            headers.append((b"connection", b"close"))
+        await self.answer(status, body, *headers, media_type=b"application/problem+json")
+
+
+def _visible(value: bytes, least: int, most: int) -> bool:
+    return least <= len(value) <= most and value.isascii() and value.decode().isprintable()

@@ -1,0 +1,111 @@
+"""What the API's routes work with; built once by `ops.bootstrap`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from api.auth import Authenticator, Credential
+from api.errors import ApiError
+from api.projected import ProjectedPosition
+from application.writer import Writer
+from domain.errors import Code
+from domain.receipt import ReceiptSigner
+
+Connection = AsyncConnection[TupleRow]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """An open read: one snapshot, shielded to the credential's tenant, which reflects `position`."""
+
+    connection: Any
+    position: int
+
+
+class Services:
+    """The writer and the reader, and nothing else: what the API must store is a command."""
+
+    def __init__(self, *, writer: Writer, reader_url: str, receipts: ReceiptSigner, version: str) -> None:
+        self.writer = writer
+        self.receipts = receipts
+        self.version = version
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            reader_url,
+            min_size=2,
+            max_size=8,
+            timeout=3,
+            open=False,
+            kwargs={"autocommit": True, "prepare_threshold": 2, "connect_timeout": 2},
+        )
+        self.authenticator = Authenticator(self._look_up)
+        self.projected = ProjectedPosition(
+            reader_url, keys_changed=self.authenticator.forget, listening=self._set_listening
+        )
+
+    async def start(self) -> None:
+        """Connect, and begin to work."""
+        self.writer.start()
+        await self.pool.open()
+        self.projected.start()
+
+    async def close(self) -> None:
+        """Drain the writer, then give up the connections."""
+        await self.writer.close()
+        await self.projected.close()
+        await self.pool.close()
+
+    def _set_listening(self, value: bool) -> None:
+        self.authenticator.trusted = value
+
+    async def _look_up(self, key_hash: bytes) -> Credential | None:
+        async with self._connection() as connection:
+            cursor = await connection.execute(
+                "SELECT tenant, client, prefix, capabilities, expires_at, features FROM bursar_authenticate(%s)",
+                (key_hash,),
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            return None
+        return Credential(
+            tenant=row[0],
+            client=row[1],
+            prefix=row[2],
+            capabilities=frozenset(row[3]),
+            expires_at=row[4],
+            features=frozenset(row[5]),
+        )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise ApiError(Code.UNAVAILABLE, "The database is away.") from error
+
+    @asynccontextmanager
+    async def read(self, tenant: str, *, at_least: int) -> AsyncIterator[Reading]:
+        """Open a read of one tenant's rows once the projections have reached a position.
+
+        Raises `ApiError` (`unavailable`) where they do not in time, or the database is away.
+        """
+        await self.projected.wait_for(at_least)
+        async with self._connection() as connection, connection.transaction():
+            async with connection.pipeline():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                await connection.execute("SELECT set_config('bursar.tenant', %s, true)", (tenant,))
+                cursor = await connection.execute("SELECT min(position) FROM projection_positions")
+            row = await cursor.fetchone()
+            yield Reading(connection, (row and row[0]) or 0)
+
+    async def write_position(self) -> int:
+        """The head of the log."""
+        async with self._connection() as connection:
+            row = await (await connection.execute("SELECT position FROM head")).fetchone()
+            assert row is not None
+            return int(row[0])

@@ -1,0 +1,58 @@
+"""What all queries share: typed rows, pages and their cursors.
+
+A query runs in a transaction that has set `bursar.tenant`; row-level security hides all other rows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, LiteralString, TypeVar
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.numeric import IntLoader
+
+from domain.errors import Code, DomainError
+
+_T = TypeVar("_T")
+
+SET_TENANT: Final = "SELECT set_config('bursar.tenant', %s, true)"
+"""Lets the rest of the transaction see one tenant's rows."""
+
+
+class Page(msgspec.Struct, Generic[_T], frozen=True, kw_only=True):
+    """Up to `limit` rows, and the cursor of what follows them."""
+
+    data: list[_T]
+    next: str | None
+    has_more: bool
+
+
+async def rows_of(
+    connection: psycopg.AsyncConnection[Any], row: type[_T], query: LiteralString, parameters: Mapping[str, Any]
+) -> list[_T]:
+    """Run a query whose columns are the fields of `row`. Sums are whole numbers and come as int."""
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        cursor.adapters.register_loader("numeric", IntLoader)
+        await cursor.execute(query, parameters, prepare=True)
+        return await cursor.fetchall()
+
+
+def page(rows: list[_T], limit: int, cursor_of: Callable[[_T], str]) -> Page[_T]:
+    """The page of a query that asked for one row more than `limit`."""
+    has_more = len(rows) > limit
+    data = rows[:limit]
+    return Page(data=data, next=cursor_of(data[-1]) if has_more else None, has_more=has_more)
+
+
+def bad_cursor() -> DomainError:
+    """Tell a client that its cursor is none of ours."""
+    return DomainError(Code.INVALID_REQUEST, "The cursor is not one that this list gave.")
+
+
+def after_position(cursor: str | None) -> int:
+    """The position in a cursor; 0 without one."""
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise bad_cursor()
+    return int(cursor)
