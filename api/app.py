@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from api import openapi, reads
-from api.commands import BULK_PATH, PREFIX, ROUTES, CommandEndpoint, match
+from api.commands import BULK_PATH, PREFIX, ROUTES, CommandEndpoint, authenticate, match
 from api.errors import ApiError, FieldError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
 from api.services import Services
@@ -41,6 +41,9 @@ class Application:
                 await self._commands.bulk(exchange)
             else:
                 scope["exchange"] = exchange
+                if path.startswith(PREFIX) and not path.startswith(reads.PUBLIC):
+                    # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
+                    scope["credential"] = await authenticate(exchange, self._services.authenticator)
                 await self.fastapi(scope, receive, _with_request_id(exchange, send))
         except Exception as error:  # noqa: BLE001  every answer that is not a success is an envelope
             await exchange.refuse(error)
@@ -71,6 +74,11 @@ def _fastapi(services: Services) -> FastAPI:
     app.include_router(reads.router(services))
     openapi.add_routes(app)
 
+    @app.get("/health/ready", include_in_schema=False)
+    async def ready() -> Response:
+        await services.write_position()
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
     async def refuse(request: Request, error: Exception) -> Response:
         exchange: Exchange = request.scope["exchange"]
         # Sent past FastAPI's own response, so that commands and reads have one envelope and one code.
@@ -92,7 +100,8 @@ class _AlreadySent(Response):
 def _translate(request: Request, error: Exception) -> Exception:
     if isinstance(error, RequestValidationError):
         errors = tuple(
-            FieldError("/" + "/".join(str(step) for step in found["loc"]), found["msg"]) for found in error.errors()
+            FieldError("/" + "/".join(str(step) for step in found["loc"]), found["msg"])
+            for found in error.errors()
         )
         return ApiError(Code.INVALID_REQUEST, "The request's parameters are wrong.", errors=errors)
     if isinstance(error, HTTPException) and error.status_code == 405:
@@ -100,13 +109,15 @@ def _translate(request: Request, error: Exception) -> Exception:
     if isinstance(error, HTTPException):
         allowed = _command_methods(request.url.path)
         if error.status_code == 404 and allowed:
-            return ApiError(HttpCode.METHOD_NOT_ALLOWED, "The path takes another method.", allow=", ".join(allowed))
+            return ApiError(
+                HttpCode.METHOD_NOT_ALLOWED, "The path takes another method.", allow=", ".join(allowed)
+            )
         return ApiError(HttpCode.NOT_FOUND, "There is nothing at this path.")
     return error
 
 
 def _method_not_allowed(request: Request, error: HTTPException) -> ApiError:
-    allowed = {*_command_methods(request.url.path), *(error.headers or {}).get("allow", "").split(", ")}
+    allowed = {*_command_methods(request.url.path), *(error.headers or {}).get("Allow", "").split(", ")}
     return ApiError(
         HttpCode.METHOD_NOT_ALLOWED, "The path takes another method.", allow=", ".join(sorted(allowed - {""}))
     )

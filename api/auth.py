@@ -95,5 +95,3 @@ def check_capability(credential: Credential, capability: str) -> None:
         raise ApiError(
             Code.CAPABILITY_MISSING, f"This needs the capability {capability}.", capability=capability
         )
-
-

@@ -39,9 +39,11 @@ _PATH_PARAMETERS: Final = {
     "account": (re.compile(NAME_PATTERN), Code.WALLET_NOT_FOUND),
     "invoice": (re.compile(UUID_PATTERN), Code.INVOICE_NOT_FOUND),
 }
-_SPECS: Final[Mapping[tuple[str, str], CommandSpec]] = {route: COMMANDS[action] for route, action in ROUTES.items()}
+_SPECS: Final[Mapping[tuple[str, str], CommandSpec]] = {
+    route: COMMANDS[action] for route, action in ROUTES.items()
+}
 _PARAMETRIC: Final = frozenset(path.split("/")[0] for _, path in ROUTES if "{}" in path)
-_decoders: Final = {spec.action: msgspec.json.Decoder(spec.type) for spec in _SPECS.values()}
+_decoders: Final = {spec.action: msgspec.json.Decoder(spec.command_type) for spec in _SPECS.values()}
 
 
 class BulkElement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +82,7 @@ class CommandEndpoint:
 
     async def __call__(self, exchange: Exchange, spec: CommandSpec, parameter: str) -> None:
         """Answer one command."""
-        credential = await self._authenticate(exchange)
+        credential = await authenticate(exchange, self._authenticator)
         check_capability(credential, spec.capability)
         dry_run = _dry_run(exchange)
         key = _idempotency_key(exchange.headers.get(b"idempotency-key"), required=spec.key_required)
@@ -106,7 +108,7 @@ class CommandEndpoint:
 
     async def bulk(self, exchange: Exchange) -> None:
         """Answer many commands, each standing alone, in order."""
-        credential = await self._authenticate(exchange)
+        credential = await authenticate(exchange, self._authenticator)
         if "FINANCE_V2" not in credential.features:
             raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
         if exchange.scope["query_string"]:
@@ -133,13 +135,15 @@ class CommandEndpoint:
         self._authenticator.wrote(credential, last)
         await exchange.answer(200, _encoder.encode({"data": results}), (b"bursar-position", b"%d" % last))
 
-    async def _authenticate(self, exchange: Exchange) -> Credential:
-        authorization = exchange.headers.get(b"authorization", b"")
-        credential = self._authenticator.cached(authorization)
-        if credential is None:
-            credential = await self._authenticator.authenticate(authorization)
-        exchange.tenant = credential.tenant
-        return credential
+
+async def authenticate(exchange: Exchange, authenticator: Authenticator) -> Credential:
+    """The caller's credential. Raises `ApiError` (`unauthenticated`)."""
+    authorization = exchange.headers.get(b"authorization", b"")
+    credential = authenticator.cached(authorization)
+    if credential is None:
+        credential = await authenticator.authenticate(authorization)
+    exchange.tenant = credential.tenant
+    return credential
 
 
 def decode_json(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
@@ -189,11 +193,15 @@ def _dry_run(exchange: Exchange) -> bool:
 def _idempotency_key(given: bytes | str | None, *, required: bool) -> str | None:
     if given is None:
         if required:
-            raise ApiError(Code.IDEMPOTENCY_KEY_REQUIRED, "Send an Idempotency-Key, and the same one when you retry.")
+            raise ApiError(
+                Code.IDEMPOTENCY_KEY_REQUIRED, "Send an Idempotency-Key, and the same one when you retry."
+            )
         return None
     key = given.decode("latin-1") if isinstance(given, bytes) else given
     if not 8 <= len(key) <= 200 or not key.isascii() or not key.isprintable() or " " in key:
-        raise ApiError(Code.IDEMPOTENCY_KEY_INVALID, "An idempotency key has 8 to 200 visible ASCII characters.")
+        raise ApiError(
+            Code.IDEMPOTENCY_KEY_INVALID, "An idempotency key has 8 to 200 visible ASCII characters."
+        )
     return key
 
 

@@ -1,5 +1,6 @@
 """The error envelope (RFC 9457), and the one table that gives every code its status."""
 
+import re
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -79,6 +80,9 @@ RETRY_AFTER_SECONDS: Final = 1
 """What a 503 asks its client to wait."""
 
 
+_NAMED_FIELD: Final = re.compile("(?:unknown|missing required) field `(.*)`")
+
+
 class FieldError(msgspec.Struct, frozen=True):
     """What is wrong at a place of the payload; `pointer` is a JSON pointer (RFC 6901)."""
 
@@ -103,7 +107,8 @@ def validation_error(error: msgspec.ValidationError) -> ApiError:
     """Translate msgspec's message, which ends in a JSON path: "… - at `$.lines[0].amount`"."""
     detail, _, path = str(error).partition(" - at `")
     steps = path.rstrip("`").replace("[", ".").replace("]", "").split(".")[1:]
-    pointer = "".join(f"/{step}" for step in steps)
+    named = _NAMED_FIELD.search(detail)
+    pointer = "".join(f"/{step}" for step in (*steps, *(named.groups() if named else ())))
     return ApiError(Code.INVALID_REQUEST, detail, errors=(FieldError(pointer, detail),))
 
 

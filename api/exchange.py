@@ -57,7 +57,9 @@ class Exchange:
         except UnicodeDecodeError:
             text = "\0"
         if not least <= len(text) <= most or not text.isprintable():
-            raise ApiError(HttpCode.BAD_HEADER, f"The header {name.decode()} takes {least} to {most} visible characters.")
+            raise ApiError(
+                HttpCode.BAD_HEADER, f"The header {name.decode()} takes {least} to {most} visible characters."
+            )
         return text
 
     def trace_id(self) -> str:
@@ -85,7 +87,8 @@ class Exchange:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
-            body += message.get("body", b"")
+            chunk: bytes = message.get("body", b"")
+            body += chunk
             if len(body) > limit:
                 raise ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
             if not message.get("more_body"):

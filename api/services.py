@@ -16,6 +16,8 @@ from api.projected import ProjectedPosition
 from application.writer import Writer
 from domain.errors import Code
 from domain.receipt import ReceiptSigner
+from projections import tenants
+from projections.reading import SET_TENANT
 
 Connection = AsyncConnection[TupleRow]
 
@@ -64,20 +66,16 @@ class Services:
 
     async def _look_up(self, key_hash: bytes) -> Credential | None:
         async with self._connection() as connection:
-            cursor = await connection.execute(
-                "SELECT tenant, client, prefix, capabilities, expires_at, features FROM bursar_authenticate(%s)",
-                (key_hash,),
-            )
-            row = await cursor.fetchone()
-        if row is None:
+            found = await tenants.authenticate(connection, key_hash)
+        if found is None:
             return None
         return Credential(
-            tenant=row[0],
-            client=row[1],
-            prefix=row[2],
-            capabilities=frozenset(row[3]),
-            expires_at=row[4],
-            features=frozenset(row[5]),
+            tenant=found.tenant,
+            client=found.client,
+            prefix=found.prefix,
+            capabilities=frozenset(found.capabilities),
+            expires_at=found.expires_at,
+            features=frozenset(found.features),
         )
 
     @asynccontextmanager
@@ -98,7 +96,7 @@ class Services:
         async with self._connection() as connection, connection.transaction():
             async with connection.pipeline():
                 await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                await connection.execute("SELECT set_config('bursar.tenant', %s, true)", (tenant,))
+                await connection.execute(SET_TENANT, (tenant,))
                 cursor = await connection.execute("SELECT min(position) FROM projection_positions")
             row = await cursor.fetchone()
             yield Reading(connection, (row and row[0]) or 0)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from application.answers import ReceiptView
 from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import apply, initial
 from domain.errors import Code, DomainError
@@ -47,8 +48,9 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the service knows of an action: its shape, its handler, who may, and whether a key is required."""
 
     action: str
-    type: type[Command]
+    command_type: type[Command]
     handler: Callable[[Any, "Unit"], object]
+    answer_type: type[msgspec.Struct]
     capability: str
     key_required: bool = False
     status: int = 201
@@ -203,9 +205,9 @@ class Unit:
             provider_receipt.claim(state, transaction, provider=provider, reference=reference, amount=amount),
         )
 
-    def receipt(self, number: str) -> dict[str, str]:
+    def receipt(self, number: str) -> ReceiptView:
         """The receipt as answers show it."""
-        return {"number": number, "qr": self.receipts.qr(self.tenant_name, number)}
+        return ReceiptView(number, self.receipts.qr(self.tenant_name, number))
 
 
 @lru_cache(maxsize=64)

@@ -23,3 +23,7 @@ class ReceiptSigner(msgspec.Struct, frozen=True, kw_only=True):
     def qr(self, tenant: str, number: str) -> str:
         """The address of the public page that checks the receipt."""
         return f"{self.public_url}/v2/finance/receipts/{self.token(tenant, number)}"
+
+    def is_genuine(self, token: str, tenant: str, number: str) -> bool:
+        """Whether a token is one that this key made for a receipt."""
+        return hmac.compare_digest(token.encode(), self.token(tenant, number).encode())

@@ -32,7 +32,9 @@ def application(settings: Settings) -> Application:
         public_url=settings.public_url.rstrip("/"),
     )
     writer = Writer(
-        PostgresStore(settings.need("writer_database_url")), receipts=receipts, queue_limit=settings.queue_limit
+        PostgresStore(settings.need("writer_database_url")),
+        receipts=receipts,
+        queue_limit=settings.queue_limit,
     )
     return Application(
         Services(

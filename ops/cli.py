@@ -35,7 +35,9 @@ app.add_typer(emulate_app, name="emulate")
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Take the database from the `bursar up` that runs on this folder.", show_default=False),
+    typer.Option(
+        "--data", help="Take the database from the `bursar up` that runs on this folder.", show_default=False
+    ),
 ]
 PortOption = Annotated[int | None, typer.Option("--port", help="0 takes a free one.", show_default="8000")]
 
@@ -56,7 +58,12 @@ def _settings(data: Path | None) -> Settings:
     urls = {f"{role.removeprefix('bursar_')}_database_url": url for role, url in ready.database_urls.items()}
     receipt_key = msgspec.json.decode((data / "secrets.json").read_bytes())["receipt_key"]
     return settings.model_copy(
-        update={**urls, "database_url": ready.database_url, "receipt_key": receipt_key, "public_url": ready.url}
+        update={
+            **urls,
+            "database_url": ready.database_url,
+            "receipt_key": receipt_key,
+            "public_url": ready.url,
+        }
     )
 
 
@@ -92,11 +99,11 @@ def serve(
 def project(data: DataOption = None) -> None:
     """Run the projector."""
     from ops.bootstrap import run_worker
-    from projections.runner import run_projector
+    from projections import runner
 
     settings = _settings(data)
     url = settings.need("projector_database_url")
-    run_worker(settings, lambda stop, ready: run_projector(url, stop=stop, ready=ready))
+    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready))
 
 
 @app.command()
@@ -108,7 +115,8 @@ def relay(data: DataOption = None) -> None:
     settings = _settings(data)
     url, servers = settings.need("relay_database_url"), settings.need("kafka_bootstrap_servers")
     run_worker(
-        settings, lambda stop, ready: run_relay(url, servers, topic=settings.kafka_topic, stop=stop, ready=ready)
+        settings,
+        lambda stop, ready: run_relay(url, servers, topic=settings.kafka_topic, stop=stop, ready=ready),
     )
 
 
@@ -130,10 +138,12 @@ def export(data: DataOption = None) -> None:
 @emulate_app.command("quickbooks")
 def emulate_quickbooks(
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free one.")] = 8001,
-    data: Annotated[Path, typer.Option(help="The file that holds its books.")] = Path(".bursar/quickbooks.sqlite"),
+    data: Annotated[Path, typer.Option(help="The file that holds its books.")] = Path(
+        ".bursar/quickbooks.sqlite"
+    ),
     access_token: Annotated[
         str, typer.Option(envvar="BURSAR_QUICKBOOKS_ACCESS_TOKEN", help="The token that it takes.")
-    ] = "emulator",
+    ] = "emulator",  # noqa: S107  the emulator is no secret
 ) -> None:
     """Run the QuickBooks Online emulator."""
     from adapters.quickbooks.emulator.server import run
@@ -149,7 +159,10 @@ def _projected(settings: Settings, position: int) -> None:
     from ops.setup import wait_until_projected
 
     if not wait_until_projected(settings.need("reader_database_url"), position):
-        print("bursar: done, but the projector is behind; the API learns of it when it has caught up.", file=sys.stderr)
+        print(
+            "bursar: done, but the projector is behind; the API learns of it when it has caught up.",
+            file=sys.stderr,
+        )
 
 
 def _refused(error: DomainError) -> SystemExit:
@@ -161,7 +174,7 @@ def _execute(data: Path | None, tenant: str, action: str, fields: dict[str, obje
 
     settings = _settings(data)
     try:
-        command = msgspec.convert(fields, setup.COMMANDS[action].type)
+        command = msgspec.convert(fields, setup.COMMANDS[action].command_type)
         outcome = setup.execute(settings.need("writer_database_url"), tenant, action, command)
     except DomainError as error:
         raise _refused(error) from None
@@ -287,7 +300,7 @@ def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
     with bar:
         result = run(_settings(data).need("projector_database_url"), progress)
     for name, table in result.tables.items():
-        print(f"{'equal  ' if table.equal else 'DIFFERS'}  {name:<24} {table.rows:>10} rows")
+        print(f"{'equal  ' if table.equal else 'DIFFERS'}  {name:<24} {table.rows_rebuilt:>10} rows")
     if json:
         print(msgspec.json.encode(result).decode())
     raise typer.Exit(0 if all(table.equal for table in result.tables.values()) else 1)

@@ -23,31 +23,30 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_target(url: str | None, key: str | None, data: Path, ready_file: Path | None = None) -> Target:
-    """The address and key as given, else the ready file's, else those of the `up` that runs on `data`.
+    """What the ready file says where one is named, else the address and key given, else the `up` on `data`.
 
     Raises typer.BadParameter where none of them is there.
     """
-    if bool(url) != bool(key):
-        raise typer.BadParameter("--url and --key (BURSAR_URL, BURSAR_API_KEY) belong together")
-    ready = _ready(data, ready_file, needed=not url)
-    quickbooks = ready.quickbooks if ready is not None and url in (None, "", ready.url) else None
-    if url and key:
-        return Target(url=url, key=key, quickbooks=quickbooks)
-    assert ready is not None
-    return Target(url=ready.url, key=ready.keys["admin"], quickbooks=quickbooks)
-
-
-def _ready(data: Path, ready_file: Path | None, *, needed: bool) -> "ReadyInfo | None":
     from ops.up import NotRunningError, ReadyInfo, running
 
     if ready_file is not None:
         try:
-            return msgspec.json.decode(ready_file.read_bytes(), type=ReadyInfo)
+            return _target(msgspec.json.decode(ready_file.read_bytes(), type=ReadyInfo))
         except (OSError, msgspec.DecodeError) as error:
             raise typer.BadParameter(f"{ready_file} is no ready file: {error}") from None
+    if bool(url) != bool(key):
+        raise typer.BadParameter("--url and --key (BURSAR_URL, BURSAR_API_KEY) belong together")
     try:
-        return running(data)
+        ready = running(data)
     except NotRunningError as error:
-        if needed:
-            raise typer.BadParameter(f"{error}; name a service by --url and --key, or start one") from None
-        return None
+        if url and key:
+            return Target(url=url, key=key)
+        raise typer.BadParameter(f"{error}; name a service by --url and --key, or start one") from None
+    if url and key:
+        own = url.rstrip("/") == ready.url
+        return Target(url=url, key=key, quickbooks=ready.quickbooks if own else None)
+    return _target(ready)
+
+
+def _target(ready: "ReadyInfo") -> Target:
+    return Target(url=ready.url, key=ready.keys["admin"], quickbooks=ready.quickbooks)

@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.money import format_minor
 from ops.connection import Data, Key, Url, find_target
 from ops.demo_books import (
     Books,
@@ -27,6 +25,7 @@ from ops.demo_books import (
     check_statement,
     documents,
     read_books,
+    show_money,
 )
 from ops.http_client import ApiClient, ApiError, UnreachableError
 
@@ -55,6 +54,7 @@ class Day:
         self._client = client
         self._currency = currency
         self._keys = 0
+        self._last: tuple[str, str, object, str] = ("", "", None, "")
         # The emulator's clock may be another machine's.
         self.began = (datetime.now(UTC) - timedelta(minutes=10)).isoformat(timespec="seconds")
         self.run = secrets.token_hex(3).upper()
@@ -84,6 +84,7 @@ class Day:
     def _money_comes_in(self) -> None:
         for name, amount in (("AMINA", 150_000), ("BRIAN", 80_000), ("CHEBET", 30_000)):
             self._top_up(name, amount, "mpesa")
+        self._send_again()
         self._top_up("DAVID", 20_000, "cash")
 
     def _canteen(self) -> None:
@@ -152,6 +153,14 @@ class Day:
         answer = self._write("POST", f"wallets/{self.student(name)}/top-up", body)
         self._note(f"{name.title()}'s wallet is topped up by {source}", amount, answer["receipt"]["number"])
 
+    def _send_again(self) -> None:
+        """The last command once more, under its key: the first answer comes back, and nothing moves."""
+        method, path, body, key = self._last
+        answer = self._client.write(method, path, body, key=key).body
+        self._note(
+            "That top-up is sent again: the same answer, nothing moves", None, answer["receipt"]["number"]
+        )
+
     def _charge(self, name: str, amount: int, description: str) -> None:
         body = {
             "amount": amount,
@@ -203,7 +212,7 @@ class Day:
 
     def _settle(self, what: str, invoice: str, tenders: Sequence[object]) -> None:
         answer = self._write("PATCH", f"invoices/{invoice}", {"settle": {"tenders": tenders}})
-        still = format_minor(answer["invoice"]["open"], self._currency)
+        still = show_money(answer["invoice"]["open"], self._currency)
         self._note(f"{what}; open: {still}", None, answer["receipt"]["number"])
 
     def _reference(self) -> str:
@@ -212,7 +221,8 @@ class Day:
 
     def _write(self, method: str, path: str, body: object) -> Any:
         self._keys += 1
-        return self._client.write(method, path, body, key=f"demo-{self.run}-{self._keys}").body
+        self._last = method, path, body, f"demo-{self.run}-{self._keys}"
+        return self._client.write(method, path, body, key=self._last[-1]).body
 
     def _note(self, what: str, amount: int | None, number: str) -> None:
         self.steps.append(Step(what=what, amount=amount, number=number))
@@ -243,25 +253,22 @@ def play(client: ApiClient, quickbooks: "QuickBooksInfo | None") -> tuple[Day, O
     httpx.HTTPError where QuickBooks does not answer.
     """
     currency = client.get("ping").body["currency"]
-    before = read_books(client, [])
     day = Day(client, currency)
     day.play()
-    outcome = _compare(client, day, before, quickbooks, currency)
+    outcome = _compare(client, day, quickbooks, currency)
     for _ in range(_MORE_COMPARISONS):
         if outcome.agrees:
             break
-        outcome = _compare(client, day, before, quickbooks, currency)
+        outcome = _compare(client, day, quickbooks, currency)
     return day, outcome
 
 
-def _compare(
-    client: ApiClient, day: Day, before: Books, quickbooks: "QuickBooksInfo | None", currency: str
-) -> Outcome:
+def _compare(client: ApiClient, day: Day, quickbooks: "QuickBooksInfo | None", currency: str) -> Outcome:
     batch = _export(client)
-    books = read_books(client, day.students)
+    books = read_books(client)
     shown = day.students[0]
     statement = client.get("statements", account=shown, limit=500).body
-    checks = check_ledger(before, books, currency)
+    checks = check_ledger(books, currency)
     checks += check_statement(statement, books.wallets[shown], currency)
     checks.append(Check(what="the export's status", left=batch["status"], right="completed"))
     found = None
@@ -377,7 +384,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _money(minor: int, outcome: Outcome) -> str:
-    return f"{Decimal(format_minor(minor, outcome.currency)):,}"
+    return show_money(minor, outcome.currency)
 
 
 # --- the command

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -24,6 +25,9 @@ DOCUMENT_KINDS: Final = (
 )
 _OPEN_STATUSES = ("issued", "partially_paid")
 _SETTLING_SECONDS = 30.0
+_decoder: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(
+    float_hook=Decimal
+)  # amounts are JSON numbers; none becomes a float
 
 
 class BooksMovedError(Exception):
@@ -43,7 +47,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Books(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger, the day's wallets (by account) and what all invoices are open, at one position."""
+    """The ledger, every wallet's balance by account, and what all invoices owe together, at one position."""
 
     position: int
     accounts: Sequence[Account]
@@ -68,7 +72,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A QuickBooks document, as the demo shows it; `total` as QuickBooks writes it."""
+    """A QuickBooks document, as the demo shows it. `total` is empty where QuickBooks tells none."""
 
     kind: str
     number: str
@@ -77,80 +81,77 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     total: str
 
 
+def show_money(minor: int, currency: str) -> str:
+    """Minor units for people: 150000 of KES is `1,500.00`."""
+    return f"{Decimal(format_minor(minor, currency)):,}"
+
+
 # --- the ledger
 
 
-def read_books(client: ApiClient, wallets: Sequence[str]) -> Books:
+def read_books(client: ApiClient) -> Books:
     """Read until every answer shows the same position. Raises BooksMovedError after half a minute."""
     deadline = time.monotonic() + _SETTLING_SECONDS
     while time.monotonic() < deadline:
         accounts = client.get("accounts")
-        positions = {accounts.position}
-        balances: dict[str, int] = {}
-        for wallet in wallets:
-            answer = client.get(f"wallets/{wallet}")
-            positions.add(answer.position)
-            balances[wallet] = answer.body["balance"]
-        open_invoices = 0
+        wallets, wallet_positions = _everything(client, "wallets")
+        invoices: list[Any] = []
+        positions = {accounts.position} | wallet_positions
         for status in _OPEN_STATUSES:
-            for page, position in _pages(client, "invoices", status=status):
-                positions.add(position)
-                open_invoices += sum(invoice["open"] for invoice in page)
+            found, invoice_positions = _everything(client, "invoices", status=status)
+            invoices += found
+            positions |= invoice_positions
         if len(positions) == 1:
             return Books(
                 position=accounts.position,
                 accounts=msgspec.convert(accounts.body["data"], list[Account]),
-                wallets=balances,
-                open_invoices=open_invoices,
+                wallets={wallet["account"]: wallet["balance"] for wallet in wallets},
+                open_invoices=sum(invoice["open"] for invoice in invoices),
             )
     raise BooksMovedError("others keep posting: run the demo on a service that is otherwise at rest")
 
 
-def _pages(client: ApiClient, path: str, **params: str | int) -> Iterator[tuple[list[Any], int]]:
-    """Each page of a list, with its position."""
-    more: dict[str, str | int] = {}
+def _everything(client: ApiClient, path: str, **params: str) -> tuple[list[Any], set[int]]:
+    """A list, page by page, and the positions that its pages reflect."""
+    found: list[Any] = []
+    positions: set[int] = set()
+    more: dict[str, str] = {}
     while True:
         answer = client.get(path, limit=500, **params, **more)
-        yield answer.body["data"], answer.position
+        found += answer.body["data"]
+        positions.add(answer.position)
         if not answer.body["has_more"]:
-            return
+            return found, positions
         more = {"cursor": answer.body["next"]}
 
 
-def check_ledger(before: Books, after: Books, currency: str) -> list[Check]:
-    """The ledger in itself and against its sub-ledgers. The day's wallets began at zero."""
-
-    def money(minor: int) -> str:
-        return format_minor(minor, currency)
-
-    debits = sum(account.debits for account in after.accounts)
-    credits_ = sum(account.credits for account in after.accounts)
-    moved = after.role("wallet_liability") - before.role("wallet_liability")
+def check_ledger(books: Books, currency: str) -> list[Check]:
+    """The ledger in itself, and against what its control accounts control."""
+    figures = [
+        (
+            "trial balance: debits = credits",
+            sum(account.debits for account in books.accounts),
+            sum(account.credits for account in books.accounts),
+        ),
+        ("wallets = their control account", sum(books.wallets.values()), books.role("wallet_liability")),
+        ("open invoices = receivables", books.open_invoices, books.role("receivables")),
+    ]
     return [
-        Check(what="trial balance: debits = credits", left=money(debits), right=money(credits_)),
-        Check(
-            what="the day's wallets = change of their control account",
-            left=money(sum(after.wallets.values())),
-            right=money(moved),
-        ),
-        Check(
-            what="open invoices = receivables",
-            left=money(after.open_invoices),
-            right=money(after.role("receivables")),
-        ),
+        Check(what=what, left=show_money(left, currency), right=show_money(right, currency))
+        for what, left, right in figures
     ]
 
 
 def check_statement(statement: Mapping[str, Any], balance: int, currency: str) -> list[Check]:
     """Opening balance and lines against closing balance, and that against the wallet."""
-    account, closing = statement["account"], format_minor(statement["closing_balance"], currency)
+    account, closing = statement["account"], show_money(statement["closing_balance"], currency)
     summed = statement["opening_balance"] + sum(line["amount"] for line in statement["lines"])
     return [
-        Check(what=f"statement {account}: lines add up", left=format_minor(summed, currency), right=closing),
+        Check(what=f"statement {account}: lines add up", left=show_money(summed, currency), right=closing),
         Check(
             what=f"statement {account}: ends at the wallet's balance",
             left=closing,
-            right=format_minor(balance, currency),
+            right=show_money(balance, currency),
         ),
     ]
 
@@ -163,8 +164,8 @@ def check_quickbooks(quickbooks: "QuickBooksInfo", books: Books, currency: str) 
     found = {row["AcctNum"]: row["balance"] for row in _balances(quickbooks) if row["AcctNum"]}
     checks: list[Check] = []
     for account in books.accounts:
-        there = format_minor(parse_decimal(found.get(account.code, "0"), currency), currency)
-        here = format_minor(account.debits - account.credits, currency)
+        there = show_money(parse_decimal(found.get(account.code, "0"), currency), currency)
+        here = show_money(account.debits - account.credits, currency)
         if account.debits or account.credits or here != there:
             checks.append(
                 Check(what=f"{account.code} {account.name}: ledger = QuickBooks", left=here, right=there)
@@ -192,10 +193,15 @@ def documents(quickbooks: "QuickBooksInfo", numbers: Sequence[str], since: str) 
                         number=number,
                         customer=(body.get("CustomerRef") or {}).get("name", ""),
                         date=body["TxnDate"],
-                        total=str(body.get("TotalAmt", "")),
+                        total=_total(kind, body),
                     )
                 )
     return found
+
+
+def _total(kind: str, body: Mapping[str, Any]) -> str:
+    # A journal entry's TotalAmt always reads 0.
+    return "" if kind == "JournalEntry" else f"{body['TotalAmt']:,.2f}"
 
 
 def check_documents(found: Sequence[Document], numbers: Sequence[str]) -> list[Check]:
@@ -210,7 +216,11 @@ def check_documents(found: Sequence[Document], numbers: Sequence[str]) -> list[C
         Check(
             what="receipts and invoices without a document", left=", ".join(missing) or "none", right="none"
         ),
-        Check(what="documents = documents that differ", left=str(len(found)), right=str(len(distinct))),
+        Check(
+            what="documents, and how many of them are distinct",
+            left=str(len(found)),
+            right=str(len(distinct)),
+        ),
     ]
 
 
@@ -228,7 +238,7 @@ def _query(quickbooks: "QuickBooksInfo", kind: str, since: str) -> Iterator[dict
             timeout=30,
         )
         response.raise_for_status()
-        page = response.json()["QueryResponse"].get(kind, [])
+        page = _decoder.decode(response.content)["QueryResponse"].get(kind, [])
         yield from page
         if len(page) < 1000:
             return

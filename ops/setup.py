@@ -27,7 +27,16 @@ from domain.errors import Code, DomainError
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
 
-__all__ = ["COMMANDS", "Seeded", "create_key", "execute", "migrate", "seed", "tenant_of_key", "wait_until_projected"]
+__all__ = [
+    "COMMANDS",
+    "Seeded",
+    "create_key",
+    "execute",
+    "migrate",
+    "seed",
+    "tenant_of_key",
+    "wait_until_projected",
+]
 
 SEEDED_TENANT: Final = "greenhill"
 SEEDED_ROLES: Final = ("admin", "cashier", "auditor")
@@ -75,7 +84,13 @@ def execute(writer_url: str, tenant: str, action: str, command: Command, *, reas
 
 
 def create_key(
-    writer_url: str, tenant: str, client: str, role: str, *, key: str | None = None, expires_at: datetime | None = None
+    writer_url: str,
+    tenant: str,
+    client: str,
+    role: str,
+    *,
+    key: str | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[str, Outcome]:
     """Create a key (or store the one given) and return it; only its hash is kept. Raises `DomainError`."""
     key = key or new_key()

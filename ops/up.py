@@ -258,7 +258,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         "--port",
         str(plan.quickbooks_port),
         "--data",
-        str(plan.data / "quickbooks"),
+        str(_books(plan.data)),
     ]
     public = {
         "BURSAR_PUBLIC_URL": os.environ.get("BURSAR_PUBLIC_URL", plan.url),

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, LiteralString, TypeVar
 
 import msgspec
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.numeric import IntLoader
 
 from domain.errors import Code, DomainError
@@ -31,10 +31,10 @@ async def rows_of(
     connection: psycopg.AsyncConnection[Any], row: type[_T], query: LiteralString, parameters: Mapping[str, Any]
 ) -> list[_T]:
     """Run a query whose columns are the fields of `row`. Sums are whole numbers and come as int."""
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
+    async with connection.cursor(row_factory=dict_row) as cursor:
         cursor.adapters.register_loader("numeric", IntLoader)
         await cursor.execute(query, parameters, prepare=True)
-        return await cursor.fetchall()
+        return [msgspec.convert(found, row) for found in await cursor.fetchall()]
 
 
 def page(rows: list[_T], limit: int, cursor_of: Callable[[_T], str]) -> Page[_T]:

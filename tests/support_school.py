@@ -1,67 +1,102 @@
-"""A writer on a store of one's choice, and commands given to it in plain words."""
+"""A school in memory: real commands through their handlers, and the messages that they publish."""
 
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from application.command import Envelope, Outcome
+from application import message
+from application.command import Unit
 from application.commands import COMMANDS
-from application.ports import EventStore
-from application.writer import Writer
+from application.message import LoggedCommand, Message
+from domain.aggregates import initial
+from domain.event import Event, State, encode
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
 
-SIGNER = ReceiptSigner(key_id="k1", key=bytes(32), public_url="http://127.0.0.1:8000")
+RECEIPTS = ReceiptSigner(key_id="k1", key=b"0" * 32, public_url="http://127.0.0.1:1")
+STORE = "00000000-0000-7000-8000-000000000001"
 
 
-def envelope(action: str, *, tenant: str = "greenhill", key: str | None = None, client: str = "TILL", **fields: Any) -> Envelope:
-    """A command of `action` with `fields`, from an operator (no credential is checked)."""
-    dry_run = fields.pop("dry_run", False)
-    spec = COMMANDS[action]
-    return Envelope(
-        spec=spec,
-        command=msgspec.convert(fields, spec.type),
-        command_id=uuid7(time.time_ns() // 1_000_000, os.urandom(10)),
-        tenant=tenant,
-        client=client,
-        actor=client,
-        idempotency_key=key,
-        dry_run=dry_run,
-    )
+class Log:
+    """What several schools share: the positions."""
 
-
-def answer(outcome: Outcome) -> Any:
-    return msgspec.json.decode(outcome.response)
+    def __init__(self) -> None:
+        self.position = 0
 
 
 class School:
-    """A registered tenant on a writer: `await school.do("wallet.open", …)` returns the answer."""
+    """One tenant. `run` decides a command as the writer would, and keeps its message."""
 
-    def __init__(self, writer: Writer, tenant: str = "greenhill") -> None:
-        self.writer = writer
+    def __init__(self, tenant: str = "greenhill", country: str = "KE", log: Log | None = None) -> None:
         self.tenant = tenant
+        self.currency = {"KE": "KES", "CA": "CAD"}[country]
+        self.messages: list[Message] = []
+        self.events: list[tuple[str, list[tuple[str, int, Event]], str]] = []
+        self._log = log or Log()
+        self._states: dict[str, State] = {}
+        self._taken = 0
+        self.run("tenant.register", country=country, legal_name=f"{tenant} school")
 
-    async def outcome(self, action: str, **fields: Any) -> Outcome:
-        return await self.writer.submit(envelope(action, tenant=self.tenant, **fields))
+    def run(self, action: str, **data: Any) -> dict[str, Any]:
+        """Answer as the service would. Raises `DomainError`, and then nothing has changed."""
+        spec = COMMANDS[action]
+        if "currency" in spec.command_type.__struct_fields__:
+            data.setdefault("currency", self.currency)
+        command = msgspec.convert(data, spec.command_type)
+        recorded_at = datetime.now(UTC)
+        unit = Unit(
+            tenant_name=self.tenant,
+            command_id=uuid7(int(time.time() * 1000), os.urandom(10)),
+            recorded_at=recorded_at,
+            receipts=RECEIPTS,
+            lookup=self._state,
+        )
+        answer = spec.handler(command, unit)
+        self._states |= unit.changed
+        self.events.append((action, unit.events, unit.command_id))
+        self._publish(action, unit)
+        return msgspec.to_builtins(answer)
 
-    async def do(self, action: str, **fields: Any) -> Any:
-        return answer(await self.outcome(action, **fields))
+    def _state(self, stream: str) -> State:
+        return self._states.get(stream) or initial(stream)
+
+    def _publish(self, action: str, unit: Unit) -> None:
+        first = self._log.position + 1
+        self._log.position += len(unit.events)
+        logged = LoggedCommand(
+            tenant=self.tenant,
+            tenant_sequence=len(self.messages) + 1,
+            first_position=first,
+            position=self._log.position,
+            command=action,
+            command_id=unit.command_id,
+            recorded_at=unit.recorded_at,
+            actor="tester",
+            correlation_id="",
+            trace_id="",
+            events=[(stream, version, event.topic, encode(event)) for stream, version, event in unit.events],
+        )
+        self.messages.append(message.build(logged, store=STORE, epoch=1))
+
+    def take_messages(self) -> list[Message]:
+        """The messages since the last call."""
+        taken = self.messages[self._taken :]
+        self._taken = len(self.messages)
+        return taken
+
+    def balances(self) -> dict[str, int]:
+        """Debits less credits of each account that was posted to, by code, in minor units."""
+        return ledger_balances(self.messages)
 
 
-@asynccontextmanager
-async def running_school(
-    store: EventStore, *, tenant: str = "greenhill", country: str = "KE", **options: Any
-) -> AsyncIterator[School]:
-    """A school registered on a store, by a writer that is closed afterwards."""
-    writer = Writer(store, receipts=SIGNER, **options)
-    writer.start()
-    school = School(writer, tenant)
-    try:
-        await school.do("tenant.register", country=country, legal_name="Greenhill Academy")
-        yield school
-    finally:
-        await writer.close()
+def ledger_balances(messages: list[Message]) -> dict[str, int]:
+    """Debits less credits by account code; accounts that end at 0 are left out."""
+    sums: Counter[str] = Counter()
+    for one in messages:
+        for posting in one.transaction.postings if one.transaction else ():
+            sums[posting.code] += posting.amount if posting.side == "debit" else -posting.amount
+    return {code: amount for code, amount in sums.items() if amount}

@@ -1,7 +1,7 @@
 """kafka-python, wrapped: what the relay and the feed need of it, and nothing that can lose a message."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
@@ -90,20 +90,23 @@ class Publisher:
             **_COMMON,
         )
 
-    def publish(self, records: Iterable[Record], stop: threading.Event) -> None:
-        """Send all and return when each is acknowledged by all replicas in sync.
+    def send(self, records: Iterable[Record]) -> Sequence[Any]:
+        """Hand over records to be sent in order; `confirm` tells what became of them. Raises `KafkaError`."""
+        return [
+            self._producer.send(self._topic, key=record.key, value=record.value, headers=record.headers)
+            for record in records
+        ]
+
+    def confirm(self, sent: Sequence[Any], stop: threading.Event) -> None:
+        """Return when all of what was sent is acknowledged by all replicas in sync.
 
         Raises `KafkaError` where one is not, `StoppedError` if `stop` is set first; then it is unknown which
         were written: per partition, the first few of them in order.
         """
-        futures = [
-            self._producer.send(self._topic, key=record.key, value=record.value, headers=record.headers)
-            for record in records
-        ]
         while not self._flushed():
             if stop.is_set():
                 raise StoppedError
-        for future in futures:
+        for future in sent:
             if not future.succeeded():
                 raise future.exception
 

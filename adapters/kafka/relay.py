@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -89,19 +89,24 @@ def _publish_log(
 ) -> None:
     connection.execute(f"LISTEN {CHANNEL}")
     store, epoch = store_identity(connection)
-    position = _stored_position(connection, topic, epoch)
+    position = sent_to = _stored_position(connection, topic, epoch)
     publisher = Publisher(bootstrap_servers, topic)
     try:
+        sent: Sequence[Any] = []
         while not stop.is_set():
-            commands = read_commands(connection, position, _BATCH)
-            if not commands:
+            # Read while the batch before is on its way.
+            commands = read_commands(connection, sent_to, _BATCH)
+            if sent:
+                publisher.confirm(sent, stop)
+                _move(connection, topic, position, sent_to, epoch)
+                position = sent_to
+                backoff.reset()
+            if commands:
+                sent = publisher.send(encode(build(logged, store=store, epoch=epoch)) for logged in commands)
+                sent_to = commands[-1].position
+            else:
+                sent = []
                 _wait(connection)
-                continue
-            publisher.publish((encode(build(logged, store=store, epoch=epoch)) for logged in commands), stop)
-            reached = commands[-1].position
-            _move(connection, topic, position, reached, epoch)
-            position = reached
-            backoff.reset()
     finally:
         publisher.abandon()
 

@@ -5,7 +5,7 @@ these very bytes again or looks for what became of them. One sender per company,
 connection that also records the outcomes: who has lost the lock can record nothing.
 """
 
-import random
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import psycopg
-import structlog
 from psycopg import Connection
 
+from adapters.backoff import Backoff
 from adapters.quickbooks import setup, statements
 from adapters.quickbooks.calls import Again, Call, Halted, Job, Result, Settled
 from adapters.quickbooks.client import BatchItem, CallError, Client, batch_body
@@ -37,7 +37,7 @@ _FIRST_WAIT_SECONDS: Final = 0.25
 
 _T = TypeVar("_T")
 
-_log = structlog.get_logger()
+_log: Final = logging.getLogger(__name__)
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ def run_sender(
     exporter_url: str, settings: QuickBooksSettings, stop: threading.Event, ready: Callable[[], None]
 ) -> None:
     """Send what batches ask for until `stop` is set, through every loss of the database."""
-    wait = _Backoff(settings.longest_wait_seconds)
+    backoff = Backoff(longest=settings.longest_wait_seconds)
     while not stop.is_set():
         try:
             with psycopg.connect(
@@ -72,13 +72,13 @@ def run_sender(
             ) as connection:
                 connection.execute("LISTEN bursar_export")
                 ready()
-                wait.reset()
+                backoff.reset()
                 while not stop.is_set():
                     if not send_open_batches(connection, settings, stop):
                         list(connection.notifies(timeout=_IDLE_SECONDS, stop_after=1))
         except psycopg.OperationalError as error:
-            _log.warning("the exporter lost its database", error=str(error))
-            stop.wait(wait.next())
+            _log.warning("the sender lost its database and will be back: %s", error)
+            backoff.wait(stop)
 
 
 def send_open_batches(
@@ -117,22 +117,6 @@ def _connect(connection: Connection[Any], settings: QuickBooksSettings, tenant: 
             for statement in (statements.CONNECT_TENANT, statements.CONNECT_MAP, statements.CONNECT_JOBS):
                 connection.execute(statement, (realm, tenant))
     return realm
-
-
-class _Backoff:
-    """Waits that double from a quarter of a second up to a cap, with jitter."""
-
-    def __init__(self, cap_seconds: float) -> None:
-        self._cap = cap_seconds
-        self._next = _FIRST_WAIT_SECONDS
-
-    def reset(self) -> None:
-        self._next = _FIRST_WAIT_SECONDS
-
-    def next(self) -> float:
-        wait = min(self._next, self._cap)
-        self._next = wait * 2
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
 
 class _Drive:
@@ -185,7 +169,7 @@ class _Drive:
 
     def _pause(self, reason: str, *, sign_in: bool) -> None:
         work = self._work
-        _log.warning("export paused", tenant=work.tenant, reason=reason)
+        _log.warning("%s: export paused: %s", work.tenant, reason)
         with self._connection.transaction():
             self._connection.execute(
                 statements.PAUSE_TENANT, (reason, self._settings.token_hash, work.tenant)
@@ -285,7 +269,7 @@ class _Preparation:
 
     def run(self) -> Names | None:
         """Prepare, again and again until it is done; None when told to stop. Raises `PausedError`."""
-        wait = _Backoff(self._settings.longest_wait_seconds)
+        backoff = Backoff(longest=self._settings.longest_wait_seconds)
         refusals = 0
         while not self._stop.is_set():
             try:
@@ -301,8 +285,8 @@ class _Preparation:
                     case Refused(fault=fault):
                         raise PausedError(str(fault)) from None
                     case _:
-                        _log.warning("export waits", tenant=self._work.tenant, reason=str(error))
-                        self._stop.wait(wait.next())
+                        _log.warning("%s: export waits: %s", self._work.tenant, error)
+                        backoff.wait(self._stop)
         return None
 
     def _prepare(self) -> Names | None:
@@ -413,7 +397,7 @@ class _Sending:
         self._most = budget.in_flight()
         self._waiting: list[tuple[float, Call]] = []
         self._flying: dict[int, int] = {}
-        self._backoffs: dict[int, _Backoff] = {}
+        self._lost: dict[int, int] = {}
         self._quiet_until = 0.0
 
     def run(self) -> None:
@@ -553,7 +537,7 @@ class _Sending:
             statements.SETTLE_JOBS, (*(list(column) for column in zip(*columns, strict=True)), call.id)
         )
         self._connection.execute(statements.CLOSE_CALL, (call.id,))
-        self._backoffs.pop(call.id, None)
+        self._lost.pop(call.id, None)
 
     def _again(self, call: Call, verdict: Again, send_id: int) -> None:
         if verdict.quiet:
@@ -561,8 +545,8 @@ class _Sending:
         elif verdict.seconds is not None:
             wait = verdict.seconds
         else:
-            cap = self._settings.longest_wait_seconds
-            wait = self._backoffs.setdefault(call.id, _Backoff(cap)).next()
+            lost = self._lost[call.id] = self._lost.get(call.id, 0) + 1
+            wait = min(_FIRST_WAIT_SECONDS * 2.0 ** min(lost, 20), self._settings.longest_wait_seconds)
         with self._connection.transaction():
             self._budget.answered(send_id, verdict.reason)
             if not verdict.harmless:

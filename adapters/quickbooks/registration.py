@@ -9,6 +9,7 @@ from psycopg import Connection
 from adapters.quickbooks import statements
 from adapters.quickbooks.settings import QuickBooksSettings
 from adapters.quickbooks.setup import ItemOf, LedgerAccount
+from application.feed import PoisonError
 from application.message import Message
 from application.quickbooks_documents import ITEM_ROLES, Document, canonical, documents
 from domain.event import Event
@@ -54,12 +55,15 @@ class _Registration:
             self._tenants[tenant] = _Tenant(realm=realm, chart=chart)
         requests: list[tuple[Message, ExportRequested]] = []
         for message in self._messages:
-            if message.command == "tenant.register":
-                self._register_tenant(message)
-            elif message.command == "quickbooks.export":
-                requests += [(message, event) for event in _events(message, ExportRequested)]
-            elif message.transaction is not None:
-                self._add_documents(message)
+            try:
+                if message.command == "tenant.register":
+                    self._register_tenant(message)
+                elif message.command == "quickbooks.export":
+                    requests += [(message, event) for event in _events(message, ExportRequested)]
+                elif message.transaction is not None:
+                    self._add_documents(message)
+            except (KeyError, msgspec.DecodeError) as error:  # an event, a role or a tenant unknown to us
+                raise PoisonError(message.position, f"{type(error).__name__}: {error}") from error
         self._insert()
         for message, request in requests:
             self._register_batch(message, request)

@@ -1,5 +1,6 @@
 """The export command: what is posted so far shall go to QuickBooks."""
 
+from application.answers import ExportQueued
 from application.command import Command, CommandSpec, Unit
 from domain import export_batch
 from domain.ids import export_stream
@@ -9,21 +10,22 @@ class RequestExport(Command, frozen=True, kw_only=True):
     """Queue an export of all that is posted and not yet confirmed by QuickBooks."""
 
 
-def handle_request(command: RequestExport, unit: Unit) -> dict[str, str]:
+def handle_request(command: RequestExport, unit: Unit) -> ExportQueued:
     del command
     batch = unit.command_id
     unit.create(
         export_stream(unit.tenant_name, batch),
         export_batch.request(batch=batch, recorded_at=unit.recorded_at),
     )
-    return {"batch_id": batch, "status": "queued"}
+    return ExportQueued(batch_id=batch, status="queued")
 
 
 SPECS = (
     CommandSpec(
         action="quickbooks.export",
-        type=RequestExport,
+        command_type=RequestExport,
         handler=handle_request,
+        answer_type=ExportQueued,
         capability="export.run",
         status=202,
     ),

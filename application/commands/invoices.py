@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from application.answers import InvoiceSettled, InvoiceView
 from application.command import Command, CommandSpec, Unit
 from application.fields import (
     Amount,
@@ -81,22 +82,7 @@ class SettleInvoice(Command, frozen=True, kw_only=True):
         yield invoice_stream(tenant_name, self.invoice)
 
 
-def view(state: invoice.Invoice) -> dict[str, object]:
-    """The invoice as answers show it."""
-    return {
-        "id": state.invoice,
-        "number": state.number or None,
-        "status": state.status,
-        "payer": state.payer,
-        "currency": state.currency,
-        "total": state.total,
-        "open": state.open,
-        "due_date": state.due_date,
-        "lines": state.lines,
-    }
-
-
-def handle_create(command: CreateInvoice, unit: Unit) -> dict[str, object]:
+def handle_create(command: CreateInvoice, unit: Unit) -> InvoiceView:
     transaction = unit.transaction(command.currency, command.effective_date)
     stream = invoice_stream(unit.tenant_name, unit.command_id)
     lines: list[invoice.InvoiceLine] = []
@@ -123,15 +109,15 @@ def handle_create(command: CreateInvoice, unit: Unit) -> dict[str, object]:
     unit.create(stream, event)
     if command.issue:
         _issue(unit, stream, transaction)
-    return view(unit.state(invoice.Invoice, stream))
+    return InvoiceView.of(unit.state(invoice.Invoice, stream))
 
 
-def handle_issue(command: IssueInvoice, unit: Unit) -> dict[str, object]:
+def handle_issue(command: IssueInvoice, unit: Unit) -> InvoiceView:
     stream = invoice_stream(unit.tenant_name, command.invoice)
     state = unit.state(invoice.Invoice, stream)
     invoice.check_draft(state, command.invoice)
     _issue(unit, stream, unit.transaction(state.currency, command.effective_date))
-    return view(unit.state(invoice.Invoice, stream))
+    return InvoiceView.of(unit.state(invoice.Invoice, stream))
 
 
 def _issue(unit: Unit, stream: str, transaction: Transaction) -> None:
@@ -146,7 +132,7 @@ def _issue(unit: Unit, stream: str, transaction: Transaction) -> None:
     unit.emit(stream, invoice.issue(state, transaction, number=number))
 
 
-def handle_settle(command: SettleInvoice, unit: Unit) -> dict[str, object]:
+def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
     stream = invoice_stream(unit.tenant_name, command.invoice)
     state = unit.state(invoice.Invoice, stream)
     invoice.check_open(state, command.invoice)
@@ -182,11 +168,11 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> dict[str, object]:
             unit.emit(stream, invoice.apply_payment(current, transaction, share=share, receipt=receipt))
     for share in shares:
         _move_wallets(unit, transaction, share, excess_wallets, receipt=receipt, number=state.number)
-    return {
-        "transaction_id": unit.command_id,
-        "invoice": view(unit.state(invoice.Invoice, stream)),
-        "receipt": unit.receipt(receipt),
-    }
+    return InvoiceSettled(
+        transaction_id=unit.command_id,
+        invoice=InvoiceView.of(unit.state(invoice.Invoice, stream)),
+        receipt=unit.receipt(receipt),
+    )
 
 
 def _excess_wallet(unit: Unit, payer: str, share: Share, shares: Sequence[Share]) -> str:
@@ -250,23 +236,26 @@ def _move_wallets(
 SPECS = (
     CommandSpec(
         action="invoice.create",
-        type=CreateInvoice,
+        command_type=CreateInvoice,
         handler=handle_create,
+        answer_type=InvoiceView,
         capability="invoice.create",
         key_required=True,
     ),
     CommandSpec(
         action="invoice.issue",
-        type=IssueInvoice,
+        command_type=IssueInvoice,
         handler=handle_issue,
+        answer_type=InvoiceView,
         capability="invoice.issue",
         key_required=True,
         status=200,
     ),
     CommandSpec(
         action="invoice.settle",
-        type=SettleInvoice,
+        command_type=SettleInvoice,
         handler=handle_settle,
+        answer_type=InvoiceSettled,
         capability="invoice.settle",
         key_required=True,
         status=200,

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from application.answers import RefundView, SaleCompletedAnswer, SaleRefundedAnswer, SaleView, WalletView
 from application.command import Command, CommandSpec, Unit
-from application.commands import wallets
 from application.fields import (
     Amount,
     Currency,
@@ -79,21 +79,11 @@ class Refund(Command, frozen=True, kw_only=True):
         return (sale_stream(tenant_name, self.sale),)
 
 
-def _sale_view(state: sale.Sale) -> dict[str, object]:
-    return {
-        "id": state.sale,
-        "total": state.total,
-        "refunded": sum(state.returned_amounts),
-        "tenders": [{"type": tender.type, "amount": tender.amount} for tender in state.tenders],
-    }
-
-
-def _answer(unit: Unit, state: sale.Sale, number: str, account: str | None) -> dict[str, object]:
-    answer: dict[str, object] = {"transaction_id": unit.command_id, "sale": _sale_view(state)}
-    if account:
-        answer["wallet"] = wallets.view(unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account)))
-    answer["receipt"] = unit.receipt(number)
-    return answer
+def _wallet(unit: Unit, account: str | None) -> WalletView | None:
+    """The wallet that an answer shows, where there is one."""
+    if account is None:
+        return None
+    return WalletView.of(unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account)))
 
 
 def _lines(command: Checkout) -> list[sale.SaleLine]:
@@ -114,7 +104,7 @@ def _lines(command: Checkout) -> list[sale.SaleLine]:
     return found
 
 
-def handle_checkout(command: Checkout, unit: Unit) -> dict[str, object]:
+def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
     if command.till:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
     transaction = unit.transaction(command.currency, command.effective_date)
@@ -171,10 +161,15 @@ def handle_checkout(command: Checkout, unit: Unit) -> dict[str, object]:
                 ),
             )
     account = next((share.account for share in shares if share.type == "wallet"), command.wallet)
-    return _answer(unit, unit.state(sale.Sale, stream), receipt, account)
+    return SaleCompletedAnswer(
+        transaction_id=unit.command_id,
+        sale=SaleView.of(unit.state(sale.Sale, stream)),
+        wallet=_wallet(unit, account),
+        receipt=unit.receipt(receipt),
+    )
 
 
-def handle_refund(command: Refund, unit: Unit) -> dict[str, object]:
+def handle_refund(command: Refund, unit: Unit) -> SaleRefundedAnswer:
     if (command.lines is None) == (command.amount is None):
         raise DomainError(Code.INVALID_REQUEST, "A refund takes exactly one of lines and amount.")
     stream = sale_stream(unit.tenant_name, command.sale)
@@ -214,24 +209,30 @@ def handle_refund(command: Refund, unit: Unit) -> dict[str, object]:
                 ),
             )
     account = next((tender.account for tender in tenders if tender.type == "wallet"), None)
-    answer = _answer(unit, unit.state(sale.Sale, stream), receipt, account)
-    answer["refund"] = {
-        "total": amount,
-        "lines": [{"line": line.line, "amount": line.amount} for line in lines],
-        "tenders": [{"type": tender.type, "amount": tender.amount} for tender in tenders],
-    }
-    return answer
+    return SaleRefundedAnswer(
+        transaction_id=unit.command_id,
+        sale=SaleView.of(unit.state(sale.Sale, stream)),
+        refund=RefundView.of(lines, tenders),
+        wallet=_wallet(unit, account),
+        receipt=unit.receipt(receipt),
+    )
 
 
 SPECS = (
     CommandSpec(
         action="pos.checkout",
-        type=Checkout,
+        command_type=Checkout,
         handler=handle_checkout,
+        answer_type=SaleCompletedAnswer,
         capability="pos.sell",
         key_required=True,
     ),
     CommandSpec(
-        action="pos.refund", type=Refund, handler=handle_refund, capability="pos.refund", key_required=True
+        action="pos.refund",
+        command_type=Refund,
+        handler=handle_refund,
+        answer_type=SaleRefundedAnswer,
+        capability="pos.refund",
+        key_required=True,
     ),
 )

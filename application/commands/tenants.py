@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from application.answers import FeatureAnswer, KeyAnswer, TenantAnswer
 from application.command import Command, CommandSpec, Unit
 from application.fields import Text
 from domain import ledger_account, series, tenant
@@ -45,7 +46,7 @@ class RevokeKey(Command, frozen=True, kw_only=True):
     prefix: Text
 
 
-def handle_register(command: RegisterTenant, unit: Unit) -> dict[str, str]:
+def handle_register(command: RegisterTenant, unit: Unit) -> TenantAnswer:
     template = country(command.country)
     name = unit.tenant_name
     for event in tenant.register(
@@ -76,10 +77,10 @@ def handle_register(command: RegisterTenant, unit: Unit) -> dict[str, str]:
             series=series_name, prefix=prefix, width=6, yearly=True, recorded_at=unit.recorded_at
         )
         unit.emit(series_stream(name, series_name), policy)
-    return {"tenant": name, "country": command.country, "currency": template.currency}
+    return TenantAnswer(tenant=name, country=command.country, currency=template.currency)
 
 
-def handle_feature(command: SetFeature, unit: Unit) -> dict[str, object]:
+def handle_feature(command: SetFeature, unit: Unit) -> FeatureAnswer:
     state = unit.tenant()
     tenant.check_exists(state, unit.tenant_name)
     event = tenant.set_feature(
@@ -87,10 +88,10 @@ def handle_feature(command: SetFeature, unit: Unit) -> dict[str, object]:
     )
     if event:
         unit.emit(tenant_stream(unit.tenant_name), event)
-    return {"feature": command.feature, "enabled": command.enabled}
+    return FeatureAnswer(feature=command.feature, enabled=command.enabled)
 
 
-def handle_create_key(command: CreateKey, unit: Unit) -> dict[str, str]:
+def handle_create_key(command: CreateKey, unit: Unit) -> KeyAnswer:
     state = unit.tenant()
     tenant.check_exists(state, unit.tenant_name)
     for event in tenant.add_key(
@@ -103,24 +104,44 @@ def handle_create_key(command: CreateKey, unit: Unit) -> dict[str, str]:
         recorded_at=unit.recorded_at,
     ):
         unit.emit(tenant_stream(unit.tenant_name), event)
-    return {"client": command.client, "prefix": command.prefix, "role": command.role}
+    return KeyAnswer(prefix=command.prefix)
 
 
-def handle_revoke_key(command: RevokeKey, unit: Unit) -> dict[str, str]:
+def handle_revoke_key(command: RevokeKey, unit: Unit) -> KeyAnswer:
     event = tenant.revoke_key(unit.tenant(), prefix=command.prefix, recorded_at=unit.recorded_at)
     unit.emit(tenant_stream(unit.tenant_name), event)
-    return {"prefix": command.prefix}
+    return KeyAnswer(prefix=command.prefix)
 
 
 SPECS = (
     CommandSpec(
-        action="tenant.register", type=RegisterTenant, handler=handle_register, capability="account.manage"
+        action="tenant.register",
+        command_type=RegisterTenant,
+        handler=handle_register,
+        answer_type=TenantAnswer,
+        capability="account.manage",
     ),
     CommandSpec(
-        action="tenant.feature", type=SetFeature, handler=handle_feature, capability="flag.set", status=200
+        action="tenant.feature",
+        command_type=SetFeature,
+        handler=handle_feature,
+        answer_type=FeatureAnswer,
+        capability="flag.set",
+        status=200,
     ),
-    CommandSpec(action="key.create", type=CreateKey, handler=handle_create_key, capability="key.manage"),
     CommandSpec(
-        action="key.revoke", type=RevokeKey, handler=handle_revoke_key, capability="key.manage", status=200
+        action="key.create",
+        command_type=CreateKey,
+        handler=handle_create_key,
+        answer_type=KeyAnswer,
+        capability="key.manage",
+    ),
+    CommandSpec(
+        action="key.revoke",
+        command_type=RevokeKey,
+        handler=handle_revoke_key,
+        answer_type=KeyAnswer,
+        capability="key.manage",
+        status=200,
     ),
 )

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from application.answers import WalletMoved, WalletView
 from application.command import Command, CommandSpec, Unit
 from application.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
 from domain import wallet
@@ -71,19 +72,7 @@ class Charge(Command, frozen=True, kw_only=True):
         return (wallet_stream(tenant_name, self.account),)
 
 
-def view(state: wallet.Wallet) -> dict[str, str | int]:
-    """The wallet as answers show it."""
-    return {
-        "account": state.account,
-        "currency": state.currency,
-        "balance": state.balance,
-        "available": state.available,
-        "status": state.status,
-        "payer": state.payer,
-    }
-
-
-def handle_open(command: OpenWallet, unit: Unit) -> dict[str, str | int]:
+def handle_open(command: OpenWallet, unit: Unit) -> WalletView:
     school = unit.tenant()
     if command.currency != school.currency:
         raise DomainError(
@@ -98,10 +87,10 @@ def handle_open(command: OpenWallet, unit: Unit) -> dict[str, str | int]:
         recorded_at=unit.recorded_at,
     )
     unit.emit(stream, event)
-    return view(unit.state(wallet.Wallet, stream))
+    return WalletView.of(unit.state(wallet.Wallet, stream))
 
 
-def handle_top_up(command: TopUp, unit: Unit) -> dict[str, object]:
+def handle_top_up(command: TopUp, unit: Unit) -> WalletMoved:
     stream = wallet_stream(unit.tenant_name, command.account)
     state = unit.state(wallet.Wallet, stream)
     transaction = unit.transaction(command.currency, command.effective_date)
@@ -124,14 +113,14 @@ def handle_top_up(command: TopUp, unit: Unit) -> dict[str, object]:
         description=f"Top-up, {tender}",
     )
     unit.emit(stream, event)
-    return {
-        "transaction_id": unit.command_id,
-        "wallet": view(unit.state(wallet.Wallet, stream)),
-        "receipt": unit.receipt(receipt),
-    }
+    return WalletMoved(
+        transaction_id=unit.command_id,
+        wallet=WalletView.of(unit.state(wallet.Wallet, stream)),
+        receipt=unit.receipt(receipt),
+    )
 
 
-def handle_charge(command: Charge, unit: Unit) -> dict[str, object]:
+def handle_charge(command: Charge, unit: Unit) -> WalletMoved:
     stream = wallet_stream(unit.tenant_name, command.account)
     state = unit.state(wallet.Wallet, stream)
     check_income(command.income)
@@ -154,26 +143,34 @@ def handle_charge(command: Charge, unit: Unit) -> dict[str, object]:
         description=command.description,
     )
     unit.emit(stream, event)
-    return {
-        "transaction_id": unit.command_id,
-        "wallet": view(unit.state(wallet.Wallet, stream)),
-        "receipt": unit.receipt(receipt),
-    }
+    return WalletMoved(
+        transaction_id=unit.command_id,
+        wallet=WalletView.of(unit.state(wallet.Wallet, stream)),
+        receipt=unit.receipt(receipt),
+    )
 
 
 SPECS = (
-    CommandSpec(action="wallet.open", type=OpenWallet, handler=handle_open, capability="wallet.open"),
+    CommandSpec(
+        action="wallet.open",
+        command_type=OpenWallet,
+        handler=handle_open,
+        answer_type=WalletView,
+        capability="wallet.open",
+    ),
     CommandSpec(
         action="wallet.top_up",
-        type=TopUp,
+        command_type=TopUp,
         handler=handle_top_up,
+        answer_type=WalletMoved,
         capability="wallet.top_up",
         key_required=True,
     ),
     CommandSpec(
         action="wallet.charge",
-        type=Charge,
+        command_type=Charge,
         handler=handle_charge,
+        answer_type=WalletMoved,
         capability="wallet.charge",
         key_required=True,
     ),

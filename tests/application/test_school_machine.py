@@ -95,7 +95,9 @@ class SchoolMachine(RuleBasedStateMachine):
 
     @rule(account=st.sampled_from(ACCOUNTS), amount=AMOUNTS, income=INCOME)
     def charge(self, account: str, amount: int, income: str) -> None:
-        self.give("wallet.charge", account=account, amount=amount, currency="KES", description="fine", income=income)
+        self.give(
+            "wallet.charge", account=account, amount=amount, currency="KES", description="fine", income=income
+        )
 
     @rule(
         wallet=st.sampled_from([None, *ACCOUNTS]),
@@ -136,7 +138,11 @@ class SchoolMachine(RuleBasedStateMachine):
     @rule(data=st.data(), tenders=st.lists(TENDER, min_size=1, max_size=3))
     def settle(self, data: st.DataObject, tenders: list[Any]) -> None:
         if self.invoices:
-            self.give("invoice.settle", invoice=data.draw(st.sampled_from(self.invoices)), settle={"tenders": tenders})
+            self.give(
+                "invoice.settle",
+                invoice=data.draw(st.sampled_from(self.invoices)),
+                settle={"tenders": tenders},
+            )
 
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
@@ -174,7 +180,9 @@ class SchoolMachine(RuleBasedStateMachine):
         for sold in states.values():
             if isinstance(sold, sale.Sale):
                 assert all(0 <= sold.left_of(i) for i in range(len(sold.lines)))
-                assert all(p <= line.quantity for p, line in zip(sold.returned_pieces, sold.lines, strict=True))
+                assert all(
+                    p <= line.quantity for p, line in zip(sold.returned_pieces, sold.lines, strict=True)
+                )
                 assert sum(sold.returned_amounts) == sum(sold.returned_tenders)
                 assert all(r <= t.amount for r, t in zip(sold.returned_tenders, sold.tenders, strict=True))
 
@@ -204,5 +212,3 @@ SchoolMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestSchoolMachine = SchoolMachine.TestCase
-
-

@@ -1,8 +1,7 @@
 """What every feed must hold, tried on the Postgres log and on Kafka."""
 
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from adapters.postgres.log_reader import read_commands, store_identity
 from application.feed import Feed, FeedGapError, FeedMixedError, PoisonError, PoisonPolicy
 from application.message import Message, build
 from tests.conftest import Database
+from tests.support_feed import eventually, make_effects, record_effects
 from tests.support_log import Logged, append_all, top_up
 
 _topics = count(1)
@@ -77,7 +77,7 @@ class KafkaSource:
             for message in messages
         ]
         publisher = Publisher(self._servers, self._topic)
-        publisher.publish(records, threading.Event())
+        publisher.confirm(publisher.send(records), threading.Event())
         publisher.abandon()
         self._published = commands[-1].position
 
@@ -96,9 +96,7 @@ def tamper(database: Database, table: str, statement: str) -> None:
 
 @pytest.fixture(params=["postgres", "kafka"])
 def source(request: pytest.FixtureRequest, database: Database) -> Source:
-    with psycopg.connect(database.superuser_url) as connection:
-        connection.execute("CREATE TABLE effects (n bigserial, tenant text, position bigint)")
-        connection.execute("GRANT ALL ON effects, effects_n_seq TO bursar_exporter")
+    make_effects(database.superuser_url)
     if request.param == "postgres":
         return PostgresSource(database)
     return KafkaSource(database, request.getfixturevalue("kafka").bootstrap_servers)
@@ -122,9 +120,7 @@ class Bench:
         self._versions[tenant] = self._versions.get(tenant, 0) + 1
         return top_up(tenant, "STU-1", self._versions[tenant])
 
-    def consumer(
-        self, handler: Handler | None = None, policy: PoisonPolicy = "tenant_waits"
-    ) -> Consumer:
+    def consumer(self, handler: Handler | None = None, policy: PoisonPolicy = "tenant_waits") -> Consumer:
         return Consumer(self.source.feed, self.connect, "bench", handler or record_effects, policy=policy)
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -144,13 +140,6 @@ class Bench:
 @pytest.fixture
 def bench(database: Database, source: Source) -> Bench:
     return Bench(database, source)
-
-
-def record_effects(connection: psycopg.Connection[Any], messages: Sequence[Message]) -> None:
-    for message in messages:
-        connection.execute(
-            "INSERT INTO effects (tenant, position) VALUES (%s, %s)", (message.tenant, message.position)
-        )
 
 
 @contextmanager
@@ -187,13 +176,6 @@ def ends_with(consumer: Consumer, error: type[BaseException]) -> None:
     with pytest.raises(error):
         consumer.run(stop, lambda: None)
     guard.cancel()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_each_message_once_and_in_the_order_of_its_tenant(bench: Bench) -> None:
@@ -294,15 +276,14 @@ def test_a_lost_database_is_waited_out(bench: Bench) -> None:
 def test_two_members_of_a_group_apply_each_message_once(bench: Bench) -> None:
     tenants = [f"school-{number}" for number in range(12)]
     committed: list[int] = []
-    with running(bench.consumer()) as stop_first:
-        with running(bench.consumer()):
-            for step in range(10):
-                committed += bench.commit(*tenants)
-                bench.source.deliver()
-                if step == 5:
-                    stop_first.set()
-                eventually(lambda: len(bench.effects()) >= len(committed) - 60)
-            eventually(lambda: len(bench.effects()) >= len(committed))
+    with running(bench.consumer()) as stop_first, running(bench.consumer()):
+        for step in range(10):
+            committed += bench.commit(*tenants)
+            bench.source.deliver()
+            if step == 5:
+                stop_first.set()
+            eventually(lambda: len(bench.effects()) >= len(committed) - 60)  # noqa: B023 - called within the loop
+        eventually(lambda: len(bench.effects()) >= len(committed))
     assert sorted(position for _, position in bench.effects()) == committed
     for tenant in tenants:
         assert bench.positions(tenant) == sorted(bench.positions(tenant))
@@ -419,9 +400,7 @@ def test_a_group_that_changes_its_feed_applies_nothing_twice(bench: Bench) -> No
         eventually(lambda: len(bench.effects()) == 2)
     second = bench.commit("greenhill")
     with running(
-        Consumer(
-            PostgresFeed(bench.database.url("bursar_exporter")), bench.connect, "bench", record_effects
-        )
+        Consumer(PostgresFeed(bench.database.url("bursar_exporter")), bench.connect, "bench", record_effects)
     ):
         eventually(lambda: len(bench.effects()) == 3)
     assert sorted(position for _, position in bench.effects()) == first + second

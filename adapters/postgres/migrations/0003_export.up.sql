@@ -143,16 +143,7 @@ CREATE TRIGGER logged_insert AFTER INSERT ON finance_export_jobs
 CREATE TRIGGER logged_update AFTER UPDATE ON finance_export_jobs
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bursar_log_export_jobs();
 
--- Whether the reader's own tenant asked for a batch that the exporter has not come to yet.
-CREATE FUNCTION bursar_export_requested(batch text) RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-    AS $$
-        SELECT EXISTS (SELECT FROM events
-            WHERE originator_id = current_setting('bursar.tenant', true) || '/export/' || batch)
-    $$;
-REVOKE ALL ON FUNCTION bursar_export_requested, bursar_log_export_jobs FROM PUBLIC;
-ALTER FUNCTION bursar_export_requested OWNER TO bursar_exporter;
-GRANT EXECUTE ON FUNCTION bursar_export_requested TO bursar_reader;
+REVOKE ALL ON FUNCTION bursar_log_export_jobs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bursar_log_export_jobs TO bursar_exporter;
 
 DO $$
