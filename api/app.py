@@ -29,12 +29,14 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
             return
+        assert scope["type"] == "http", scope["type"]
         exchange = Exchange(scope, receive, send)
         try:
             path: str = scope["path"]
-            found = match(exchange.method, path) if path.startswith(PREFIX) else None
+            found = match(exchange.method, path)
             if found is not None:
                 await self._commands(exchange, *found)
             elif path == BULK_PATH and exchange.method == "POST":
@@ -71,6 +73,8 @@ def _with_request_id(exchange: Exchange, send: Send) -> Send:
 
 def _fastapi(services: Services) -> FastAPI:
     app = FastAPI(title="Bursar", version=services.version, docs_url=None, redoc_url=None, openapi_url=None)
+    # A path with one slash too many is no other path.
+    app.router.redirect_slashes = False
     app.include_router(reads.router(services))
     openapi.add_routes(app)
 
@@ -85,6 +89,11 @@ def _fastapi(services: Services) -> FastAPI:
         await exchange.refuse(_translate(request, error))
         return _AlreadySent()
 
+    async def leave(_request: Request, _error: Exception) -> Response:
+        # A bug: FastAPI passes it on to us, who answer it.
+        return _AlreadySent()
+
+    app.add_exception_handler(Exception, leave)
     for kind in (ApiError, DomainError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refuse)
     return app

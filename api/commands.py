@@ -42,6 +42,7 @@ _PATH_PARAMETERS: Final = {
 _SPECS: Final[Mapping[tuple[str, str], CommandSpec]] = {
     route: COMMANDS[action] for route, action in ROUTES.items()
 }
+_BELOW: Final = f"{PREFIX}/"
 _PARAMETRIC: Final = frozenset(path.split("/")[0] for _, path in ROUTES if "{}" in path)
 _decoders: Final = {spec.action: msgspec.json.Decoder(spec.command_type) for spec in _SPECS.values()}
 
@@ -59,12 +60,14 @@ _element_decoder = msgspec.json.Decoder(BulkElement)
 _encoder = msgspec.json.Encoder()
 
 
-def match(method: str, path: str) -> tuple[CommandSpec, str] | None:
-    """The command of a route, and its path parameter."""
-    rest = path[len(PREFIX) + 1 :]
+def match(method: str, path: str) -> tuple[CommandSpec, str | None] | None:
+    """The command of a route, and its path parameter where the route has one."""
+    if not path.startswith(_BELOW):
+        return None
+    rest = path[len(_BELOW) :]
     spec = _SPECS.get((method, rest))
     if spec is not None:
-        return spec, ""
+        return spec, None
     steps = rest.split("/", 2)
     if len(steps) < 2 or steps[0] not in _PARAMETRIC:
         return None
@@ -80,7 +83,7 @@ class CommandEndpoint:
         self._writer = writer
         self._authenticator = authenticator
 
-    async def __call__(self, exchange: Exchange, spec: CommandSpec, parameter: str) -> None:
+    async def __call__(self, exchange: Exchange, spec: CommandSpec, parameter: str | None) -> None:
         """Answer one command."""
         credential = await authenticate(exchange, self._authenticator)
         check_capability(credential, spec.capability)
@@ -149,23 +152,26 @@ async def authenticate(exchange: Exchange, authenticator: Authenticator) -> Cred
 def decode_json(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
     """Decode a body. Raises `ApiError` (`malformed_json`, `invalid_request` with a pointer)."""
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise validation_error(error) from None
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            # It stopped at the first value of a wrong shape; what follows may be no JSON at all.
+            msgspec.json.decode(body, type=msgspec.Raw)
+            raise validation_error(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(HttpCode.MALFORMED_JSON, f"The body is not JSON: {error}") from None
 
 
-def decode(spec: CommandSpec, body: bytes, parameter: str) -> Command:
-    """Decode a command from its body, and its path's parameter where there is one (empty in bulk)."""
+def decode(spec: CommandSpec, body: bytes, parameter: str | None) -> Command:
+    """Decode a command from its body, and its path's parameter where there is one (None in bulk)."""
     command = decode_json(_decoders[spec.action], body or b"{}")
     assert isinstance(command, Command)
     name = command.path
-    if parameter:
-        value = parameter.upper() if name in command.uppercase else parameter
+    if parameter is not None:
         pattern, missing = _PATH_PARAMETERS[name]
-        if not pattern.match(value):
-            raise ApiError(missing, f"There is no {name} {value[:40]!r}.")
+        if not pattern.match(parameter):
+            raise ApiError(missing, f"There is no {name} {parameter[:40]!r}.")
+        value = parameter.upper() if name in command.uppercase else parameter
         if getattr(command, name) not in ("", value):
             raise _field_error(f"/{name}", f"`{name}` is not the one of the path")
         msgspec.structs.force_setattr(command, name, value)
@@ -236,18 +242,19 @@ def _element(
     exchange: Exchange, credential: Credential, raw: msgspec.Raw, *, reason: str, trace_id: str
 ) -> Envelope:
     try:
-        element = _element_decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        if "missing required field `idempotency_key`" in str(error):
+        element = decode_json(_element_decoder, bytes(raw))
+    except ApiError as error:
+        if any(field.pointer == "/idempotency_key" for field in error.errors) and "missing" in error.detail:
             raise ApiError(Code.IDEMPOTENCY_KEY_REQUIRED, "Every element needs an idempotency_key.") from None
-        raise validation_error(error) from None
+        raise
+    assert isinstance(element, BulkElement)
     if element.action not in BULK_ACTIONS:
         raise _field_error("/action", f"There is no action {element.action!r} in bulk.")
     spec = COMMANDS[element.action]
     check_capability(credential, spec.capability)
     key = _idempotency_key(element.idempotency_key, required=True)
     try:
-        command = decode(spec, bytes(element.data), "")
+        command = decode(spec, bytes(element.data), None)
     except ApiError as error:
         error.errors = tuple(FieldError(f"/data{field.pointer}", field.detail) for field in error.errors)
         raise

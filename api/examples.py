@@ -195,7 +195,6 @@ READS: Final[dict[str, Any]] = {
             {
                 "position": 1039,
                 "transaction_id": _TRANSACTION,
-                "command": "wallet.top_up",
                 "effective_date": "2026-11-22",
                 "recorded_at": "2026-11-22T09:30:00Z",
                 "debit": 0,

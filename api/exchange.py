@@ -22,6 +22,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_LIMIT: Final = 1_000_000
 BULK_BODY_LIMIT: Final = 16_000_000
+DISCARD_LIMIT: Final = 64_000_000
+"""How much of a body that is too large is read, so that its sender hears the answer."""
 _JSON: Final = b"application/json"
 _log = structlog.get_logger("api")
 
@@ -82,17 +84,22 @@ class Exchange:
         media_type = self.headers.get(b"content-type", _JSON).split(b";", 1)[0].strip().lower()
         if media_type != _JSON:
             raise ApiError(HttpCode.UNSUPPORTED_MEDIA_TYPE, "Send `Content-Type: application/json`.")
-        body = b""
+        chunks: list[bytes] = []
+        size = 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
             chunk: bytes = message.get("body", b"")
-            body += chunk
-            if len(body) > limit:
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            # A client that still sends when its connection is closed may never see why.
+            last = not message.get("more_body") or size > DISCARD_LIMIT
+            if last and size > limit:
                 raise ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
-            if not message.get("more_body"):
-                return body
+            if last:
+                return b"".join(chunks)
 
     async def answer(
         self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON
@@ -128,7 +135,7 @@ class Exchange:
         elif status == 405 and "allow" in found.extra:
             headers.append((b"allow", str(found.extra["allow"]).encode()))
         if status == 413:
-            # The rest of the body is not read, so the connection cannot be used again.
+            # The rest of the body may not have been read, so the connection cannot be used again.
             headers.append((b"connection", b"close"))
         await self.answer(status, body, *headers, media_type=b"application/problem+json")
 

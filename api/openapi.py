@@ -2,16 +2,19 @@
 
 import json
 import re
+from functools import cache
 from html import escape
 from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api import examples
 from api.commands import BULK_PATH, PREFIX, ROUTES
 from api.errors import STATUS
+from application.command import Command
 from application.commands import COMMANDS
 
 _PROBLEM: Final = {
@@ -40,8 +43,7 @@ _PATH_PARAMETER: Final = re.compile(r"{(\w+)}")
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The whole document, OpenAPI 3.1."""
-    FastAPI.openapi_version = "3.1.0"
-    found = FastAPI.openapi(app)
+    found = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes)
     components, schemas = _schemas()
     found["components"] = {
         **found.get("components", {}),
@@ -68,6 +70,10 @@ def _schemas() -> tuple[dict[str, Any], dict[type, Any]]:
     }
     ordered = sorted(types, key=lambda kind: kind.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    for kind in types:
+        if issubclass(kind, Command) and kind.path:
+            # It is the path's, and in a body only in bulk.
+            del components[kind.__name__]["properties"][kind.path]
     # Python's \Z has no counterpart in the regular expressions of JSON Schema; there $ ends a string.
     text = json.dumps({"components": components}).replace(r"\\Z", "$")
     return json.loads(text)["components"], dict(zip(ordered, schemas, strict=True))
@@ -179,13 +185,17 @@ def _problems() -> dict[str, Any]:
 def add_routes(app: FastAPI) -> None:
     """Serve the document at /openapi.json and a reference page at /docs, which needs nothing from elsewhere."""
 
+    @cache
+    def made() -> dict[str, Any]:
+        return document(app)
+
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi_json() -> JSONResponse:
-        return JSONResponse(document(app))
+        return JSONResponse(made())
 
     @app.get("/docs", include_in_schema=False)
     async def reference() -> HTMLResponse:
-        return HTMLResponse(_page(document(app)))
+        return HTMLResponse(_page(made()))
 
 
 def _page(found: dict[str, Any]) -> str:
@@ -226,3 +236,28 @@ td {{ padding: 2px 1rem 2px 0; font-size: 14px }}
 </style><h1>{title}</h1><p>Every path takes <code>Authorization: Bearer KEY</code>. Amounts are minor units.
 The machine-readable document is at <a href="/openapi.json">/openapi.json</a>.</p>
 {body}</html>"""
+
+
+def published() -> str:
+    """The document as it is committed: `python -m api.openapi > docs/reference/openapi.json`."""
+    # Here alone, since the application serves this module's document.
+    from importlib.metadata import version
+
+    from api.app import Application
+    from api.services import Services
+    from application.memory import MemoryStore
+    from application.writer import Writer
+    from domain.receipt import ReceiptSigner
+
+    receipts = ReceiptSigner(key_id="", key=b"", public_url="")
+    services = Services(
+        writer=Writer(MemoryStore(), receipts=receipts),
+        reader_url="",
+        receipts=receipts,
+        version=version("bursar"),
+    )
+    return json.dumps(document(Application(services).fastapi), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(published(), end="")

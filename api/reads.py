@@ -263,6 +263,10 @@ def _add_receipts(routes: APIRouter, services: Services) -> None:
         async with services.read(tenant, at_least=0) as reading:
             found = await receipts.receipt(reading.connection, number)
         if found is None:
+            # Just printed, perhaps: it may not be projected yet.
+            async with services.read(tenant, at_least=await services.write_position()) as reading:
+                found = await receipts.receipt(reading.connection, number)
+        if found is None:
             raise ApiError(HttpCode.RECEIPT_NOT_FOUND, "This is no receipt of ours.")
         refunded = bool(found.refunded)
         return json(

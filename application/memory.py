@@ -4,7 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from application.ports import Appended, Batch, Head, Known, KnownKey, LoggedEvent, Moved, NewCommand, Tail
+from application.ports import (
+    TAIL_LIMIT,
+    Appended,
+    Batch,
+    Head,
+    Known,
+    KnownKey,
+    LoggedEvent,
+    Moved,
+    NewCommand,
+    Tail,
+)
 from domain.aggregates import apply, initial
 from domain.event import State, decode
 
@@ -38,9 +49,16 @@ class MemoryStore:
         return states
 
     async def append(self, batch: Batch) -> Appended | Moved | Known:
+        if not self._locked:
+            await self._take_lock()
+        try:
+            return self._append(batch)
+        finally:
+            await self.unlock()
+
+    def _append(self, batch: Batch) -> Appended | Moved | Known:
         log = self.log
         if len(log.events) != batch.decided_at:
-            assert not self._locked
             return Moved(len(log.events))
         known = [KnownKey(i, *log.keys[key]) for i, key in enumerate(batch.keys) if key in log.keys]
         if known:
@@ -56,13 +74,16 @@ class MemoryStore:
                 key = (command.tenant, command.client, command.idempotency_key)
                 assert key not in log.keys
                 log.keys[key] = (command.request_hash, command.response, position)
-        await self.unlock()
         return Appended(len(log.events))
 
     async def lock(self, *, after: int) -> Tail:
+        await self._take_lock()
+        events = self.log.events[after:]
+        return Tail(await self.head(), None if len(events) > TAIL_LIMIT else events)
+
+    async def _take_lock(self) -> None:
         await self.log.lock.acquire()
         self._locked = True
-        return Tail(await self.head(), self.log.events[after:])
 
     async def unlock(self) -> None:
         if self._locked:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from domain.event import State
+
+
+TAIL_LIMIT: Final = 10_000
+"""A process that is further behind starts at the head with an empty cache, rather than read it all under the lock."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,22 +113,24 @@ class EventStore(Protocol):
         ...
 
     async def append(self, batch: Batch) -> Appended | Moved | Known:
-        """Append a batch in one commit of its own; after `lock`, in the commit that frees the lock.
+        """Append a batch in one commit; after `lock`, in the one that frees the lock, whatever it answers.
 
-        Raises `StoreUnavailableError`, `ContentRefusedError` or `OutcomeUnknownError`. `Known` after
-        `lock` keeps the lock.
+        Raises `StoreUnavailableError`, `ContentRefusedError` or `OutcomeUnknownError`; a lock that was
+        held is then to be freed by `unlock`.
         """
         ...
 
     async def lock(self, *, after: int) -> Tail:
         """Lock the head against all other writers, and read what was written after a position.
 
+        More than `TAIL_LIMIT` events are not read.
+
         Raises `StoreUnavailableError`.
         """
         ...
 
     async def unlock(self) -> None:
-        """Free the lock with nothing written."""
+        """Free the lock, where it is held, with nothing written."""
         ...
 
     async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:

@@ -41,6 +41,8 @@ CAREFUL_BATCHES: Final = 20
 """How many batches take the lock first after somebody else wrote."""
 RECOVERY_SECONDS: Final = 5.0
 """How long callers wait for the fate of a commit whose connection broke, before they hear `outcome_unknown`."""
+BREAK_LIMIT: Final = 3
+"""How often a command is decided again after its commit lost the connection and was found not to be there."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -53,11 +55,12 @@ class _NotLoaded(Exception):  # noqa: N818  no error: the state is loaded, and t
 class _Pending:
     """A command that waits for its outcome; `followers` sent the same key and body in the same batch."""
 
-    __slots__ = ("envelope", "followers", "future", "request_hash")
+    __slots__ = ("breaks", "envelope", "followers", "future", "request_hash")
 
     def __init__(self, envelope: Envelope, future: asyncio.Future[Outcome]) -> None:
         self.envelope = envelope
         self.future = future
+        self.breaks = 0
         self.request_hash = envelope.request_hash()
         self.followers: list[asyncio.Future[Outcome]] = []
 
@@ -74,7 +77,7 @@ class _Pending:
             if not future.done():
                 future.set_result(msgspec.structs.replace(outcome, replayed=True))
 
-    def refuse(self, error: DomainError) -> None:
+    def refuse(self, error: Exception) -> None:
         for future in (self.future, *self.followers):
             if not future.done():
                 future.set_exception(error)
@@ -86,7 +89,8 @@ class _Decided(msgspec.Struct):
     accepted: list[tuple[_Pending, NewCommand]]
     answered: list[tuple[_Pending, bytes]]
     """Commands that change nothing: dry runs, and what already is as asked."""
-    refused: list[tuple[_Pending, DomainError]]
+    refused: list[tuple[_Pending, Exception]]
+    """A refusal is a `DomainError`; anything else is a bug in the command's handler, which ends as its own 500."""
     denied: list[_Pending]
     """Those refused because the credential or the tenant may not act."""
     overlay: dict[str, State]
@@ -189,10 +193,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  passed on to every caller
                 # A bug must not leave callers hanging, nor a wrong cache behind; each hears of it as a 500.
                 self._forget()
-                for pending in batch:
-                    for future in (pending.future, *pending.followers):
-                        if not future.done():
-                            future.set_exception(error)
+                _refuse_all(batch, error)
 
     def _take(self) -> list[_Pending]:
         """The next batch. Equal keys with equal bodies share one outcome; with another body they wait."""
@@ -245,8 +246,8 @@ class Writer:
                 batch = await self._append(batch)
                 continue
             self._careful -= 1
-            await self._catch_up()
             try:
+                await self._catch_up()
                 batch = await self._append(batch)
             finally:
                 await self._store.unlock()
@@ -353,6 +354,13 @@ class Writer:
                 pending.answer(Outcome(position=position, response=response))
         self._careful = CAREFUL_BATCHES
         left = [pending for pending in batch if pending.envelope.command_id not in found]
+        for pending in left:
+            pending.breaks += 1
+        _refuse_all(
+            [pending for pending in left if pending.breaks >= BREAK_LIMIT],
+            DomainError(Code.UNAVAILABLE, "The database breaks off again and again, nothing was written."),
+        )
+        left = [pending for pending in left if pending.breaks < BREAK_LIMIT]
         if left:
             await self._process(left)
 
@@ -413,39 +421,38 @@ class Writer:
             return
         try:
             answer = envelope.spec.handler(envelope.command, unit)
-        except DomainError as error:
+            response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)
+            command = _new_command(pending, unit, response)
+        except _NotLoaded:
+            raise
+        except Exception as error:  # noqa: BLE001  a refusal, or a bug: either way this command's alone
             decided.refused.append((pending, error))
             return
-        if envelope.dry_run:
-            decided.answered.append((pending, _encoder.encode(_dry_run(answer, unit))))
-            return
-        response = _encoder.encode(answer)
-        if not unit.events:
+        if envelope.dry_run or not unit.events:
             decided.answered.append((pending, response))
             return
         overlay.update(unit.changed)
-        decided.accepted.append(
-            (
-                pending,
-                NewCommand(
-                    id=envelope.command_id,
-                    tenant=envelope.tenant,
-                    client=envelope.client,
-                    idempotency_key=envelope.idempotency_key,
-                    request_hash=pending.request_hash,
-                    action=envelope.spec.action,
-                    actor=envelope.actor,
-                    reason=envelope.reason,
-                    correlation_id=envelope.correlation_id,
-                    trace_id=envelope.trace_id,
-                    response=response,
-                    events=[
-                        LoggedEvent(stream, version, event.topic, encode(event))
-                        for stream, version, event in unit.events
-                    ],
-                ),
-            )
-        )
+        decided.accepted.append((pending, command))
+
+
+def _new_command(pending: _Pending, unit: Unit, response: bytes) -> NewCommand:
+    envelope = pending.envelope
+    return NewCommand(
+        id=envelope.command_id,
+        tenant=envelope.tenant,
+        client=envelope.client,
+        idempotency_key=envelope.idempotency_key,
+        request_hash=pending.request_hash,
+        action=envelope.spec.action,
+        actor=envelope.actor,
+        reason=envelope.reason,
+        correlation_id=envelope.correlation_id,
+        trace_id=envelope.trace_id,
+        response=response,
+        events=[
+            LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
+        ],
+    )
 
 
 def _authorise(envelope: Envelope, unit: Unit) -> None:
@@ -472,6 +479,6 @@ def _replay(pending: _Pending, request_hash: bytes, response: bytes, position: i
         )
 
 
-def _refuse_all(batch: Sequence[_Pending], error: DomainError) -> None:
+def _refuse_all(batch: Sequence[_Pending], error: Exception) -> None:
     for pending in batch:
         pending.refuse(error)

@@ -1,7 +1,9 @@
 """Money is an integer number of minor units beside an ISO 4217 currency; there is no float anywhere."""
 
+import re
+import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from domain.errors import Code, DomainError
@@ -11,6 +13,12 @@ MAX_AMOUNT_MINOR: Final = 10**15
 
 MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 """Decimal places of each currency that a country template uses (ISO 4217, column "minor unit")."""
+
+
+_DECIMAL: Final = re.compile(r"([+-]?)(?:([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]*))?|\.([0-9]+))")
+
+_DECIMAL: Final = re.compile(r"-?(\d{1,30}|\d{1,3}(,\d{3}){1,9})(\.\d{1,30})?\Z", re.ASCII)
+"""Digits, a point before decimals, and commas only where they part thousands."""
 
 
 def allocate(total: int, weights: Sequence[int]) -> list[int]:
@@ -35,19 +43,19 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
 def parse_decimal(text: str, currency: str) -> int:
     """Read a decimal such as `1,250.50` exactly into minor units of `currency`.
 
-    Raises `ValueError` where it is no plain decimal number or is finer than the currency's minor unit.
+    A comma parts thousands and nothing else: `12,50` might mean either, and is refused. Raises `ValueError`
+    where it is no plain decimal number or is finer than the currency's minor unit.
     """
-    cleaned = text.strip().replace(",", "")
-    try:
-        amount = Decimal(cleaned)
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount") from None
-    if not amount.is_finite() or "e" in cleaned.lower():
+    found = _DECIMAL.fullmatch(text.strip())
+    if found is None:
         raise ValueError(f"{text!r} is not an amount")
-    minor = amount.scaleb(MINOR_DIGITS[currency])
-    if minor != minor.to_integral_value():
+    sign, whole, fraction, fraction_alone = found.groups()
+    digits = MINOR_DIGITS[currency]
+    decimals = (fraction or fraction_alone or "").rstrip("0")
+    if len(decimals) > digits:
         raise ValueError(f"{text!r} is finer than the smallest unit of {currency}")
-    return int(minor)
+    minor = int((whole or "").replace(",", "") + decimals.ljust(digits, "0"))
+    return -minor if sign == "-" else minor
 
 
 def format_minor(amount_minor: int, currency: str) -> str:

@@ -18,7 +18,7 @@ GIVE_UP_SECONDS: Final = 600.0
 """How long a service may go without one useful answer before we give up."""
 
 _FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 5.0
 _LONGEST_RETRY_AFTER_SECONDS = 60.0
 _TRY_AGAIN = frozenset({429, 502, 503, 504})  # 502 and 504 come from a proxy that cannot reach the service
 _T = TypeVar("_T")

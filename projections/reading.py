@@ -28,7 +28,10 @@ class Page(msgspec.Struct, Generic[_T], frozen=True, kw_only=True):
 
 
 async def rows_of(
-    connection: psycopg.AsyncConnection[Any], row: type[_T], query: LiteralString, parameters: Mapping[str, Any]
+    connection: psycopg.AsyncConnection[Any],
+    row: type[_T],
+    query: LiteralString,
+    parameters: Mapping[str, Any],
 ) -> list[_T]:
     """Run a query whose columns are the fields of `row`. Sums are whole numbers and come as int."""
     async with connection.cursor(row_factory=dict_row) as cursor:

@@ -7,7 +7,7 @@ Killed at any point it leaves the live tables as they were; the next rebuild swe
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -21,7 +21,7 @@ from psycopg.types.numeric import Int8
 from projections.fold import Projection, fold_range, topics_between
 from projections.registry import PROJECTIONS
 
-_CHUNK_EVENTS: Final = 250_000
+_CHUNK_EVENTS: Final = 100_000
 _TAIL_EVENTS: Final = 20_000  # so few are folded while the projector waits
 _SWITCH_ATTEMPTS: Final = 60
 _LOCK_SECONDS: Final = 1
@@ -33,6 +33,7 @@ SET jit = off;
 SET plan_cache_mode = force_custom_plan;
 SET max_parallel_workers_per_gather = 0;
 SET max_parallel_maintenance_workers = 0;
+SET enable_mergejoin = off;
 SET work_mem = '256MB';
 SET maintenance_work_mem = '512MB';
 SET search_path = bursar_shadow, public;
@@ -140,14 +141,14 @@ def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[psycopg.Connection[Any]]:
+def _connect(url: str) -> Generator[psycopg.Connection[Any]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_SESSION)
         yield connection
 
 
 @contextmanager
-def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def _alone(connection: psycopg.Connection[Any]) -> Generator[None]:
     locked = connection.execute("SELECT pg_try_advisory_lock(hashtext('bursar rebuild'))").fetchone()
     if locked != (True,):
         raise RebuildRunningError("Another rebuild is running.")
@@ -320,7 +321,10 @@ def _switch(connection: psycopg.Connection[Any], position: int) -> int:
         position = _fold_all(connection, position, _head(connection))
         connection.execute("SELECT bursar_switch_tables(%s::text[])", (names,))
         connection.execute("UPDATE projection_positions SET position = %s", (Int8(position),))
-        connection.execute("SELECT pg_notify(channel, %s) FROM unnest(ARRAY['bursar_projected', 'bursar_keys']) AS channel", (str(position),))
+        connection.execute(
+            "SELECT pg_notify(channel, %s) FROM unnest(ARRAY['bursar_projected', 'bursar_keys']) AS channel",
+            (str(position),),
+        )
     return position
 
 

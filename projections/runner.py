@@ -25,7 +25,9 @@ BATCH_EVENTS: Final = 50_000
 
 _SMALL_BATCH_EVENTS: Final = 5_000
 _POLL_SECONDS: Final = 0.5  # what a notification lost costs at most
-_PAUSE_SECONDS: Final = 0.02  # batches under load begin so far apart: a few large ones cost less than many small
+_PAUSE_SECONDS: Final = (
+    0.02  # batches under load begin so far apart: a few large ones cost less than many small
+)
 _FIRST_RETRY_SECONDS: Final = 0.05
 _LAST_RETRY_SECONDS: Final = 2.0
 
@@ -103,9 +105,7 @@ def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -
         return _fold(connection, positions, after=after, upto=upto)
 
 
-def _fold(
-    connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int
-) -> Batch:
+def _fold(connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int) -> Batch:
     if upto - after > _SMALL_BATCH_EVENTS:
         connection.execute(_FOR_LARGE_BATCH)
     range_ = {"after": Int8(after), "upto": Int8(upto), "interval": snapshots.INTERVAL}

@@ -65,13 +65,13 @@ WITH revoked AS MATERIALIZED (
 UPDATE api_keys k
 SET revoked_at = s.recorded_at
 FROM (
-    SELECT DISTINCT ON (a.key_hash) a.key_hash, (r.event ->> 'recorded_at')::timestamptz AS recorded_at
+    SELECT DISTINCT ON (a.key_hash, a.position) a.key_hash, a.position, (r.event ->> 'recorded_at')::timestamptz AS recorded_at
     FROM revoked r JOIN api_keys a
         ON a.tenant = r.tenant AND a.prefix = r.event ->> 'prefix' AND a.position < r.position
     WHERE a.revoked_at IS NULL
-    ORDER BY a.key_hash, r.position
+    ORDER BY a.key_hash, a.position, r.position
 ) AS s
-WHERE k.key_hash = s.key_hash
+WHERE k.key_hash = s.key_hash AND k.position = s.position
 """)
 
 PROJECTION: Final = Projection(
@@ -80,7 +80,9 @@ PROJECTION: Final = Projection(
     folds=(_REGISTERED, _FEATURES_SET, _KEYS_ADDED, _KEYS_REVOKED),
 )
 
-KEY_TOPICS: Final = frozenset[str]().union(*(fold.topics for fold in (_FEATURES_SET, _KEYS_ADDED, _KEYS_REVOKED)))
+KEY_TOPICS: Final = frozenset[str]().union(
+    *(fold.topics for fold in (_FEATURES_SET, _KEYS_ADDED, _KEYS_REVOKED))
+)
 """Whoever caches what a key may do forgets it when one of these was projected."""
 
 

@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from psycopg import sql
 
 from adapters.postgres.migrations import migrate
 from adapters.postgres.server import Cluster, set_role_passwords, temporary_cluster
+from tests.support_service import Service, serving
 
 with warnings.catch_warnings():
     # kafka-python 3.0.12 reads its schemas, on import, by a call that Python 3.11 deprecates (and 3.13 keeps).
@@ -23,6 +25,15 @@ with warnings.catch_warnings():
 
 TEMPLATE = "bursar_template"
 _numbers = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what kafka-python does where a broker does not answer yet: a socket that never was connected
+    is left to the garbage collector, whose warning would fail whichever test runs by then."""
+    config.addinivalue_line(
+        "filterwarnings",
+        r"ignore:unclosed <socket.socket fd=\d+, family=2, type=1, proto=6, laddr=\('0.0.0.0', \d+\)>:ResourceWarning",
+    )
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +77,9 @@ def cluster(shared_folder: Path) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
-    """A fresh migrated database, with a store identity of its own."""
+@contextmanager
+def fresh_database(cluster: Cluster) -> Generator[Database]:
+    """A migrated database, with a store identity of its own."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(cluster.superuser_url, autocommit=True) as connection:
         connection.execute(
@@ -80,6 +91,20 @@ def database(cluster: Cluster) -> Iterator[Database]:
             inside.execute("UPDATE head SET hash = sha256(uuid_send(id)) FROM store")
         yield made
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """A fresh migrated database."""
+    with fresh_database(cluster) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def service(cluster: Cluster) -> Iterator[Service]:
+    """API and projector at work for two schools. What a test writes there stays: use names of your own."""
+    with fresh_database(cluster) as made, serving(made.urls(), made.superuser_url) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from application.ports import (
+    TAIL_LIMIT,
     Appended,
     Batch,
     ContentRefusedError,
@@ -24,9 +25,6 @@ from application.ports import (
 from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import State, decode
-
-TAIL_LIMIT: Final = 10_000
-"""A process that is further behind starts at the head with an empty cache, rather than read it all under the lock."""
 
 _OPTIONS: Final = (
     "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c default_transaction_isolation=read\\ committed"
@@ -164,10 +162,15 @@ class PostgresStore:
     async def _translate(self, error: psycopg.Error) -> Exception:
         """What an error of the append call means, by SQLSTATE class and by whether the connection lives."""
         connection = self._connection
-        if connection is None or connection.closed or connection.broken or error.sqlstate is None:
+        if connection is None or connection.closed or connection.broken:
             await self.close()
             return OutcomeUnknownError(type(error).__name__)
-        if error.sqlstate[:2] in ("22", "23"):
+        if isinstance(error, psycopg.DataError):  # also what the driver itself does not send, such as a NUL
+            return ContentRefusedError(type(error).__name__)
+        if error.sqlstate is None:
+            await self.close()
+            return OutcomeUnknownError(type(error).__name__)
+        if error.sqlstate[:2] == "23":
             return ContentRefusedError(type(error).__name__)
         await self.close()
         if error.sqlstate[:2] in ("40", "53", "55", "57", "58"):

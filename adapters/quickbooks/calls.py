@@ -92,21 +92,25 @@ Verdict = Settled | Again | Halted
 def perform(client: Client, call: Call, *, settle_seconds: float) -> Verdict:
     """Send a call, and look for what its answer leaves open. Never raises for what QuickBooks does."""
     try:
-        if call.resent and any(job.kind in UNGUARDED for job in call.jobs):
-            seen = _seen_already(client, call, settle_seconds)
-            if seen is not None:
-                return seen
-        outcome = _send(client, call)
-        if isinstance(outcome, SignIn):
-            outcome = _send(client, call)
-        return _verdict(client, call, outcome)
+        verdict = _attempt(client, call, settle_seconds)
+        if (
+            isinstance(verdict, Halted) and verdict.sign_in
+        ):  # a gateway may say so after the call went through
+            verdict = _attempt(client, msgspec.structs.replace(call, resent=True), settle_seconds)
     except CallError as error:  # a look-up failed: the same call again finds out
         verdict = _unsettled(error.outcome)
-        return msgspec.structs.replace(verdict, harmless=False) if isinstance(verdict, Again) else verdict
+        if isinstance(verdict, Again):
+            verdict = msgspec.structs.replace(verdict, harmless=False)
+    return verdict
 
 
-def _send(client: Client, call: Call) -> CallOutcome:
-    return client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
+def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
+    if call.resent and any(job.kind in UNGUARDED for job in call.jobs):
+        seen = _seen_already(client, call, settle_seconds)
+        if seen is not None:
+            return seen
+    outcome = client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
+    return _verdict(client, call, outcome)
 
 
 def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict | None:

@@ -24,7 +24,7 @@ from adapters.quickbooks.client import BatchItem, CallError, Client, batch_body
 from adapters.quickbooks.registration import handler
 from adapters.quickbooks.settings import NOT_CONNECTED, QuickBooksSettings
 from adapters.quickbooks.workers import Workers
-from application.export import Refused, SignIn, Throttled, wrong_preference
+from application.export import Refused, SignIn, Throttled, pauses, wrong_preference
 from application.quickbooks_documents import bind, fingerprint
 
 __all__ = ["handler", "run_sender"]
@@ -34,6 +34,7 @@ BIND_ROWS: Final = 600
 _IDLE_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 0.2
 _FIRST_WAIT_SECONDS: Final = 0.25
+_MOST_REFUSALS: Final = 5
 
 _T = TypeVar("_T")
 
@@ -283,7 +284,10 @@ class _Preparation:
                         if refusals > 1:
                             raise PausedError(reason, sign_in=True) from None
                     case Refused(fault=fault):
-                        raise PausedError(str(fault)) from None
+                        refusals += 1
+                        if refusals > _MOST_REFUSALS or pauses(fault):
+                            raise PausedError(str(fault)) from None
+                        backoff.wait(self._stop)
                     case _:
                         _log.warning("%s: export waits: %s", self._work.tenant, error)
                         backoff.wait(self._stop)

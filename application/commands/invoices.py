@@ -145,7 +145,9 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
 
     shares = split(state.open, command.settle.tenders, wallet=state.payer, available=available, exact=False)
     excess_wallets = {
-        share.leg: _excess_wallet(unit, state.payer, share, shares) for share in shares if share.excess
+        share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders)
+        for share in shares
+        if share.excess
     }
     journal = Journal()
     for share in shares:
@@ -175,13 +177,13 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
     )
 
 
-def _excess_wallet(unit: Unit, payer: str, share: Share, shares: Sequence[Share]) -> str:
+def _excess_wallet(unit: Unit, payer: str, share: Share, tenders: Sequence[Tender]) -> str:
     """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
     if share.account:
         return share.account
-    for other in shares:
-        if other.type == "wallet" and other.account:
-            return other.account
+    for other in tenders:
+        if other.type == "wallet":
+            return other.account or payer
     if unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, payer)).version:
         return payer
     raise DomainError(

@@ -80,10 +80,13 @@ class Refund(Command, frozen=True, kw_only=True):
 
 
 def _wallet(unit: Unit, account: str | None) -> WalletView | None:
-    """The wallet that an answer shows, where there is one."""
+    """The wallet that an answer shows, where one was named; refused where it is not there."""
     if account is None:
         return None
-    return WalletView.of(unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account)))
+    state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
+    if not state.version:
+        raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {account}.", account=account)
+    return WalletView.of(state)
 
 
 def _lines(command: Checkout) -> list[sale.SaleLine]:

@@ -16,7 +16,7 @@ from domain.aggregates import apply, initial, kind_of
 from domain.errors import Code, DomainError
 from domain.event import State, decode
 from domain.series import NumberAllocated
-from tests.support_school import SIGNER, answer, envelope
+from tests.support_writer import SIGNER, answer, envelope
 
 ACCOUNTS = ("STU-1", "STU-2", "STU-3")
 AMOUNTS = st.integers(1, 5_000)

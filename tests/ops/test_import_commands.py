@@ -27,12 +27,12 @@ HEADER = "Who,Day,Total,Pieces,What\n"
 
 
 class School:
-    """The running service, as a client sees it."""
+    """The running service: files are imported with `key`, what they did is read with `reading_key`."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, *, key: str, reading_key: str) -> None:
         self.url, self.key = url, key
         self.http = httpx.Client(
-            base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {key}"}, timeout=30
+            base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {reading_key}"}, timeout=30
         )
 
     def get(self, path: str, **params):
@@ -52,8 +52,9 @@ class School:
 
 
 @pytest.fixture
-def school(service) -> Iterator[School]:
-    made = School(service.url, service.keys["admin"])
+def school(ready_file: Path) -> Iterator[School]:
+    ready = json.loads(ready_file.read_text())
+    made = School(ready["url"], key=ready["keys"]["cashier"], reading_key=ready["keys"]["admin"])
     yield made
     made.http.close()
 

@@ -33,9 +33,10 @@ CREATE TABLE tenant_features (
     position bigint NOT NULL,
     PRIMARY KEY (tenant, feature)
 );
--- A revoked key stays, so that its prefix can still be explained.
+-- A revoked key stays, so that its prefix can still be explained. A hash that is added again, by whatever
+-- tenant, must not stop the projector; it is of no use, since the first has it.
 CREATE TABLE api_keys (
-    key_hash bytea PRIMARY KEY,
+    key_hash bytea NOT NULL,
     tenant text COLLATE "C" NOT NULL,
     client text COLLATE "C" NOT NULL,
     prefix text COLLATE "C" NOT NULL,
@@ -43,7 +44,8 @@ CREATE TABLE api_keys (
     capabilities text[] NOT NULL,
     expires_at timestamptz,
     revoked_at timestamptz,
-    position bigint NOT NULL
+    position bigint NOT NULL,
+    PRIMARY KEY (key_hash, position)
 );
 CREATE INDEX api_keys_prefix_idx ON api_keys (tenant, prefix);
 
@@ -66,13 +68,12 @@ CREATE TABLE ledger_balances (
     position bigint NOT NULL,
     PRIMARY KEY (tenant, code)
 ) WITH (fillfactor = 50);
--- One row per command that posted; position is the command's, so an entry belongs to the first transaction
--- at or after its own position.
+-- One row per command that posted, at the position of its first entry: an entry belongs to the last
+-- transaction at or before its own position.
 CREATE TABLE ledger_transactions (
     position bigint PRIMARY KEY,
     tenant text COLLATE "C" NOT NULL,
     transaction_id uuid NOT NULL,
-    command text COLLATE "C" NOT NULL,
     effective_date date NOT NULL,
     recorded_at timestamptz NOT NULL
 );
@@ -239,7 +240,8 @@ $$;
 ALTER TABLE projection_positions OWNER TO bursar_projector;
 GRANT SELECT ON projection_positions TO bursar_reader, bursar_auditor;
 
--- Who a key is, for which there is no tenant yet. No row: there is no such key, or it was revoked.
+-- Who a key is, for which there is no tenant yet. No row: there is no such key, or it was revoked. The first
+-- that was added with this hash decides.
 CREATE FUNCTION bursar_authenticate(hash bytea) RETURNS TABLE (
     tenant text, client text, prefix text, capabilities text[], expires_at timestamptz, features text[]
 )
@@ -247,7 +249,7 @@ CREATE FUNCTION bursar_authenticate(hash bytea) RETURNS TABLE (
     AS $$
     SELECT k.tenant, k.client, k.prefix, k.capabilities, k.expires_at,
         ARRAY(SELECT f.feature FROM tenant_features f WHERE f.tenant = k.tenant AND f.enabled ORDER BY f.feature)
-    FROM api_keys k WHERE k.key_hash = hash AND k.revoked_at IS NULL
+    FROM (SELECT * FROM api_keys WHERE key_hash = hash ORDER BY position LIMIT 1) AS k WHERE k.revoked_at IS NULL
 $$;
 ALTER FUNCTION bursar_authenticate OWNER TO bursar_projector;
 REVOKE ALL ON FUNCTION bursar_authenticate FROM PUBLIC;

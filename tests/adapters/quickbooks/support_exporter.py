@@ -20,18 +20,25 @@ DOCUMENT_KINDS = ("SalesReceipt", "RefundReceipt", "Invoice", "Payment", "Credit
 def settings_for(server: Emulator, **changes: Any) -> QuickBooksSettings:
     """As `up` has them, with waits that a test can afford."""
     made = QuickBooksSettings.for_emulator(url=server.url, access_token=TOKEN)
-    short = {"timeout_seconds": 1.0, "throttle_seconds": 0.05, "settle_seconds": 0.1, "longest_wait_seconds": 0.2}
+    short = {
+        "timeout_seconds": 1.0,
+        "throttle_seconds": 0.05,
+        "settle_seconds": 0.1,
+        "longest_wait_seconds": 0.2,
+    }
     return msgspec.structs.replace(made, **{**short, **changes})
 
 
 class Export:
     """One school on its way to the emulator."""
 
-    def __init__(self, exporter_url: str, server: Emulator, **changes: Any) -> None:
+    def __init__(
+        self, exporter_url: str, server: Emulator, tenant: str = "greenhill", **changes: Any
+    ) -> None:
         self.url = exporter_url
         self.server = server
         self.settings = settings_for(server, **changes)
-        self.school = School()
+        self.school = School(tenant)
         self.realm = self.settings.realm_for(self.school.tenant)
 
     def register(self) -> None:

@@ -1,0 +1,298 @@
+"""The exporter end to end: what is posted is in QuickBooks once, and adds up to the ledger."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from support_emulator import emulator
+from support_exporter import Export, play
+
+from adapters.postgres.migrations import migrate
+from adapters.quickbooks.exporter import handler, send_open_batches
+from adapters.quickbooks.settings import QuickBooksSettings
+from application.feed import PoisonError
+from tests.conftest import Database
+from tests.support_school import Log, School
+
+
+@pytest.fixture
+def export(database: Database, tmp_path: Path) -> Iterator[Export]:
+    """A school that has registered, and an emulator of its own without any company."""
+    with emulator(tmp_path / "books.db") as server:
+        yield Export(database.url("bursar_exporter"), server)
+
+
+def switch(export: Export, **switches: Any) -> None:
+    path = f"/emulator/companies/{export.realm}/preferences"
+    export.server.http.patch(path, json=switches).raise_for_status()
+
+
+def test_a_day_is_exported_and_adds_up(export: Export) -> None:
+    play(export.school, 3)
+    assert export.export() == "completed"
+    export.check_books()
+    invoices = export.select("Invoice")
+    assert len(invoices) == 3
+    assert all(invoice["Balance"] == 0 for invoice in invoices)
+    assert all(memo["RemainingCredit"] == 0 for memo in export.select("CreditMemo"))
+    assert all(payment["UnappliedAmt"] == 0 for payment in export.select("Payment"))
+    customers = {customer["DisplayName"] for customer in export.select("Customer")}
+    assert customers == {f"{kind}-{number}" for kind in ("STU", "FAM") for number in range(3)}
+
+
+def test_a_second_run_sends_nothing(export: Export) -> None:
+    play(export.school)
+    export.export()
+    before = export.server.last_request()
+    assert export.export() == "completed"
+    operations = {line["operation"] for line in export.server.requests(before)}
+    assert operations <= {"read", "query"}
+
+
+def test_nothing_is_sent_until_a_batch_asks(export: Export) -> None:
+    play(export.school)
+    export.register()
+    assert not export.send()
+    assert export.server.requests() == []
+    assert set(export.states()) == {"blocked"}
+
+
+def test_a_batch_covers_what_came_before_it_alone(export: Export) -> None:
+    export.school.run("wallet.open", account="W1")
+    export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "cash"})
+    batch = export.request()
+    export.school.run("wallet.open", account="W2")
+    export.school.run("wallet.top_up", account="W2", amount=200, source={"type": "cash"})
+    export.register()
+    export.send()
+    assert export.status(batch) == "completed"
+    assert export.states() == {"confirmed": 1, "blocked": 1}
+    assert [customer["DisplayName"] for customer in export.select("Customer")] == ["W1"]
+
+
+def test_two_batches_open_at_once_share_their_rows(export: Export) -> None:
+    play(export.school)
+    first = export.request()
+    export.school.run("wallet.top_up", account="STU-0", amount=100, source={"type": "cash"})
+    second = export.request()
+    export.send()
+    assert (export.status(first), export.status(second)) == ("completed", "completed")
+    export.check_books()
+
+
+def test_messages_seen_twice_are_registered_once(export: Export) -> None:
+    play(export.school)
+    with psycopg.connect(export.url) as connection:
+        for _ in range(2):
+            handler(export.settings)(connection, export.school.messages)
+    export.export()
+    export.check_books()
+
+
+def test_each_row_has_its_bytes_its_fingerprint_and_its_history(export: Export) -> None:
+    export.school.run("wallet.open", account="W1")
+    export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "cash"})
+    export.export()
+    ((fingerprint, digest, identifier, attempts),) = export.rows(
+        "SELECT fingerprint, sha256(body), quickbooks_id, attempts FROM finance_export_jobs"
+    )
+    assert fingerprint == digest
+    assert identifier == export.select("SalesReceipt")[0]["Id"]
+    assert attempts == 1
+    history = export.rows("SELECT state FROM finance_export_log ORDER BY id")
+    assert [state for (state,) in history] == ["blocked", "pending", "sent", "confirmed"]
+    calls = export.rows("SELECT state, length(request_id), cardinality(job_ids) FROM finance_export_calls")
+    assert calls == [("closed", 32, 1)]
+
+
+def test_an_existing_chart_is_taken_over(export: Export) -> None:
+    """Accounts are found by their number, and one whose name is taken gets another name."""
+    company = {"realm": export.realm, "country": "KE", "name": "Greenhill"}
+    export.server.http.post("/emulator/companies", json=company).raise_for_status()
+    for body in (
+        {"Name": "Petty cash", "AccountType": "Bank", "AcctNum": "1000"},
+        {"Name": "Sales", "AccountType": "Income"},
+    ):
+        path = f"/v3/company/{export.realm}/account"
+        export.server.http.post(path, json=body).raise_for_status()
+    play(export.school)
+    assert export.export() == "completed"
+    export.check_books()
+    by_number = {account.get("AcctNum"): account["Name"] for account in export.select("Account")}
+    assert by_number["1000"] == "Petty cash"
+    assert by_number["4050"] == "Sales (4050)"
+    assert by_number["1300"] == "Accounts Receivable (A/R)"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"AutoApplyCredit": True}, {"CustomTxnNumbers": False}, {"HomeCurrency": "USD"}]
+)
+def test_a_wrong_preference_pauses_until_the_next_request(export: Export, wrong: dict[str, Any]) -> None:
+    assert export.export() == "completed"
+    right = export.server.http.get("/emulator/companies").json()[0]["preferences"]
+    switch(export, **wrong)
+    play(export.school)
+    batch = export.request()
+    export.send()
+    assert export.status(batch) == "needs_attention"
+    ((reason, paused),) = export.rows(
+        "SELECT b.reason, t.paused_reason FROM finance_export_batches b JOIN finance_export_tenants t"
+        " USING (tenant) WHERE b.batch_id = %s",
+        batch,
+    )
+    assert "Account and settings" in reason
+    assert reason == paused
+    assert not export.send()
+    assert not any(export.documents().values())
+    switch(export, **{name: right[name] for name in wrong})
+    assert export.export() == "completed"
+    assert export.status(batch) == "completed"
+    export.check_books()
+
+
+def test_a_closed_period_holds_its_documents(export: Export) -> None:
+    export.export()
+    switch(export, BookCloseDate="2026-01-31")
+    export.school.run("wallet.open", account="W1")
+    for day in ("2026-01-31", "2026-02-01"):
+        export.school.run(
+            "wallet.top_up", account="W1", amount=100, source={"type": "cash"}, effective_date=day
+        )
+    batch = export.request()
+    export.send()
+    assert export.status(batch) == "needs_attention"
+    assert export.states() == {"confirmed": 1, "held": 1}
+    switch(export, BookCloseDate=None)
+    assert export.export() == "completed"
+    assert export.status(batch) == "completed"
+    export.check_books()
+
+
+def test_another_access_token_lifts_a_sign_in(export: Export) -> None:
+    play(export.school)
+    batch = export.request()
+    export.send(access_token="stale")
+    assert export.status(batch) == "needs_attention"
+    assert not export.send(access_token="stale")
+    assert export.send()
+    assert export.status(batch) == "completed"
+    export.check_books()
+
+
+def test_a_tenant_without_a_company_waits_for_one(database: Database, export: Export) -> None:
+    realm = export.realm
+    export.settings = QuickBooksSettings(url=export.server.url, access_token=export.settings.access_token)
+    play(export.school)
+    batch = export.request()
+    export.send()
+    assert export.status(batch) == "needs_attention"
+    assert export.server.requests() == []
+    company = {"realm": realm, "country": "KE", "name": "Greenhill"}
+    export.server.http.post("/emulator/companies", json=company).raise_for_status()
+    export.school.run("quickbooks.export")
+    export.register()
+    export.send(realms={export.school.tenant: realm})
+    assert export.status(batch) == "completed"
+    export.check_books()
+
+
+def test_the_budget_of_a_company_is_kept(export: Export) -> None:
+    """With two batches a minute, the third waits: nothing more goes out, however often one asks."""
+    play(export.school, 8)
+    export.request()
+    export.settings = QuickBooksSettings(
+        url=export.server.url,
+        access_token=export.settings.access_token,
+        realms={export.school.tenant: export.realm},
+        batches_per_minute=2,
+        in_flight=1,
+    )
+    company = {"realm": export.realm, "country": "KE", "name": "Greenhill"}
+    export.server.http.post("/emulator/companies", json=company).raise_for_status()
+    stop = threading.Event()
+
+    def until_two_batches() -> None:
+        with psycopg.connect(export.url, autocommit=True) as watching:
+            while not stop.wait(0.05):
+                ((waiting,),) = watching.execute(
+                    "SELECT count(*) FROM finance_export_sends WHERE answered_at IS NOT NULL"
+                ).fetchall()
+                if waiting >= 2:
+                    stop.set()
+
+    watcher = threading.Thread(target=until_two_batches)
+    watcher.start()
+    with psycopg.connect(export.url, autocommit=True) as connection:
+        send_open_batches(connection, export.settings, stop)
+    watcher.join()
+    assert export.rows("SELECT count(*) FROM finance_export_sends") == [(2,)]
+
+
+def test_two_senders_do_not_send_for_one_company(export: Export) -> None:
+    play(export.school)
+    batch = export.request()
+    with psycopg.connect(export.url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('bursar export'), hashtext(%s))", (export.realm,))
+        assert not export.send()
+        assert export.server.requests() == []
+    export.send()
+    assert export.status(batch) == "completed"
+
+
+def test_schools_are_exported_each_to_its_own_company(export: Export, database: Database) -> None:
+    log = Log()
+    schools = [School("north", "KE", log), School("south", "CA", log)]
+    for school in schools:
+        play(school)
+        school.run("quickbooks.export")
+        with psycopg.connect(export.url) as connection:
+            handler(export.settings)(connection, school.take_messages())
+    export.send()
+    for school in schools:
+        export.school, export.realm = school, export.settings.realm_for(school.tenant)
+        assert export.books(export.documents()) == school.balances()
+    assert export.rows("SELECT DISTINCT status FROM finance_export_batches") == [("completed",)]
+
+
+def test_a_message_that_can_never_be_applied_is_named(export: Export) -> None:
+    stranger = School("stranger")
+    stranger.run("wallet.open", account="W1")
+    stranger.run("wallet.top_up", account="W1", amount=1, source={"type": "cash"})
+    with psycopg.connect(export.url) as connection, pytest.raises(PoisonError) as raised:
+        handler(export.settings)(connection, stranger.messages[-1:])
+    assert raised.value.position == stranger.messages[-1].position
+
+
+def test_the_rights_on_the_record(database: Database, export: Export) -> None:
+    export.school.run("wallet.open", account="W1")
+    export.school.run("wallet.top_up", account="W1", amount=1, source={"type": "cash"})
+    export.request()
+    tables = ("finance_export_batches", "finance_export_jobs")
+    for tenant, seen in ((export.school.tenant, 1), ("other", 0), (None, 0)):
+        with psycopg.connect(database.url("bursar_reader")) as reader:
+            if tenant:
+                reader.execute("SELECT set_config('bursar.tenant', %s, true)", (tenant,))
+            for table in tables:
+                count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+                assert reader.execute(count).fetchone() == (seen,)
+    attacks = ["DELETE FROM finance_export_jobs", "UPDATE finance_export_log SET state = 'x'"]
+    for role, statement in [("bursar_exporter", attack) for attack in attacks] + [
+        ("bursar_reader", "UPDATE finance_export_jobs SET amount = 1"),
+        ("bursar_auditor", "UPDATE finance_export_jobs SET amount = 1"),
+        ("bursar_reader", "SELECT * FROM finance_export_calls"),
+        ("bursar_writer", "SELECT * FROM finance_export_jobs"),
+    ]:
+        refused = pytest.raises(psycopg.errors.InsufficientPrivilege)
+        with psycopg.connect(database.url(role)) as attacker, refused:
+            attacker.execute(statement)
+    with psycopg.connect(database.url("bursar_auditor")) as auditor:
+        assert auditor.execute("SELECT count(*) FROM finance_export_jobs").fetchone() == (1,)
+
+
+def test_the_migration_goes_down_and_up(database: Database) -> None:
+    migrate(database.superuser_url, to="0003")
+    migrate(database.superuser_url, to="head")

@@ -1,0 +1,628 @@
+"""Every refusal: the documented status and code in the envelope, and nothing written."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from api.errors import STATUS, HttpCode
+from domain.errors import Code
+from tests.support_service import fresh_key, fresh_name, ok, refused
+
+MAX = 10**15
+
+
+@pytest.fixture(autouse=True)
+def unchanged(service, request):
+    """Whatever a test prepared before it took `refusing`, nothing is written after."""
+    yield
+    if hasattr(request.node, "head"):
+        assert service.head() == request.node.head
+
+
+@pytest.fixture
+def account(admin) -> str:
+    return admin.wallet(1000)
+
+
+@pytest.fixture
+def refusing(service, account, request) -> str:
+    """A wallet with 1000 in it; from here on nothing may be written."""
+    request.node.head = service.head()
+    return account
+
+
+def top_up(**changes) -> dict:
+    return {"amount": 100, "currency": "KES", "source": {"type": "cash"}} | changes
+
+
+def charge(**changes) -> dict:
+    return {"amount": 100, "currency": "KES", "description": "Fine"} | changes
+
+
+def test_every_code_has_a_status():
+    assert set(Code) | set(HttpCode) == set(STATUS)
+    assert all(400 <= status < 600 for status in STATUS.values())
+
+
+# --- the shape of the payload
+
+
+@pytest.mark.parametrize(
+    ("amount", "pointer"),
+    [
+        (b"1.5", "/amount"),
+        (b"100.0", "/amount"),
+        (b"1e3", "/amount"),
+        (b"-5", "/amount"),
+        (b"0", "/amount"),
+        (b"-0", "/amount"),
+        (b"1000000000000001", "/amount"),
+        (b"9223372036854775808", "/amount"),
+        (b"9" * 400, "/amount"),
+        (b'"100"', "/amount"),
+        (b"true", "/amount"),
+        (b"null", "/amount"),
+        (b"[100]", "/amount"),
+        (b"{}", "/amount"),
+    ],
+)
+@pytest.mark.parametrize("path", ["top-up", "charge"])
+def test_amounts(admin, refusing, path, amount, pointer):
+    rest = b'"source": {"type": "cash"}' if path == "top-up" else b'"description": "Fine"'
+    body = b'{"amount": %b, "currency": "KES", %b}' % (amount, rest)
+    found = refused(admin.post(f"wallets/{refusing}/{path}", body), 422, "invalid_request")
+    assert [error["pointer"] for error in found["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (top_up(colour="red"), "/colour"),
+        (top_up(source={"type": "cash", "colour": "red"}), "/source/colour"),
+        ({"amount": 100, "currency": "KES"}, "/source"),
+        (top_up(source={}), "/source/type"),
+        (top_up(source={"type": "barter"}), "/source/type"),
+        (top_up(source={"type": "wallet"}), "/source/type"),
+        (top_up(source={"type": "mpesa", "reference": ""}), "/source/reference"),
+        (top_up(source={"type": "mpesa", "reference": "a b"}), "/source/reference"),
+        (top_up(source={"type": "mpesa", "reference": "A" * 41}), "/source/reference"),
+        (top_up(currency="kes"), "/currency"),
+        (top_up(currency=""), "/currency"),
+        (top_up(account="SOMEBODY-ELSE"), "/account"),
+        (top_up(effective_date="2026-02-30"), "/effective_date"),
+        (top_up(effective_date="yesterday"), "/effective_date"),
+        (top_up(effective_date="2026-01-01T00:00:00Z"), "/effective_date"),
+        (top_up(effective_date=20260101), "/effective_date"),
+        ([], ""),
+        ("text", ""),
+        (None, ""),
+    ],
+)
+def test_fields(admin, refusing, body, pointer):
+    found = refused(admin.post(f"wallets/{refusing}/top-up", body), 422, "invalid_request")
+    assert [error["pointer"] for error in found["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a" * 501, "two\nlines", "nul\x00", "tab\there", "del\x7f", "bell\x07", "end\n"]
+)
+def test_texts(admin, refusing, text):
+    response = admin.post(f"wallets/{refusing}/charge", charge(description=text))
+    found = refused(response, 422, "invalid_request")
+    assert [error["pointer"] for error in found["errors"]] == ["/description"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"amount": 1',
+        b"{'amount': 1}",
+        b'{"amount": NaN}',
+        b'{"amount": Infinity}',
+        b'{"amount": -Infinity}',
+        b'{"amount": 01}',
+        b'{"amount": 1,}',
+        b'\xef\xbb\xbf{"amount": 1}',
+        b'{"currency": "\xff"}',
+        b'{"currency": "\xed\xa0\x80"}',
+        b'{"currency": "\\ud800"}',
+        b'{"currency": "\\udc00\\ud800"}',
+        b'{"currency": "K\x00S"}',
+        b"{} {}",
+        b"[" * 100_000,
+        b'{"source": ' * 50_000,
+        b"\x1f\x8b\x08\x00",
+        '{"amount": 1}'.encode("utf-16"),
+    ],
+    ids=range(21),
+)
+def test_what_is_no_json(admin, refusing, body):
+    response = admin.post(f"wallets/{refusing}/top-up", body)
+    if body in (b"", b'{"source": ' * 50_000):
+        refused(
+            response, 422, "invalid_request"
+        )  # nothing is an empty object; the type is wrong before it nests
+    else:
+        refused(response, 400, "malformed_json")
+
+
+def test_deep_nesting_in_a_field(admin, refusing):
+    body = b'{"amount": 1, "source": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    refused(admin.post(f"wallets/{refusing}/top-up", body), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "pointer"),
+    [
+        ([], "invalid_request", "/lines"),
+        ([{"sku": "A", "quantity": 1, "total": 10, "tax_code": "A"}] * 101, "invalid_request", "/lines"),
+        ([{"sku": "A", "quantity": 1, "tax_code": "A"}], "invalid_request", None),
+        (
+            [{"sku": "A", "quantity": 1, "total": 1, "unit_amount": 1, "tax_code": "A"}],
+            "invalid_request",
+            None,
+        ),
+        ([{"sku": "A", "quantity": 1, "total": 10}], "invalid_request", "/lines/0/tax_code"),
+        ([{"quantity": 1, "total": 10, "tax_code": "A"}], "invalid_request", "/lines/0/sku"),
+        (
+            [{"sku": "a b", "quantity": 1, "total": 10, "tax_code": "A"}],
+            "invalid_request",
+            "/lines/0/sku",
+        ),
+        ([{"sku": "A", "quantity": 0, "total": 10, "tax_code": "A"}], "invalid_request", "/lines/0/quantity"),
+        (
+            [{"sku": "A", "quantity": 1.5, "total": 10, "tax_code": "A"}],
+            "invalid_request",
+            "/lines/0/quantity",
+        ),
+        (
+            [{"sku": "A", "quantity": 1_000_001, "total": 10, "tax_code": "A"}],
+            "invalid_request",
+            "/lines/0/quantity",
+        ),
+        ([{"sku": "A", "quantity": 1, "total": 0, "tax_code": "A"}], "invalid_request", "/lines/0/total"),
+        (
+            [{"sku": "A", "quantity": 1, "total": 10, "tax_code": "Z"}],
+            "invalid_request",
+            "/lines/0/tax_code",
+        ),
+        ([{"sku": "A", "quantity": 1, "total": 10, "tax_code": "B"}], "not_supported", None),
+        ([{"sku": "A", "quantity": 1, "total": 10, "tax_code": "E"}], "not_supported", None),
+        (
+            [{"sku": "A", "quantity": 1, "total": 10, "tax_code": "A", "income": "theft"}],
+            "unknown_income_role",
+            None,
+        ),
+        (
+            [{"sku": "A", "quantity": 1, "total": 10, "tax_code": "A", "income": "till_cash"}],
+            "unknown_income_role",
+            None,
+        ),
+        ([{"sku": "A", "quantity": 2, "unit_amount": MAX, "tax_code": "A"}], "amount_too_large", None),
+        ([{"sku": "A", "quantity": 1, "total": MAX, "tax_code": "A"}] * 2, "amount_too_large", None),
+    ],
+)
+def test_lines(admin, refusing, lines, code, pointer):
+    found = refused(admin.checkout(lines, {"type": "cash"}), 422, code)
+    if pointer:
+        assert [error["pointer"] for error in found["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("lines", [0, 101])
+def test_invoice_lines(admin, refusing, lines):
+    line = {"description": "Tuition", "quantity": 1, "total": 1, "income": "tuition"}
+    body = {"payer": refusing, "currency": "KES", "due_date": "2026-12-31", "lines": [line] * lines}
+    found = refused(admin.post("invoices", body), 422, "invalid_request")
+    assert found["errors"][0]["pointer"] == "/lines"
+
+
+@pytest.mark.parametrize("tenders", [0, 21])
+def test_number_of_tenders(admin, refusing, tenders):
+    response = admin.checkout([100], *[{"type": "cash", "amount": 1}] * tenders)
+    assert refused(response, 422, "invalid_request")["errors"][0]["pointer"] == "/tenders"
+
+
+def test_a_hundred_lines_and_twenty_tenders_are_taken(admin):
+    answer = ok(admin.checkout([1] * 100, *[{"type": "cash", "amount": 5}] * 20))
+    assert answer["sale"]["total"] == 100
+
+
+@pytest.mark.parametrize("action", ["top-up", "charge"])
+def test_wrong_currency(admin, foreign, refusing, action):
+    body = (top_up if action == "top-up" else charge)(currency="CAD")
+    refused(admin.post(f"wallets/{refusing}/{action}", body), 422, "currency_mismatch")
+    sale = {"currency": "CAD", "tenders": [{"type": "cash"}]}
+    line = {"sku": "A", "quantity": 1, "total": 10, "tax_code": "A"}
+    refused(admin.post("pos/checkout", sale | {"lines": [line]}), 422, "currency_mismatch")
+    refused(admin.post("wallets", {"account": fresh_name(), "currency": "CAD"}), 422, "currency_mismatch")
+    refused(foreign.post("wallets", {"account": fresh_name(), "currency": "KES"}), 422, "currency_mismatch")
+
+
+def test_future_effective_dates(admin, refusing):
+    day = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    for path, body in (("top-up", top_up(effective_date=day)), ("charge", charge(effective_date=day))):
+        refused(admin.post(f"wallets/{refusing}/{path}", body), 422, "effective_date_in_future")
+    refused(admin.checkout([1], {"type": "cash"}, effective_date=day), 422, "effective_date_in_future")
+
+
+def test_till_is_not_supported_yet(admin, refusing):
+    refused(admin.checkout([1], {"type": "cash"}, till="T1"), 422, "not_supported")
+
+
+# --- the state
+
+
+def test_insufficient_funds(admin, refusing):
+    found = refused(admin.post(f"wallets/{refusing}/charge", charge(amount=1001)), 409, "insufficient_funds")
+    assert (found["available"], found["required"]) == (1000, 1001)
+    response = admin.checkout([1001], {"type": "wallet"}, wallet=refusing)
+    found = refused(response, 409, "insufficient_funds")
+    assert (found["available"], found["required"]) == (1000, 1001)
+    response = admin.checkout([2000], {"type": "wallet", "amount": 1500}, {"type": "cash"}, wallet=refusing)
+    refused(response, 409, "insufficient_funds")
+
+
+def test_a_wallet_twice(admin, refusing):
+    body = {"account": refusing.lower(), "currency": "KES"}
+    refused(admin.post("wallets", body), 409, "wallet_exists")
+
+
+def test_unknown_wallets(admin, refusing):
+    nobody = fresh_name()
+    refused(admin.get(f"wallets/{nobody}"), 404, "wallet_not_found")
+    refused(admin.get("statements", account=nobody), 404, "wallet_not_found")
+    refused(admin.post(f"wallets/{nobody}/top-up", top_up()), 404, "wallet_not_found")
+    refused(admin.post(f"wallets/{nobody}/charge", charge()), 404, "wallet_not_found")
+    refused(admin.checkout([1], {"type": "wallet"}, wallet=nobody), 404, "wallet_not_found")
+    refused(admin.checkout([1], {"type": "wallet", "account": nobody}), 404, "wallet_not_found")
+    refused(admin.checkout([1], {"type": "cash"}, wallet=nobody), 404, "wallet_not_found")
+
+
+def test_unknown_everything_else(admin, refusing):
+    uuid = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
+    for invoice in (uuid, uuid.upper(), "1", "%00", "\N{SNOWMAN}", "x" * 300):
+        refused(admin.get(f"invoices/{invoice}"), 404, "invoice_not_found")
+        refused(admin.post(f"invoices/{invoice}/issue", {}), 404, "invoice_not_found")
+        refused(admin.settle(invoice, {"type": "cash"}), 404, "invoice_not_found")
+    refused(admin.refund(uuid, amount=1), 404, "sale_not_found")
+    refused(admin.refund("1", amount=1), 422, "invalid_request")
+    refused(admin.get("accounts/9999/balance"), 404, "account_not_found")
+    refused(admin.get("accounts/9999/entries"), 404, "account_not_found")
+    refused(admin.get(f"quickbooks/exports/{uuid}"), 404, "export_not_found")
+    refused(admin.get("quickbooks/exports/1"), 404, "export_not_found")
+
+
+@pytest.mark.parametrize(
+    "name", ["%00", "%C3%9F", "%C4%B1", "%ff", "a%20b", "a%2Fb", "x" * 41, "-a", "%0a", "a%0a"]
+)
+def test_names_that_name_nothing(admin, refusing, name):
+    response = admin.get(f"wallets/{name}")
+    assert response.status_code == 404
+    for path in ("top-up", "charge"):
+        response = admin.post(f"wallets/{name}/{path}", (top_up if path == "top-up" else charge)())
+        assert response.status_code == 404
+        assert response.json()["code"] in ("wallet_not_found", "not_found")
+
+
+def test_a_path_that_only_looks_like_one(admin, refusing):
+    """No account is taken from the body where the path should have one, and nothing but a slash ends the prefix."""
+    body = top_up(account=refusing)
+    refused(admin.post("wallets//top-up", body), 404, "wallet_not_found")
+    wallet = {"account": fresh_name(), "currency": "KES"}
+    headers = {"Idempotency-Key": fresh_key()}
+    for path in (
+        "/v2/financeXwallets",
+        "/v2/finance/wallets/",
+        "/v2/finance//wallets",
+        "/v2/finance/wallets;x",
+    ):
+        response = admin.http.post(str(admin.http.base_url.join(path)), json=wallet, headers=headers)
+        refused(response, 404, "not_found")
+
+
+def test_a_percent_encoded_path_is_the_path(admin):
+    account = admin.wallet(100)
+    encoded = "".join(f"%{ord(letter):02x}" for letter in account)
+    assert ok(admin.get(f"wallets/{encoded}"))["account"] == account
+    assert ok(admin.top_up(encoded, 1))["wallet"]["balance"] == 101
+
+
+def test_invoices_that_are_not_in_the_state(service, admin):
+    draft, issued = admin.invoice(issue=False), admin.invoice(100)
+    ok(admin.settle(issued["id"], {"type": "cash"}))
+    with service.nothing_written():
+        refused(admin.settle(draft["id"], {"type": "cash"}), 409, "invoice_not_open")
+        refused(admin.settle(issued["id"], {"type": "cash"}), 409, "invoice_not_open")
+        refused(admin.post(f"invoices/{issued['id']}/issue", {}), 409, "invoice_not_draft")
+
+
+def test_a_provider_reference_under_two_keys(service, admin):
+    account, reference = admin.wallet(), fresh_name("RKT")
+    first = ok(
+        admin.post(f"wallets/{account}/top-up", top_up(source={"type": "mpesa", "reference": reference}))
+    )
+    again = {"type": "mpesa", "reference": reference.lower()}
+    with service.nothing_written():
+        found = refused(
+            admin.post(f"wallets/{account}/top-up", top_up(source=again)), 409, "reference_already_used"
+        )
+        assert found["transaction_id"] == first["transaction_id"]
+        refused(admin.checkout([100], again), 409, "reference_already_used")
+        twice = [again | {"reference": fresh_name(), "amount": 50}] * 2
+        refused(admin.checkout([100], *twice), 409, "reference_already_used")
+    assert admin.balance(account) == 100
+    # The same text of another provider is another receipt, and of cash a remark.
+    for kind in ("card", "cash", "cash", "bank", "bank"):
+        ok(admin.post(f"wallets/{account}/top-up", top_up(source=again | {"type": kind})))
+
+
+# --- who asks
+
+
+def test_credentials(service, admin, refusing):
+    body = top_up()
+    path = f"wallets/{refusing}/top-up"
+    for key in (None, "", "bk_" + "x" * 43, service.keys["admin"][:-1], "\N{SNOWMAN}", "Bearer"):
+        nobody = service.client_of(None)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}".encode()}
+        for response in (
+            nobody.post(path, body, headers=headers),
+            nobody.post("bulk", [], headers=headers),
+            nobody.post("bulk", b"{", headers=headers),
+            nobody.get(f"wallets/{refusing}", headers=headers),
+            nobody.get("wallets", headers=headers, colour="red"),
+            nobody.get("nothing-here", headers=headers),
+        ):
+            found = refused(response, 401, "unauthenticated")
+            assert response.headers["www-authenticate"] == "Bearer"
+            assert found["tenant"] is None
+    for scheme in ("Basic", "Token", ""):
+        headers = {"Authorization": f"{scheme} {service.keys['admin']}"}
+        refused(service.client_of(None).post(path, body, headers=headers), 401, "unauthenticated")
+
+
+def test_a_missing_capability_is_named(service, refusing):
+    auditor = service.client("auditor")
+    found = refused(auditor.post(f"wallets/{refusing}/top-up", top_up()), 403, "capability_missing")
+    assert found["capability"] == "wallet.top_up"
+    assert found["tenant"] == "greenhill"
+    # It is checked before anything in the request is looked at.
+    response = auditor.post(f"wallets/{refusing}/top-up?colour=red", b"{", key=None)
+    refused(response, 403, "capability_missing")
+
+
+def test_another_tenants_things_are_not_there(service, admin, foreign):
+    account, invoice = admin.wallet(500), admin.invoice()
+    sale = ok(admin.checkout([100], {"type": "cash"}))["sale"]["id"]
+    batch = ok(admin.post("quickbooks/export", {}))["batch_id"]
+    own = foreign.wallet(500, currency="CAD")
+    with service.nothing_written():
+        for response, code in (
+            (foreign.get(f"wallets/{account}"), "wallet_not_found"),
+            (foreign.get("statements", account=account), "wallet_not_found"),
+            (foreign.post(f"wallets/{account}/top-up", top_up(currency="CAD")), "wallet_not_found"),
+            (foreign.post(f"wallets/{account}/charge", charge(currency="CAD")), "wallet_not_found"),
+            (foreign.get(f"invoices/{invoice['id']}"), "invoice_not_found"),
+            (foreign.post(f"invoices/{invoice['id']}/issue", {}), "invoice_not_found"),
+            (foreign.settle(invoice["id"], {"type": "wallet", "account": own}), "invoice_not_found"),
+            (foreign.refund(sale, amount=100), "sale_not_found"),
+            (foreign.get(f"quickbooks/exports/{batch}"), "export_not_found"),
+        ):
+            found = refused(response, 404, code)
+            assert "greenhill" not in response.text
+            assert found["tenant"] == "maple"
+        assert ok(foreign.get("invoices", payer=invoice["payer"]))["data"] == []
+    listed = ok(foreign.get("wallets", limit=500))["data"]
+    assert own in [wallet["account"] for wallet in listed]
+    assert account not in [wallet["account"] for wallet in listed]
+    # Both may use the same name.
+    ok(foreign.post("wallets", {"account": account, "currency": "CAD"}))
+    assert (admin.balance(account), foreign.balance(account)) == (500, 0)
+
+
+def test_a_feature_that_is_off(service):
+    service.register("switched", "KE")
+    key = service.create_key("switched", "office", "admin")
+    client = service.client_of(key)
+    account = client.wallet(100)
+    bodiless = ("ping", "accounts", "wallets", f"wallets/{account}", "invoices", "quickbooks/exports")
+    service.set_feature("switched", enabled=False)
+    with service.nothing_written():
+        refused(client.post(f"wallets/{account}/top-up", top_up()), 404, "feature_disabled")
+        deadline = time.monotonic() + 10
+        while client.get("ping").status_code == 200:  # it is told of the change, which takes a moment
+            assert time.monotonic() < deadline
+        for path in bodiless:
+            refused(client.get(path), 404, "feature_disabled")
+        refused(client.get("statements", account=account), 404, "feature_disabled")
+        refused(client.post("bulk", []), 404, "feature_disabled")
+        refused(client.post("quickbooks/export", {}), 404, "feature_disabled")
+    service.set_feature("switched", enabled=True)
+    assert ok(client.top_up(account, 1))["wallet"]["balance"] == 101
+
+
+def test_a_revoked_key(service):
+    key = service.create_key("greenhill", "short-lived", "admin")
+    client = service.client_of(key)
+    account = client.wallet(100)
+    service.revoke("greenhill", key)
+    with service.nothing_written():
+        refused(client.top_up(account, 1), 401, "unauthenticated")
+        found = client.post(
+            "bulk",
+            [{"action": "wallet.top_up", "idempotency_key": fresh_key(), "data": top_up(account=account)}],
+        )
+        assert found.status_code == 401 or found.json()["data"][0]["code"] == "unauthenticated"
+        deadline = time.monotonic() + 10
+        while client.get("ping").status_code == 200:
+            assert time.monotonic() < deadline
+        refused(client.get(f"wallets/{account}"), 401, "unauthenticated")
+
+
+def test_an_expired_key(service):
+    key = service.create_key(
+        "greenhill", "expired", "admin", expires_at=datetime.now(UTC) + timedelta(seconds=1.5)
+    )
+    client = service.client_of(key)
+    deadline = time.monotonic() + 10
+    while client.get("ping").status_code == 200:
+        assert time.monotonic() < deadline
+    refused(client.get("ping"), 401, "unauthenticated")
+    refused(client.post("wallets", {"account": fresh_name(), "currency": "KES"}), 401, "unauthenticated")
+
+
+# --- the key and the request around it
+
+
+@pytest.mark.parametrize("path", ["top-up", "charge", "issue", "settle", "invoice", "checkout", "refund"])
+def test_a_missing_key(admin, refusing, path):
+    uuid = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
+    method, route, body = {
+        "top-up": ("POST", f"wallets/{refusing}/top-up", top_up()),
+        "charge": ("POST", f"wallets/{refusing}/charge", charge()),
+        "issue": ("POST", f"invoices/{uuid}/issue", {}),
+        "settle": ("PATCH", f"invoices/{uuid}", {"settle": {"tenders": [{"type": "cash"}]}}),
+        "invoice": ("POST", "invoices", {}),
+        "checkout": ("POST", "pos/checkout", {}),
+        "refund": ("POST", "pos/refund", {}),
+    }[path]
+    refused(admin.send(method, route, body, key=None), 400, "idempotency_key_required")
+    for key in ("short", "x" * 201, "with blank", "caf\N{LATIN SMALL LETTER E WITH ACUTE}-au-lait"):
+        headers = {"Idempotency-Key": key.encode()}
+        response = admin.send(method, route, body, key=None, headers=headers)
+        refused(response, 400, "idempotency_key_invalid")
+
+
+@pytest.mark.parametrize(
+    "path", ["wallets", "ping", "accounts", "statements", "invoices", "quickbooks/exports"]
+)
+def test_unknown_parameters_of_reads(admin, refusing, path):
+    found = refused(admin.get(path, colour="red", account=refusing), 422, "invalid_request")
+    assert "/query/colour" in [error["pointer"] for error in found["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("wallets", {"limit": 0}),
+        ("wallets", {"limit": 501}),
+        ("wallets", {"limit": "ten"}),
+        ("wallets", {"cursor": "\x00"}),
+        ("wallets", {"cursor": "x" * 101}),
+        ("invoices", {"cursor": "x"}),
+        ("invoices", {"status": "lost"}),
+        ("invoices", {"payer": "a b"}),
+        ("invoices", {"payer": "\x00"}),
+        ("accounts/1000/entries", {"cursor": "-1"}),
+        ("accounts/1000/entries", {"cursor": "9" * 50}),
+        ("statements", {}),
+        ("statements", {"account": "\x00"}),
+        ("statements", {"from": "2026-02-30"}),
+        ("statements", {"to": "tomorrow"}),
+        ("statements", {"cursor": "x_y"}),
+        ("statements", {"cursor": "2026-01-01"}),
+        ("quickbooks/exports", {"cursor": "x"}),
+    ],
+)
+def test_wrong_parameters_of_reads(admin, refusing, path, parameters):
+    own = {"account": refusing} if path == "statements" and parameters else {}
+    refused(admin.get(path, **{**own, **parameters}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("query", ["colour=red", "dry_run=maybe", "dry_run=true&dry_run=true", "dry_run"])
+def test_unknown_parameters_of_commands(admin, refusing, query):
+    refused(admin.post(f"wallets/{refusing}/top-up?{query}", top_up()), 422, "invalid_request")
+    refused(admin.post(f"bulk?{query}", []), 422, "not_supported")
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "abc", "9" * 30, "\N{SUPERSCRIPT TWO}", ""])
+def test_a_minimal_position_that_is_none(admin, refusing, value):
+    headers = {"Bursar-Min-Position": value.encode()}
+    refused(admin.get("wallets", headers=headers), 400, "bad_header")
+
+
+@pytest.mark.parametrize("reason", [b"\xff\xfe", b"x" * 501, "a\u2028b".encode(), b""])
+def test_a_reason_that_is_none(admin, refusing, reason):
+    headers = {"Bursar-Reason": reason}
+    refused(admin.post(f"wallets/{refusing}/top-up", top_up(), headers=headers), 400, "bad_header")
+    refused(admin.post("bulk", [], headers=headers), 400, "bad_header")
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""]
+)
+def test_another_media_type(admin, refusing, media_type):
+    headers = {"Content-Type": media_type}
+    for path in (f"wallets/{refusing}/top-up", "bulk"):
+        refused(admin.post(path, b"{}", headers=headers), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("size", [1_000_001, 5_000_000])
+def test_too_large_a_body(admin, refusing, size):
+    body = b'{"amount": 1}'.ljust(size)
+    refused(admin.post(f"wallets/{refusing}/top-up", body), 413, "payload_too_large")
+
+
+def test_too_large_a_bulk(admin, refusing):
+    refused(admin.post("bulk", b"[]".ljust(16_000_001)), 413, "payload_too_large")
+    assert ok(admin.post("bulk", b"[]".ljust(2_000_000))) == {"data": []}
+    refused(admin.post("bulk", b"[" + b"0," * 10_000 + b"0]"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "wallets", {"GET", "POST"}),
+        ("PUT", "wallets/W", {"GET"}),
+        ("GET", "wallets/W/top-up", {"POST"}),
+        ("PATCH", "wallets/W/charge", {"POST"}),
+        ("POST", "invoices/01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57", {"GET", "PATCH"}),
+        ("GET", "pos/checkout", {"POST"}),
+        ("GET", "bulk", {"POST"}),
+        ("PUT", "bulk", {"POST"}),
+        ("POST", "ping", {"GET"}),
+        ("OPTIONS", "accounts", {"GET"}),
+        ("GET", "quickbooks/export", {"POST"}),
+        ("POST", "receipts/x", {"GET"}),
+    ],
+)
+def test_another_method(admin, refusing, method, path, allowed):
+    response = admin.http.request(method, path)
+    refused(response, 405, "method_not_allowed")
+    assert set(response.headers["allow"].split(", ")) == allowed
+
+
+def test_paths_that_are_none(service, admin, refusing):
+    for path in ("nothing", "wallets/A/B", "wallets/A/top-up/C", "", "pos", "invoices/1/settle"):
+        refused(admin.get(path), 404, "not_found")
+    for path in ("/", "/v2", "/v1/finance/wallets", "/redoc", "/admin"):
+        refused(httpx.get(service.url + path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["x", "k1.greenhill.RCT-2026-000001.AAAA", "....", "%00", "\N{SNOWMAN}", "k1.greenhill.x." + "A" * 22],
+)
+def test_receipts_that_are_none(service, refusing, token):
+    refused(service.client_of(None).get(f"receipts/{token}"), 404, "receipt_not_found")
+
+
+def test_a_receipt_of_another_tenant_by_a_bent_token(service, admin, refusing):
+    address = ok(admin.top_up(refusing, 1, dry_run="true"))["answer"]["receipt"]["qr"]
+    refused(service.client_of(None).http.get(address.replace("greenhill", "maple")), 404, "receipt_not_found")
+    refused(service.client_of(None).http.get(address[:-1]), 404, "receipt_not_found")
+
+
+def test_a_websocket_is_refused_without_a_failure(service, refusing):
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    assert 400 <= httpx.get(f"{service.url}/v2/finance/wallets", headers=headers).status_code < 500

@@ -1,0 +1,75 @@
+"""`given(stream, *events).when(decision).then(*events)`, or `.then_refused(code)`."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from domain.aggregates import apply, initial
+from domain.errors import Code, DomainError
+from domain.event import Event, State, Transaction, decode, encode
+
+AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
+TODAY = date(2026, 3, 2)
+TRANSACTION = Transaction(
+    transaction_id="0195a0c0-0000-7000-8000-000000000001",
+    effective_date=TODAY,
+    recorded_at=AT,
+    currency="KES",
+)
+MOVED: dict[str, Any] = {
+    "transaction_id": TRANSACTION.transaction_id,
+    "effective_date": TODAY,
+    "recorded_at": AT,
+}
+"""What every event of `TRANSACTION` carries."""
+
+Decision = Callable[[Any], Event | Sequence[Event] | None]
+
+
+def fold(stream: str, events: Sequence[Event]) -> State:
+    """The state after events, each as it comes back from storage."""
+    state = initial(stream)
+    for event in events:
+        apply(stream, state, decode(event.topic, encode(event)))
+    return state
+
+
+class given:  # noqa: N801  reads as the word that it is
+    def __init__(self, stream: str, *events: Event) -> None:
+        self.stream = stream
+        self.events = events
+
+    def when(self, decision: Decision) -> "_When":
+        return _When(self, decision)
+
+
+class _When:
+    def __init__(self, before: given, decision: Decision) -> None:
+        self._before = before
+        self._decision = decision
+
+    def then(self, *expected: Event, **state: Any) -> None:
+        """The decision returns `expected`, changes nothing itself, and its events lead to `state`."""
+        stream, events = self._before.stream, self._before.events
+        found = self._decide()
+        found = [] if found is None else [found] if isinstance(found, Event) else list(found)
+        assert found == list(expected)
+        after = fold(stream, [*events, *found])
+        assert {name: getattr(after, name) for name in state} == state
+        assert after.version == len(events) + len(found)
+
+    def then_refused(self, code: Code, **extra: str | int) -> None:
+        with pytest.raises(DomainError) as refusal:
+            self._decide()
+        assert refusal.value.code == code
+        assert refusal.value.extra == extra
+        assert refusal.value.detail
+
+    def _decide(self) -> Event | Sequence[Event] | None:
+        state = fold(self._before.stream, self._before.events)
+        try:
+            return self._decision(state)
+        finally:
+            assert state == fold(self._before.stream, self._before.events), "a decision changes nothing"

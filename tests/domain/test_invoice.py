@@ -1,0 +1,111 @@
+from datetime import date
+from typing import Any
+
+import pytest
+
+from domain import invoice
+from domain.errors import Code
+from domain.invoice import Invoice, InvoiceDrafted, InvoiceIssued, InvoiceLine, PaymentApplied
+from domain.money import MAX_AMOUNT_MINOR
+from domain.tender import Share
+from tests.domain.support_given import AT, MOVED, TRANSACTION, given
+
+STREAM = "greenhill/invoice/i-1"
+DUE = date(2026, 4, 30)
+LINES = (
+    InvoiceLine(description="Term 1", quantity=1, total=700, income="tuition", tax_code="A"),
+    InvoiceLine(description="Bus", quantity=2, total=300, income="transport", tax_code="D"),
+)
+DRAFTED = InvoiceDrafted(
+    invoice="i-1", payer="P-1", currency="KES", due_date=DUE, lines=LINES, total=1000, recorded_at=AT
+)
+ISSUED = InvoiceIssued(
+    invoice="i-1",
+    number="INV-2026-000001",
+    payer="P-1",
+    currency="KES",
+    due_date=DUE,
+    lines=LINES,
+    total=1000,
+    **MOVED,
+)
+
+
+def paid(amount: int, leaves: int, leg: int = 1) -> PaymentApplied:
+    return PaymentApplied(
+        invoice="i-1",
+        number="INV-2026-000001",
+        payer="P-1",
+        currency="KES",
+        receipt="R-1",
+        leg=leg,
+        tender="cash",
+        amount=amount,
+        open=leaves,
+        account="STU-1",
+        reference="X",
+        **MOVED,
+    )
+
+
+def do_draft(*lines: InvoiceLine) -> Any:
+    return lambda _: invoice.draft(
+        invoice="i-1", payer="P-1", currency="KES", due_date=DUE, lines=lines, recorded_at=AT
+    )
+
+
+def do_issue(state: Invoice) -> InvoiceIssued:
+    invoice.check_draft(state, "i-1")
+    return invoice.issue(state, TRANSACTION, number="INV-2026-000001")
+
+
+def do_pay(amount: int, leg: int = 1) -> Any:
+    share = Share(leg=leg, type="cash", amount=amount, account="STU-1", reference="X")
+
+    def decision(state: Invoice) -> PaymentApplied:
+        invoice.check_open(state, "i-1")
+        return invoice.apply_payment(state, TRANSACTION, share=share, receipt="R-1")
+
+    return decision
+
+
+def test_a_draft_adds_up_and_is_owed_by_nobody() -> None:
+    given(STREAM).when(do_draft(*LINES)).then(DRAFTED, status="draft", total=1000, open=0, number="")
+
+
+def test_a_draft_has_a_limit() -> None:
+    most = InvoiceLine(description="Much", quantity=1, total=MAX_AMOUNT_MINOR, income="tuition", tax_code="A")
+    given(STREAM).when(do_draft(most, LINES[0])).then_refused(Code.AMOUNT_TOO_LARGE)
+
+
+def test_an_issued_invoice_is_owed() -> None:
+    given(STREAM, DRAFTED).when(do_issue).then(ISSUED, status="issued", number="INV-2026-000001", open=1000)
+
+
+def test_it_is_paid_in_parts() -> None:
+    given(STREAM, DRAFTED, ISSUED).when(do_pay(400)).then(
+        paid(400, 600), status="partially_paid", paid=400, open=600
+    )
+    given(STREAM, DRAFTED, ISSUED, paid(400, 600)).when(do_pay(600, leg=2)).then(
+        paid(600, 0, leg=2), status="paid", paid=1000, open=0
+    )
+
+
+@pytest.mark.parametrize("decision", [do_issue, do_pay(1)])
+def test_what_is_not_there_is_not_found(decision: Any) -> None:
+    given(STREAM).when(decision).then_refused(Code.INVOICE_NOT_FOUND, invoice="i-1")
+
+
+@pytest.mark.parametrize("more", [(), (paid(1, 999),), (paid(1000, 0),)])
+def test_only_a_draft_is_issued(more: Any) -> None:
+    given(STREAM, DRAFTED, ISSUED, *more).when(do_issue).then_refused(Code.INVOICE_NOT_DRAFT, invoice="i-1")
+
+
+@pytest.mark.parametrize("events", [(DRAFTED,), (DRAFTED, ISSUED, paid(1000, 0))])
+def test_only_what_is_owed_is_paid(events: Any) -> None:
+    given(STREAM, *events).when(do_pay(1)).then_refused(Code.INVOICE_NOT_OPEN, invoice="i-1")
+
+
+def test_no_more_is_applied_than_is_owed() -> None:
+    with pytest.raises(AssertionError):
+        given(STREAM, DRAFTED, ISSUED).when(do_pay(1001)).then()

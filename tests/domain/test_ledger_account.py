@@ -1,0 +1,65 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain import ledger_account
+from domain.errors import Code
+from domain.ledger_account import AccountCredited, AccountDebited, AccountOpened, LedgerAccount
+from tests.domain.support_given import AT, MOVED, TRANSACTION, given
+
+STREAM = "greenhill/account/1000"
+ACCOUNT: dict[str, Any] = {"code": "1000", "role": "till_cash", "type": "asset", "currency": "KES"}
+OPENED = AccountOpened(**ACCOUNT, name="Till cash", recorded_at=AT)
+
+
+def do_open(state: LedgerAccount) -> AccountOpened:
+    return ledger_account.open_account(state, **ACCOUNT, name="Till cash", recorded_at=AT)
+
+
+def do_post(side: Any, amount: int, transaction: Any = TRANSACTION) -> Any:
+    return lambda state: ledger_account.post(state, transaction, side=side, amount=amount)
+
+
+def test_an_account_opens_once() -> None:
+    given(STREAM).when(do_open).then(
+        OPENED, code="1000", role="till_cash", type="asset", currency="KES", balance=0
+    )
+    with pytest.raises(AssertionError):
+        given(STREAM, OPENED).when(do_open).then()
+
+
+def test_debits_and_credits_add_up_on_their_side() -> None:
+    debited = AccountDebited(**ACCOUNT, **MOVED, amount=30)
+    credited = AccountCredited(**ACCOUNT, **MOVED, amount=12)
+    given(STREAM, OPENED).when(do_post("debit", 30)).then(debited, debits=30, credits=0, balance=30)
+    given(STREAM, OPENED, debited).when(do_post("credit", 12)).then(
+        credited, debits=30, credits=12, balance=18
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "balance"),
+    [("asset", 18), ("expense", 18), ("liability", -18), ("equity", -18), ("income", -18)],
+)
+def test_the_balance_is_positive_on_the_normal_side(kind: Any, balance: int) -> None:
+    assert LedgerAccount(type=kind, debits=30, credits=12).balance == balance
+
+
+def test_nothing_posts_to_what_is_not_there() -> None:
+    given(STREAM).when(do_post("debit", 1)).then_refused(Code.ACCOUNT_NOT_FOUND)
+
+
+def test_nothing_posts_in_another_currency() -> None:
+    canadian = msgspec.structs.replace(TRANSACTION, currency="CAD")
+    given(STREAM, OPENED).when(do_post("debit", 1, canadian)).then_refused(Code.CURRENCY_MISMATCH)
+
+
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+def test_nothing_posts_to_what_is_not_open(status: Any) -> None:
+    """No event freezes or closes an account yet, so the state is set by hand."""
+
+    def decision(state: LedgerAccount) -> Any:
+        return do_post("credit", 1)(msgspec.structs.replace(state, status=status))
+
+    given(STREAM, OPENED).when(decision).then_refused(Code.ACCOUNT_NOT_OPEN, account="1000")

@@ -1,0 +1,27 @@
+from typing import Any
+
+from domain import provider_receipt
+from domain.errors import Code
+from domain.provider_receipt import ProviderReceiptClaimed
+from tests.domain.support_given import MOVED, TRANSACTION, given
+
+STREAM = "greenhill/receipt/mpesa/RKT1"
+FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1", "amount": 5}
+CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, currency="KES")
+
+
+def claim(state: Any) -> ProviderReceiptClaimed:
+    return provider_receipt.claim(state, TRANSACTION, **FIELDS)
+
+
+def test_money_from_outside_enters_once() -> None:
+    given(STREAM).when(claim).then(CLAIMED, claimed_by=TRANSACTION.transaction_id)
+
+
+def test_a_second_claim_names_the_first() -> None:
+    given(STREAM, CLAIMED).when(claim).then_refused(
+        Code.REFERENCE_ALREADY_USED,
+        provider="mpesa",
+        reference="RKT1",
+        transaction_id=TRANSACTION.transaction_id,
+    )

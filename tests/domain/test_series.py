@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from domain import series
+from domain.errors import Code
+from domain.series import MAX_NUMBER_LENGTH, NumberAllocated, Series, SeriesPolicySet
+from tests.domain.support_given import AT, given
+
+STREAM = "greenhill/series/receipt"
+YEARLY = SeriesPolicySet(series="receipt", prefix="RCT", width=6, yearly=True, recorded_at=AT)
+PLAIN = SeriesPolicySet(series="receipt", prefix="R", width=2, yearly=False, recorded_at=AT)
+DOCUMENT: dict[str, Any] = {"document": "d-1", "kind": "sale", "amount": 5, "currency": "KES"}
+
+
+def allocated(number: str, year: int, count: int) -> NumberAllocated:
+    return NumberAllocated(
+        series="receipt", number=number, year=year, count=count, **DOCUMENT, recorded_at=AT
+    )
+
+
+def allocate(year: int) -> Any:
+    return lambda state: series.allocate(state, year=year, **DOCUMENT, recorded_at=AT)
+
+
+def test_numbers_count_up_without_a_gap() -> None:
+    first = allocated("RCT-2026-000001", 2026, 1)
+    given(STREAM, YEARLY).when(allocate(2026)).then(first, count=1, year=2026)
+    given(STREAM, YEARLY, first).when(allocate(2026)).then(allocated("RCT-2026-000002", 2026, 2), count=2)
+
+
+def test_a_new_year_begins_anew() -> None:
+    last = allocated("RCT-2026-000417", 2026, 417)
+    given(STREAM, YEARLY, last).when(allocate(2027)).then(allocated("RCT-2027-000001", 2027, 1), count=1)
+
+
+def test_a_series_without_years_counts_on() -> None:
+    last = allocated("R-09", 0, 9)
+    given(STREAM, PLAIN, last).when(allocate(2027)).then(allocated("R-10", 0, 10), count=10, year=0)
+
+
+def test_a_count_wider_than_its_format_grows_the_number_up_to_the_limit() -> None:
+    last = allocated("RCT-2026-999999", 2026, 999_999)
+    given(STREAM, YEARLY, last).when(allocate(2026)).then(allocated("RCT-2026-1000000", 2026, 1_000_000))
+    full = allocated("RCT-2026-999999999", 2026, 999_999_999)
+    assert len(full.number) == MAX_NUMBER_LENGTH
+    given(STREAM, YEARLY, full).when(allocate(2026)).then_refused(Code.SERIES_EXHAUSTED)
+
+
+def test_a_policy_fits_what_quickbooks_takes() -> None:
+    def set_policy(prefix: str, width: int) -> Any:
+        return lambda _: series.set_policy(
+            series="receipt", prefix=prefix, width=width, yearly=True, recorded_at=AT
+        )
+
+    given(STREAM).when(set_policy("RCT", 6)).then(YEARLY, prefix="RCT", width=6, yearly=True)
+    with pytest.raises(AssertionError):
+        given(STREAM).when(set_policy("RECEIPTS", 6)).then()
+
+
+def test_a_series_without_policy_gives_no_number() -> None:
+    with pytest.raises(AssertionError):
+        allocate(2026)(Series())

@@ -1,0 +1,130 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain import tenant
+from domain.capability import CAPABILITIES, ROLES
+from domain.errors import Code, DomainError
+from domain.tenant import (
+    ChartMapped,
+    ClientAdded,
+    FeatureSet,
+    Key,
+    KeyAdded,
+    KeyRevoked,
+    Tenant,
+    TenantRegistered,
+)
+from tests.domain.support_given import AT, fold, given
+
+STREAM = "greenhill/tenant"
+SCHOOL: dict[str, Any] = {
+    "tenant": "greenhill",
+    "country": "KE",
+    "currency": "KES",
+    "time_zone": "Africa/Nairobi",
+    "legal_name": "Greenhill Academy",
+}
+REGISTERED = TenantRegistered(**SCHOOL, recorded_at=AT)
+MAPPED = ChartMapped(roles={"till_cash": "1000"}, recorded_at=AT)
+ON = FeatureSet(feature="FINANCE_V2", enabled=True, recorded_at=AT)
+OFF = FeatureSet(feature="FINANCE_V2", enabled=False, recorded_at=AT)
+CLIENT = ClientAdded(client="TILL", recorded_at=AT)
+
+
+def key_added(prefix: str = "bk_1", expires_at: Any = None) -> KeyAdded:
+    return KeyAdded(
+        client="TILL",
+        prefix=prefix,
+        key_hash="0" * 64,
+        role="cashier",
+        capabilities=tuple(sorted(ROLES["cashier"])),
+        expires_at=expires_at,
+        recorded_at=AT,
+    )
+
+
+def register(state: Tenant) -> Any:
+    return tenant.register(state, **SCHOOL, roles={"till_cash": "1000"}, recorded_at=AT)
+
+
+def set_feature(feature: str, enabled: bool) -> Any:
+    return lambda state: tenant.set_feature(state, feature=feature, enabled=enabled, recorded_at=AT)
+
+
+def add_key(prefix: str = "bk_1", role: str = "cashier") -> Any:
+    return lambda state: tenant.add_key(
+        state, client="TILL", prefix=prefix, key_hash="0" * 64, role=role, expires_at=None, recorded_at=AT
+    )
+
+
+def revoke(prefix: str) -> Any:
+    return lambda state: tenant.revoke_key(state, prefix=prefix, recorded_at=AT)
+
+
+def test_a_school_registers_once_with_its_ledger_on() -> None:
+    given(STREAM).when(register).then(
+        REGISTERED, MAPPED, ON, **SCHOOL, roles={"till_cash": "1000"}, features=frozenset({"FINANCE_V2"})
+    )
+    given(STREAM, REGISTERED).when(register).then_refused(Code.TENANT_EXISTS, tenant="greenhill")
+
+
+def test_a_feature_is_set_only_where_it_changes() -> None:
+    given(STREAM, REGISTERED, ON).when(set_feature("FINANCE_V2", False)).then(OFF, features=frozenset())
+    given(STREAM, REGISTERED, ON).when(set_feature("FINANCE_V2", True)).then()
+    given(STREAM, REGISTERED, OFF).when(set_feature("FINANCE_V2", False)).then()
+    given(STREAM, REGISTERED).when(set_feature("FINANCE_V3", True)).then_refused(Code.UNKNOWN_FEATURE)
+
+
+def test_a_client_is_added_with_its_first_key() -> None:
+    live = Key(client="TILL", expires_at=None)
+    given(STREAM, REGISTERED).when(add_key()).then(
+        CLIENT, key_added(), clients=frozenset({"TILL"}), keys={"bk_1": live}
+    )
+    given(STREAM, REGISTERED, CLIENT, key_added()).when(add_key("bk_2")).then(
+        key_added("bk_2"), clients=frozenset({"TILL"}), keys={"bk_1": live, "bk_2": live}
+    )
+
+
+def test_a_key_needs_a_prefix_of_its_own_and_a_role_that_is_there() -> None:
+    given(STREAM, REGISTERED, CLIENT, key_added()).when(add_key()).then_refused(Code.KEY_EXISTS)
+    given(STREAM, REGISTERED).when(add_key(role="king")).then_refused(Code.UNKNOWN_ROLE)
+
+
+def test_a_revoked_key_is_gone_and_its_client_stays() -> None:
+    revoked = KeyRevoked(prefix="bk_1", recorded_at=AT)
+    given(STREAM, REGISTERED, CLIENT, key_added()).when(revoke("bk_1")).then(
+        revoked, keys={}, clients=frozenset({"TILL"})
+    )
+    given(STREAM, REGISTERED, CLIENT, key_added(), revoked).when(revoke("bk_1")).then_refused(
+        Code.KEY_NOT_FOUND
+    )
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "prefix", "allowed"),
+    [(None, "bk_1", True), (1, "bk_1", True), (0, "bk_1", False), (-1, "bk_1", False), (None, "bk_2", False)],
+)
+def test_a_key_acts_until_it_expires(expires_in: int | None, prefix: str, allowed: bool) -> None:
+    expires_at = None if expires_in is None else AT + timedelta(seconds=expires_in)
+    state: Any = fold(STREAM, [REGISTERED, CLIENT, key_added(expires_at=expires_at)])
+    if allowed:
+        tenant.check_key(state, prefix=prefix, now=AT)
+        return
+    with pytest.raises(DomainError) as refusal:
+        tenant.check_key(state, prefix=prefix, now=AT)
+    assert refusal.value.code == Code.UNAUTHENTICATED
+
+
+def test_a_tenant_that_is_not_registered_is_not_found() -> None:
+    given(STREAM).when(lambda state: tenant.check_exists(state, "greenhill")).then_refused(
+        Code.TENANT_NOT_FOUND, tenant="greenhill"
+    )
+    given(STREAM, REGISTERED).when(lambda state: tenant.check_exists(state, "greenhill")).then()
+
+
+def test_every_role_is_a_set_of_capabilities() -> None:
+    for role, capabilities in ROLES.items():
+        assert capabilities <= CAPABILITIES, role
+    assert ROLES["admin"] == CAPABILITIES
