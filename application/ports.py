@@ -8,7 +8,6 @@ import msgspec
 
 from domain.event import State
 
-
 TAIL_LIMIT: Final = 10_000
 """A process that is further behind starts at the head with an empty cache, rather than read it all under the lock."""
 

@@ -1,7 +1,6 @@
 """Money is an integer number of minor units beside an ISO 4217 currency; there is no float anywhere."""
 
 import re
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -16,9 +15,6 @@ MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 
 
 _DECIMAL: Final = re.compile(r"([+-]?)(?:([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]*))?|\.([0-9]+))")
-
-_DECIMAL: Final = re.compile(r"-?(\d{1,30}|\d{1,3}(,\d{3}){1,9})(\.\d{1,30})?\Z", re.ASCII)
-"""Digits, a point before decimals, and commas only where they part thousands."""
 
 
 def allocate(total: int, weights: Sequence[int]) -> list[int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any, Final, TypeVar
 
 import httpx
 import psycopg
+
+from adapters.processes import free_port
 
 REPOSITORY: Final = Path(__file__).parents[1]
 START_SECONDS: Final = 120.0
@@ -40,14 +43,19 @@ class Up:
         self.data = folder / "data"
         self.log = folder / "up.log"
         self._ready_file = folder / "ready.json"
-        self._kafka = kafka
+        self._port = free_port()  # kept over restarts, so that clients find the next one
+        # A store has a topic of its own; the broker is shared.
+        self._kafka = {} if kafka is None else {
+            "BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "BURSAR_KAFKA_TOPIC": f"bursar-{secrets.token_hex(4)}",
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until everything answers."""
         self._ready_file.unlink(missing_ok=True)
-        command = ["up", "--port", "0", "--data", str(self.data), "--ready-file", str(self._ready_file)]
-        if self._kafka is not None:
+        command = ["up", "--port", str(self._port), "--data", str(self.data), "--ready-file", str(self._ready_file)]
+        if self._kafka:
             command.append("--kafka")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -57,7 +65,7 @@ class Up:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
-        return kept | ({"BURSAR_KAFKA_BOOTSTRAP_SERVERS": self._kafka} if self._kafka else {})
+        return kept | self._kafka
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -208,6 +216,9 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._http.close()
 
     def send(self, method: str, path: str, *, content: bytes | None = None, **more: Any) -> httpx.Response:

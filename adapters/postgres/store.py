@@ -26,9 +26,7 @@ from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import State, decode
 
-_OPTIONS: Final = (
-    "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c default_transaction_isolation=read\\ committed"
-)
+_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c default_transaction_isolation=read\\ committed"
 
 _HEAD: Final = "SELECT position, recorded_at FROM head"
 _LOCK: Final = "SELECT position, recorded_at FROM bursar_lock_head()"
@@ -61,7 +59,9 @@ _APPEND: Final = """
         %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bigint[],
         %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[])
 """
-_FIND: Final = "SELECT id::text, position, response FROM commands WHERE position > %s AND id = ANY (%s::uuid[])"
+_FIND: Final = (
+    "SELECT id::text, position, response FROM commands WHERE position > %s AND id = ANY (%s::uuid[])"
+)
 
 
 class PostgresStore:

@@ -185,10 +185,10 @@ class Watch:
         thread = Thread(target=self._look)
         thread.start()
         try:
-            eventually(lambda: self.looks > 10)
+            eventually(lambda: self.looks > 10 or bool(self.wrong))
             yield
             seen = self.looks
-            eventually(lambda: self.looks > seen + 10)
+            eventually(lambda: self.looks > seen + 10 or bool(self.wrong))
         finally:
             self._stop.set()
             thread.join()

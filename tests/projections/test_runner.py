@@ -184,12 +184,10 @@ def test_small_batches_never_read_a_whole_table(database: Database) -> None:
     def plans(projection: Projection, connection: psycopg.Connection[tuple[str]]) -> str:
         found: list[str] = []
         for fold in projection.folds:
-            name = f"p{len(found)}"
             statement = fold.sql.replace("%(after)s", "$1").replace("%(upto)s", "$2")
-            connection.execute(f"PREPARE {name}(bigint, bigint) AS {statement}")  # type: ignore[arg-type]  # a fold
-            rows = connection.execute(f"EXPLAIN EXECUTE {name}(1, 2)").fetchall()  # type: ignore[arg-type]  # a fold
-            connection.execute("DEALLOCATE ALL")
-            found.append("\n".join(row[0] for row in rows))
+            connection.execute(f"PREPARE fold(bigint, bigint) AS {statement}", prepare=False)  # type: ignore[arg-type]  # a fold
+            found += [row[0] for row in connection.execute("EXPLAIN EXECUTE fold(1, 2)", prepare=False)]
+            connection.execute("DEALLOCATE fold", prepare=False)
         return "\n".join(found)
 
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
