@@ -46,10 +46,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes)
     components, schemas = _schemas()
     found["components"] = {
-        **found.get("components", {}),
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        "schemas": {**components, "Problem": _PROBLEM},
     }
-    found["components"].setdefault("schemas", {}).update({**components, "Problem": _PROBLEM})
     found["security"] = [{"key": []}]
     for path, operations in found["paths"].items():
         for operation in operations.values():

@@ -84,7 +84,7 @@ class ProjectedPosition:
             while True:
                 cursor = await connection.execute("SELECT min(position) FROM projection_positions")
                 row = await cursor.fetchone()
-                self._reached((row and row[0]) or 0)
+                self._reached(0 if row is None else int(row[0] or 0))
                 # Ends after a second, so that a notification lost costs a waiter no more than that.
                 async for notify in connection.notifies(timeout=1.0):
                     if notify.channel == "bursar_keys":

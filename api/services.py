@@ -1,6 +1,6 @@
 """What the API's routes work with; built once by `ops.bootstrap`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -79,7 +79,7 @@ class Services:
         )
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncGenerator[Connection]:
         try:
             async with self.pool.connection() as connection:
                 yield connection
@@ -87,7 +87,7 @@ class Services:
             raise ApiError(Code.UNAVAILABLE, "The database is away.") from error
 
     @asynccontextmanager
-    async def read(self, tenant: str, *, at_least: int) -> AsyncIterator[Reading]:
+    async def read(self, tenant: str, *, at_least: int) -> AsyncGenerator[Reading]:
         """Open a read of one tenant's rows once the projections have reached a position.
 
         Raises `ApiError` (`unavailable`) where they do not in time, or the database is away.
@@ -99,7 +99,7 @@ class Services:
                 await connection.execute(SET_TENANT, (tenant,))
                 cursor = await connection.execute("SELECT min(position) FROM projection_positions")
             row = await cursor.fetchone()
-            yield Reading(connection, (row and row[0]) or 0)
+            yield Reading(connection, 0 if row is None else int(row[0] or 0))
 
     async def write_position(self) -> int:
         """The head of the log."""

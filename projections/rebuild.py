@@ -7,24 +7,26 @@ Killed at any point it leaves the live tables as they were; the next rebuild swe
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Lock
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.types.numeric import Int8
 
+from projections import ledger
 from projections.fold import Projection, fold_range, topics_between
 from projections.registry import PROJECTIONS
 
-_CHUNK_EVENTS: Final = 100_000
+_CHUNK_EVENTS: Final = 50_000
 _TAIL_EVENTS: Final = 20_000  # so few are folded while the projector waits
 _SWITCH_ATTEMPTS: Final = 60
-_LOCK_SECONDS: Final = 1
+_LOCK_SECONDS: Final = 0.5
 
 _SESSION: Final = """
 SET application_name = 'bursar rebuild';
@@ -38,6 +40,16 @@ SET work_mem = '256MB';
 SET maintenance_work_mem = '512MB';
 SET search_path = bursar_shadow, public;
 """
+
+_TABLES: Final = tuple(table for projection in PROJECTIONS for table in projection.tables)
+# The ledger is half of all events, and has a connection to itself.
+_SHARES: Final = (
+    (ledger.PROJECTION,),
+    tuple(projection for projection in PROJECTIONS if projection is not ledger.PROJECTION),
+)
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 Progress = Callable[[int, int], None]
 """Called with the events folded and the events to fold."""
@@ -85,12 +97,24 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
         return all(table.equal for table in self.tables.values())
 
 
+class _Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A range of whole commands, small enough to stay in memory while each fold goes over it."""
+
+    after: int
+    upto: int
+    topics: frozenset[str]
+
+
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    """What is rebuilt: an exported snapshot, in it the head and each projection's position."""
+    """What is rebuilt: an exported snapshot, in it the head, each projection's position and the chunks.
+
+    Every projection's position is the end of a chunk, or 0.
+    """
 
     snapshot: str
     head: int
     positions: dict[str, int]
+    chunks: list[_Chunk]
 
 
 class _Count:
@@ -105,7 +129,7 @@ class _Count:
     def add(self, events: int) -> None:
         with self._lock:
             self._done += events
-            self._report(self._done // len(PROJECTIONS), self._total)
+            self._report(self._done // len(_SHARES), self._total)
 
 
 def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
@@ -120,14 +144,13 @@ def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
         with connection.transaction():
             source = _export(connection)
             count = _Count(source.head, progress)
-            tables = _in_parallel(
-                lambda projection: _build(projector_url, projection, source, count), PROJECTIONS
-            )
-        behind = source.head - min(source.positions.values())
-        switch = behind > _TAIL_EVENTS or not all(table.equal for table in tables.values())
+            tables: dict[str, TableDigest] = {}
+            for found in _on_each(_SHARES, lambda share: _build(projector_url, share, source, count)):
+                tables |= found
         position = min(source.positions.values())
+        switch = source.head - position > _TAIL_EVENTS or not all(table.equal for table in tables.values())
         if switch:
-            _in_parallel(lambda projection: _finish(projector_url, projection), PROJECTIONS)
+            _on_each(_TABLES, lambda table: _finish(projector_url, table))
             position = _catch_up_and_switch(connection, source.head)
         _drop_shadows(connection)
     progress(source.head, source.head)
@@ -138,6 +161,12 @@ def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
         switched=switch,
         seconds=time.monotonic() - began,
     )
+
+
+def _on_each(items: Sequence[_Item], work: Callable[[_Item], _Result]) -> list[_Result]:
+    """Do the work of all items on two connections."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(work, items))
 
 
 @contextmanager
@@ -159,16 +188,6 @@ def _alone(connection: psycopg.Connection[Any]) -> Generator[None]:
             connection.execute("SELECT pg_advisory_unlock(hashtext('bursar rebuild'))")
 
 
-def _in_parallel(
-    work: Callable[[Projection], dict[str, TableDigest]], projections: tuple[Projection, ...]
-) -> dict[str, TableDigest]:
-    """Two connections share the projections; the ledger, half of all events, is first."""
-    ordered = sorted(projections, key=lambda projection: projection.name != "ledger")
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        found = list(pool.map(work, ordered))
-    return {name: digest for tables in found for name, digest in tables.items()}
-
-
 # Shadow tables ---------------------------------------------------------------------------------------------
 
 
@@ -177,21 +196,19 @@ def _shadow(table: LiteralString) -> sql.Identifier:
 
 
 def _drop_shadows(connection: psycopg.Connection[Any]) -> None:
-    for projection in PROJECTIONS:
-        for table in projection.tables:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_shadow(table)))
+    for table in _TABLES:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_shadow(table)))
 
 
 def _make_shadows(connection: psycopg.Connection[Any]) -> None:
     """Make empty tables like the live ones, without their indexes and not logged until they are to stay."""
     _drop_shadows(connection)
-    for projection in PROJECTIONS:
-        for table in projection.tables:
-            connection.execute(
-                sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
-                    _shadow(table), sql.Identifier("public", table)
-                )
+    for table in _TABLES:
+        connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
+                _shadow(table), sql.Identifier("public", table)
             )
+        )
 
 
 # Fold and compare ------------------------------------------------------------------------------------------
@@ -199,35 +216,19 @@ def _make_shadows(connection: psycopg.Connection[Any]) -> None:
 
 def _export(connection: psycopg.Connection[Any]) -> _Source:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    row = connection.execute(
-        "SELECT pg_export_snapshot(), (SELECT coalesce(max(position), 0) FROM commands)"
-    ).fetchone()
+    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None
-    positions = dict(connection.execute("SELECT name, position FROM projection_positions").fetchall())
-    return _Source(snapshot=row[0], head=row[1], positions=positions)
-
-
-def _build(url: str, projection: Projection, source: _Source, count: _Count) -> dict[str, TableDigest]:
-    """Fold one projection up to where its live tables are, compare, then fold on to the head."""
-    with _connect(url) as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(source.snapshot))
-        live = source.positions[projection.name]
-        _fold_chunks(connection, projection, 0, live, count)
-        digests = {table: _compare(connection, table) for table in projection.tables}
-        _fold_chunks(connection, projection, live, source.head, count)
-        return digests
-
-
-def _fold_chunks(
-    connection: psycopg.Connection[Any], projection: Projection, after: int, upto: int, count: _Count
-) -> None:
-    while after < upto:
-        chunk = _command_end(connection, min(after + _CHUNK_EVENTS, upto))
-        topics = topics_between(connection, after=after, upto=chunk)
-        fold_range(connection, projection, after=after, upto=chunk, topics=topics)
-        count.add(chunk - after)
-        after = chunk
+    head = _head(connection)
+    positions: dict[str, int] = dict(
+        connection.execute("SELECT name, position FROM projection_positions").fetchall()
+    )
+    ends = {_command_end(connection, position) for position in range(_CHUNK_EVENTS, head, _CHUNK_EVENTS)}
+    ends = sorted(ends | set(positions.values()) | {head})
+    chunks = [
+        _Chunk(after=after, upto=upto, topics=topics_between(connection, after=after, upto=upto))
+        for after, upto in pairwise([0, *(end for end in ends if end)])
+    ]
+    return _Source(snapshot=row[0], head=head, positions=positions, chunks=chunks)
 
 
 def _command_end(connection: psycopg.Connection[Any], position: int) -> int:
@@ -237,6 +238,27 @@ def _command_end(connection: psycopg.Connection[Any], position: int) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _build(url: str, share: Sequence[Projection], source: _Source, count: _Count) -> dict[str, TableDigest]:
+    """Fold some projections up to the head, and compare each where its live tables are."""
+    digests: dict[str, TableDigest] = {}
+
+    def compare(position: int) -> None:
+        for projection in share:
+            if source.positions[projection.name] == position:
+                digests.update({table: _compare(connection, table) for table in projection.tables})
+
+    with _connect(url) as connection, connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(source.snapshot))
+        compare(0)
+        for chunk in source.chunks:
+            for projection in share:
+                fold_range(connection, projection, after=chunk.after, upto=chunk.upto, topics=chunk.topics)
+            count.add(chunk.upto - chunk.after)
+            compare(chunk.upto)
+    return digests
 
 
 def _compare(connection: psycopg.Connection[Any], table: LiteralString) -> TableDigest:
@@ -283,21 +305,19 @@ WHERE conrelid = format('public.%%I', %s::text)::regclass AND conindid <> 0
 """
 
 
-def _finish(url: str, projection: Projection) -> dict[str, TableDigest]:
-    """Give the shadow tables all that the live ones have: durability, indexes, readers, statistics."""
+def _finish(url: str, table: LiteralString) -> None:
+    """Give a shadow table all that the live one has: durability, indexes, readers, statistics."""
+    shadow = _shadow(table)
     with _connect(url) as connection:
-        for table in projection.tables:
-            shadow = _shadow(table)
-            for (options,) in connection.execute(_OPTIONS, (table,)).fetchall():
-                connection.execute(sql.SQL("ALTER TABLE {} SET ({})").format(shadow, sql.SQL(options)))
-            connection.execute(sql.SQL("ALTER TABLE {} SET LOGGED").format(shadow))
-            statements = connection.execute(_INDEXES, (table,)).fetchall()
-            statements += connection.execute(_CONSTRAINTS, (table, table)).fetchall()
-            for (statement,) in statements:
-                connection.execute(sql.SQL(statement))
-            connection.execute("SELECT bursar_make_readable(%s::regclass)", (f"bursar_shadow.{table}",))
-            connection.execute(sql.SQL("ANALYZE {}").format(shadow))
-    return {}
+        for (options,) in connection.execute(_OPTIONS, (table,)).fetchall():
+            connection.execute(sql.SQL("ALTER TABLE {} SET ({})").format(shadow, sql.SQL(options)))
+        connection.execute(sql.SQL("ALTER TABLE {} SET LOGGED").format(shadow))
+        statements = connection.execute(_INDEXES, (table,)).fetchall()
+        statements += connection.execute(_CONSTRAINTS, (table, table)).fetchall()
+        for (statement,) in statements:
+            connection.execute(sql.SQL(statement))
+        connection.execute("SELECT bursar_make_readable(%s::regclass)", (f"bursar_shadow.{table}",))
+        connection.execute(sql.SQL("ANALYZE {}").format(shadow))
 
 
 def _catch_up_and_switch(connection: psycopg.Connection[Any], position: int) -> int:
@@ -307,24 +327,30 @@ def _catch_up_and_switch(connection: psycopg.Connection[Any], position: int) -> 
             position = _fold_all(connection, position, head)
         try:
             return _switch(connection, position)
-        except psycopg.errors.LockNotAvailable:
-            # Somebody reads for long. Not to queue behind them, with all other readers behind us: again.
-            time.sleep(_LOCK_SECONDS / 2)
+        except psycopg.errors.QueryCanceled:
+            # Somebody reads for long: stand aside rather than hold up all other readers behind them.
+            time.sleep(_LOCK_SECONDS)
     raise SwitchRefusedError("The live tables were in use the whole time; nothing was changed. Try again.")
 
 
 def _switch(connection: psycopg.Connection[Any], position: int) -> int:
-    names = [table for projection in PROJECTIONS for table in projection.tables]
+    lock = sql.SQL("LOCK TABLE {} IN ").format(
+        sql.SQL(", ").join(sql.Identifier("public", table) for table in _TABLES)
+    )
     with connection.transaction():
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_SECONDS * 1000))
+        # Sends autovacuum away, which takes a second, while readers and projector go on.
+        connection.execute(lock + sql.SQL("SHARE UPDATE EXCLUSIVE MODE"))
         connection.execute("SELECT FROM projection_positions ORDER BY name FOR UPDATE")
         position = _fold_all(connection, position, _head(connection))
-        connection.execute("SELECT bursar_switch_tables(%s::text[])", (names,))
+        # Given up before any reader has waited for the second after which PostgreSQL looks for deadlocks: one
+        # that waits for a table locked here, and holds the next, must not be the victim.
+        connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(int(_LOCK_SECONDS * 1000)))
+        connection.execute(lock + sql.SQL("ACCESS EXCLUSIVE MODE"))
+        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.execute("SELECT bursar_switch_tables(%s::text[])", (list(_TABLES),))
         connection.execute("UPDATE projection_positions SET position = %s", (Int8(position),))
-        connection.execute(
-            "SELECT pg_notify(channel, %s) FROM unnest(ARRAY['bursar_projected', 'bursar_keys']) AS channel",
-            (str(position),),
-        )
+        for channel in ("bursar_projected", "bursar_keys"):
+            connection.execute("SELECT pg_notify(%s, %s)", (channel, str(position)))
     return position
 
 

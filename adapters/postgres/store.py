@@ -1,8 +1,8 @@
 """The event store in PostgreSQL: implements `application.ports.EventStore` on one async connection."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -147,11 +147,11 @@ class PostgresStore:
             )
         return self._connection
 
-    async def _row(self, connection: AsyncConnection[TupleRow], query: str) -> TupleRow:
+    async def _row(self, connection: AsyncConnection[TupleRow], query: LiteralString) -> TupleRow:
         return _only(await (await connection.execute(query)).fetchone())
 
     @asynccontextmanager
-    async def _unavailable(self) -> AsyncIterator[None]:
+    async def _unavailable(self) -> AsyncGenerator[None]:
         """Around what writes nothing: whatever the driver says, the store was not there."""
         try:
             yield

@@ -361,9 +361,8 @@ class _Preparation:
     def _customers(self) -> bool:
         """Make the customers of the rows to be sent. False when told to stop."""
         work = self._work
-        rows = self._connection.execute(
-            statements.SELECT_WANTED_CUSTOMERS, (work.tenant, work.realm, work.limit)
-        ).fetchall()
+        bounds = {"tenant": work.tenant, "realm": work.realm, "limit": work.limit}
+        rows = self._connection.execute(statements.SELECT_WANTED_CUSTOMERS, bounds).fetchall()
         wanted = [key for (key,) in rows]
         for start in range(0, len(wanted), setup.BATCH):
             chunk = wanted[start : start + setup.BATCH]
@@ -374,7 +373,7 @@ class _Preparation:
             send = self._budget.spend(None, len(chunk))
             self._made("Customer", setup.ensure_customers(self._client, chunk))
             self._budget.answered(send, "customers")
-        self._connection.execute(statements.MARK_UNMAPPED, (work.tenant, work.limit))
+        self._connection.execute(statements.MARK_UNMAPPED, bounds)
         return True
 
 

@@ -110,12 +110,20 @@ SELECT_NAMES: Final = """
     SELECT key, attributes, quickbooks_id FROM finance_export_map
     WHERE tenant = %s AND realm = %s AND kind = %s ORDER BY key
 """
+# Looked up name by name: without statistics, as after a large import, a join would read the map for each row.
 SELECT_WANTED_CUSTOMERS: Final = """
-    SELECT DISTINCT m.key FROM finance_export_map m
-    JOIN finance_export_jobs j ON j.tenant = m.tenant AND j.realm = m.realm AND j.customer = m.key
-    WHERE m.tenant = %s AND m.realm = %s AND m.kind = 'Customer' AND m.quickbooks_id IS NULL AND m.error IS NULL
-        AND j.state = 'blocked' AND j.position <= %s
-    ORDER BY m.key
+    WITH wanted AS MATERIALIZED (
+        SELECT DISTINCT customer FROM finance_export_jobs
+        WHERE tenant = %(tenant)s AND state = 'blocked' AND position <= %(limit)s AND customer IS NOT NULL
+    )
+    SELECT w.customer FROM wanted w
+    CROSS JOIN LATERAL (
+        SELECT FROM finance_export_map m
+        WHERE m.tenant = %(tenant)s AND m.realm = %(realm)s AND m.kind = 'Customer' AND m.key = w.customer
+            AND m.quickbooks_id IS NULL AND m.error IS NULL
+        LIMIT 1
+    ) AS missing
+    ORDER BY w.customer
 """
 SET_NAMES: Final = """
     UPDATE finance_export_map m SET quickbooks_id = n.quickbooks_id, error = n.error
@@ -124,10 +132,13 @@ SET_NAMES: Final = """
 """
 # Rows whose customer could not be made.
 MARK_UNMAPPED: Final = """
-    UPDATE finance_export_jobs j SET state = 'needs_mapping', last_error = m.error
-    FROM finance_export_map m
-    WHERE j.tenant = %s AND j.state = 'blocked' AND j.position <= %s AND m.tenant = j.tenant
-        AND m.realm = j.realm AND m.kind = 'Customer' AND m.key = j.customer AND m.error IS NOT NULL
+    WITH broken AS MATERIALIZED (
+        SELECT key, error FROM finance_export_map
+        WHERE tenant = %(tenant)s AND realm = %(realm)s AND kind = 'Customer' AND error IS NOT NULL
+    )
+    UPDATE finance_export_jobs j SET state = 'needs_mapping', last_error = broken.error
+    FROM broken
+    WHERE j.tenant = %(tenant)s AND j.state = 'blocked' AND j.position <= %(limit)s AND j.customer = broken.key
 """
 
 # --- rows and calls
@@ -136,12 +147,18 @@ SELECT_BINDABLE: Final = """
     SELECT j.id, j.template, j.customer, c.quickbooks_id, j.invoice, i.quickbooks_id,
         j.credit_memo, m.quickbooks_id
     FROM finance_export_jobs j
-    LEFT JOIN finance_export_map c
-        ON c.tenant = j.tenant AND c.realm = j.realm AND c.kind = 'Customer' AND c.key = j.customer
-    LEFT JOIN finance_export_jobs i
-        ON i.tenant = j.tenant AND i.realm = j.realm AND i.kind = 'Invoice' AND i.number = j.invoice
-    LEFT JOIN finance_export_jobs m
-        ON m.tenant = j.tenant AND m.realm = j.realm AND m.kind = 'CreditMemo' AND m.number = j.credit_memo
+    LEFT JOIN LATERAL (
+        SELECT quickbooks_id FROM finance_export_map
+        WHERE tenant = j.tenant AND realm = j.realm AND kind = 'Customer' AND key = j.customer LIMIT 1
+    ) AS c ON true
+    LEFT JOIN LATERAL (
+        SELECT quickbooks_id FROM finance_export_jobs
+        WHERE tenant = j.tenant AND realm = j.realm AND kind = 'Invoice' AND number = j.invoice LIMIT 1
+    ) AS i ON true
+    LEFT JOIN LATERAL (
+        SELECT quickbooks_id FROM finance_export_jobs
+        WHERE tenant = j.tenant AND realm = j.realm AND kind = 'CreditMemo' AND number = j.credit_memo LIMIT 1
+    ) AS m ON true
     WHERE j.tenant = %s AND j.state = 'blocked' AND j.position <= %s
         AND (j.customer IS NULL OR c.quickbooks_id IS NOT NULL)
         AND (j.invoice IS NULL OR i.quickbooks_id IS NOT NULL)

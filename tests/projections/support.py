@@ -44,7 +44,9 @@ def a_day(school: School, *, keys: str = "a") -> None:
     for account in ("STU-1", "STU-2"):
         school.run("wallet.open", account=account)
     school.run("wallet.top_up", account="STU-1", amount=150_000, source={"type": "mpesa", "reference": "R1"})
-    school.run("wallet.top_up", account="STU-2", amount=20_000, source={"type": "cash"}, effective_date="2026-01-05")
+    school.run(
+        "wallet.top_up", account="STU-2", amount=20_000, source={"type": "cash"}, effective_date="2026-01-05"
+    )
     school.run("wallet.charge", account="STU-1", amount=700, description=AWKWARD, effective_date="2026-01-03")
     issued = school.run(
         "invoice.create", payer="STU-1", due_date="2026-02-01", issue=True, lines=[{**line, "total": 90_000}]
@@ -57,10 +59,14 @@ def a_day(school: School, *, keys: str = "a") -> None:
         lines=[{**line, "total": 5_000}, {**line, "total": 1, "description": AWKWARD}],
     )
     school.run("invoice.issue", invoice=drafted["id"])
-    school.run("invoice.create", payer="FUND", due_date="2026-03-01", issue=False, lines=[{**line, "total": 9}])
+    school.run(
+        "invoice.create", payer="FUND", due_date="2026-03-01", issue=False, lines=[{**line, "total": 9}]
+    )
     tenders = [{"type": "wallet", "amount": 40_000, "account": "STU-1"}, {"type": "cash", "amount": 10_000}]
     school.run("invoice.settle", invoice=issued["id"], settle={"tenders": tenders})
-    school.run("invoice.settle", invoice=issued["id"], settle={"tenders": [{"type": "bank", "amount": 41_000}]})
+    school.run(
+        "invoice.settle", invoice=issued["id"], settle={"tenders": [{"type": "bank", "amount": 41_000}]}
+    )
     sale = school.run(
         "pos.checkout",
         wallet="STU-2",
@@ -98,7 +104,8 @@ def dump(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     with psycopg.connect(database.superuser_url) as connection:
         return {
             table: sorted(
-                connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall(), key=repr
+                connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall(),
+                key=repr,
             )
             for table in TABLES
         }
@@ -116,7 +123,9 @@ def ask(database: Database, tenant: str | None, question: Callable[[Any], Awaita
     return asyncio.run(answer())
 
 
-def top_ups(tenant: str, account: str, count: int, *, first_version: int = 1, amount: int = 100) -> list[Logged]:
+def top_ups(
+    tenant: str, account: str, count: int, *, first_version: int = 1, amount: int = 100
+) -> list[Logged]:
     """One command with a wallet's opening (where it begins) and `count` top-ups, without a journal."""
     stream = wallet_stream(tenant, account)
     events: list[Event] = []

@@ -58,7 +58,9 @@ def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:
     )
     assert ask(database, "greenhill", lambda c: wallets.wallet(c, "NOBODY")) is None
     for limit in (1, 2, 3):
-        found = all_pages(database, limit, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor))
+        found = all_pages(
+            database, limit, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor)
+        )
         assert [one.account for one in found] == ["STU-1", "STU-2"]
 
 
@@ -107,9 +109,7 @@ def test_a_statement_runs_by_effective_date(database: Database, head: int, limit
     lines: list[wallets.StatementLine] = []
     cursor = None
     while True:
-        page = ask(
-            database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=limit, cursor=cursor)
-        )
+        page = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=limit, cursor=cursor))
         assert page is not None
         assert (page.opening_balance, page.closing_balance) == (0, whole.closing_balance)
         lines += page.lines
@@ -138,7 +138,9 @@ def test_a_statement_of_a_range_opens_with_what_was_before(database: Database, h
     assert found is not None
     assert [line.amount for line in found.lines] == [20_000]
     assert (found.opening_balance, found.closing_balance, found.has_more) == (0, 20_000, False)
-    empty = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-2", last=date(2020, 1, 1), limit=5))
+    empty = ask(
+        database, "greenhill", lambda c: wallets.statement(c, "STU-2", last=date(2020, 1, 1), limit=5)
+    )
     assert empty is not None
     assert (empty.lines, empty.closing_balance, empty.next) == ([], 0, None)
     assert ask(database, "greenhill", lambda c: wallets.statement(c, "NOBODY", limit=5)) is None

@@ -103,9 +103,7 @@ def test_what_is_wrong_is_named_and_put_right(
     assert_equal_to_a_fresh_fold(filled)
 
 
-def test_tables_that_are_far_behind_are_replaced(
-    filled: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_that_are_far_behind_are_replaced(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     right, head = dump(filled), folded_up_to(filled)
     damage(filled, "UPDATE projection_positions SET position = 0")
     for table in TABLES:
@@ -197,7 +195,11 @@ class Watch:
 def test_a_switch_under_readers_a_projector_and_a_writer(filled: Database) -> None:
     shape = shapes(filled)
     watch = Watch(filled)
-    with running(filled), watch.running(), psycopg.connect(filled.url("bursar_writer"), autocommit=True) as writer:
+    with (
+        running(filled),
+        watch.running(),
+        psycopg.connect(filled.url("bursar_writer"), autocommit=True) as writer,
+    ):
         version = 1
         for round_ in range(3):
             # Wrong, but not so that the watch would see it.

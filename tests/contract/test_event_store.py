@@ -1,0 +1,233 @@
+"""What every event store does, run on each implementation of the port."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+
+import pytest
+
+from application.ports import TAIL_LIMIT, Appended, Head, Known, KnownKey, Moved
+from domain.aggregates import initial
+from domain.wallet import Wallet
+from tests.support_store import (
+    AT,
+    InMemory,
+    InPostgres,
+    LogUnderTest,
+    batch,
+    command,
+    emptied,
+    opened,
+    topped_up,
+    until,
+)
+
+STREAM = "greenhill/wallet/STU-1"
+
+
+def on_a_loop(test: Callable[[LogUnderTest], Awaitable[None]]) -> Callable[[LogUnderTest], None]:
+    @wraps(test)
+    def run(log: LogUnderTest) -> None:
+        async def within_a_deadline() -> None:
+            async with asyncio.timeout(60):
+                await test(log)
+
+        asyncio.run(within_a_deadline())
+
+    return run
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def log(request: pytest.FixtureRequest) -> LogUnderTest:
+    if request.param == "memory":
+        return InMemory()
+    return InPostgres(emptied(request.getfixturevalue("cluster")))
+
+
+@on_a_loop
+async def test_a_new_log_is_empty(log: LogUnderTest) -> None:
+    store = log.store()
+    assert await store.head() == Head(position=0, recorded_at=datetime(1970, 1, 1, tzinfo=UTC))
+    assert await store.load([STREAM, "greenhill/tenant"], at=0) == {
+        STREAM: initial(STREAM),
+        "greenhill/tenant": initial("greenhill/tenant"),
+    }
+    assert await store.find([command().id], after=0) == {}
+    await store.close()
+
+
+@on_a_loop
+async def test_what_is_appended_is_numbered_and_loads(log: LogUnderTest) -> None:
+    store = log.store()
+    assert await store.append(batch(0, command(opened(), topped_up(2)), command(topped_up(3)))) == Appended(3)
+    later = AT + timedelta(microseconds=1)
+    assert await store.append(batch(3, command(topped_up(4)), recorded_at=later)) == Appended(4)
+    assert await store.head() == Head(position=4, recorded_at=later)
+    state = (await store.load([STREAM], at=4))[STREAM]
+    assert isinstance(state, Wallet)
+    assert (state.version, state.balance, state.account) == (4, 300, "STU-1")
+    await store.close()
+
+
+@on_a_loop
+async def test_a_batch_of_nothing_says_where_the_head_is(log: LogUnderTest) -> None:
+    store = log.store()
+    assert await store.append(batch(0)) == Appended(0)
+    await store.append(batch(0, command(opened())))
+    assert await store.append(batch(1, keys=[("greenhill", "TILL", "unknown")])) == Appended(1)
+    assert (await store.head()).position == 1
+    await store.close()
+
+
+@on_a_loop
+async def test_a_batch_decided_elsewhere_is_not_written(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    await other.append(batch(0, command(opened(), key="key-0001")))
+    assert await mine.append(batch(0, command(opened()))) == Moved(1)
+    assert await mine.append(batch(0)) == Moved(1)
+    assert await mine.append(batch(2, command(opened()))) == Moved(1)
+    # The head comes first: a key that is known says nothing to who does not know the head.
+    assert await mine.append(batch(0, keys=[("greenhill", "TILL", "key-0001")])) == Moved(1)
+    assert (await mine.head()).position == 1
+    await mine.close()
+    await other.close()
+
+
+@on_a_loop
+async def test_a_known_key_stops_the_batch_and_has_its_answer(log: LogUnderTest) -> None:
+    store = log.store()
+    first = command(opened(), topped_up(2), key="key-0001")
+    await store.append(batch(0, first, command(topped_up(3))))
+    keys = [("greenhill", "TILL", "key-0002"), ("greenhill", "TILL", "key-0001")]
+    answer = await store.append(batch(3, command(topped_up(4)), keys=keys))
+    assert answer == Known([KnownKey(1, first.request_hash, first.response, 2)])
+    assert (await store.head()).position == 3
+    await store.close()
+
+
+@on_a_loop
+async def test_a_key_is_its_clients_within_its_tenant(log: LogUnderTest) -> None:
+    store = log.store()
+    await store.append(batch(0, command(opened(), key="key-0001")))
+    elsewhere = [("greenhill", "OTHER", "key-0001"), ("riverside", "TILL", "key-0001")]
+    assert await store.append(batch(1, keys=elsewhere)) == Appended(1)
+    other = command(opened("X"), client="OTHER", key="key-0001")
+    theirs = command(opened("X", tenant="riverside"), tenant="riverside", key="key-0001")
+    assert await store.append(batch(1, other, theirs)) == Appended(3)
+    await store.close()
+
+
+@on_a_loop
+async def test_streams_load_as_of_a_position(log: LogUnderTest) -> None:
+    store = log.store()
+    other = "greenhill/wallet/STU-2"
+    await store.append(batch(0, command(opened(), topped_up(2), opened("STU-2")), command(topped_up(3, 7))))
+    found = [await store.load([STREAM, other], at=position) for position in range(5)]
+    assert [one[STREAM].version for one in found] == [0, 1, 2, 2, 3]
+    assert [getattr(one[STREAM], "balance", None) for one in found] == [0, 0, 100, 100, 107]
+    assert [one[other].version for one in found] == [0, 0, 0, 1, 1]
+    await store.close()
+
+
+@on_a_loop
+async def test_what_is_loaded_is_the_callers_own(log: LogUnderTest) -> None:
+    store = log.store()
+    await store.append(batch(0, command(opened())))
+    mine = (await store.load([STREAM], at=1))[STREAM]
+    mine.version = 99
+    assert (await store.load([STREAM], at=1))[STREAM].version == 1
+    await store.close()
+
+
+@on_a_loop
+async def test_the_lock_tells_what_was_written_meanwhile(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    await other.append(batch(0, command(opened()), command(topped_up(2))))
+    tail = await mine.lock(after=1)
+    assert tail.head == Head(position=2, recorded_at=AT)
+    assert tail.events is not None
+    assert [(event.stream, event.version) for event in tail.events] == [(STREAM, 2)]
+    assert await mine.append(batch(2, command(topped_up(3)))) == Appended(3)
+    tail = await other.lock(after=3)
+    assert (tail.head.position, tail.events) == (3, [])
+    await other.unlock()
+    await mine.close()
+    await other.close()
+
+
+@on_a_loop
+async def test_the_lock_keeps_every_other_writer_out(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    await mine.lock(after=0)
+    appending = asyncio.create_task(other.append(batch(0, command(opened()))))
+    await until(log.has_waiter)
+    assert not appending.done()
+    await mine.unlock()
+    assert await appending == Appended(1)
+
+    await mine.lock(after=1)
+    locking = asyncio.create_task(other.lock(after=1))
+    await until(log.has_waiter)
+    assert await mine.append(batch(1, command(topped_up(2)))) == Appended(2)
+    tail = await locking
+    assert tail.head.position == 2
+    assert tail.events is not None
+    assert [event.version for event in tail.events] == [2], "who waited sees what was committed meanwhile"
+    await other.unlock()
+    await mine.close()
+    await other.close()
+
+
+@on_a_loop
+async def test_whatever_an_append_answers_it_frees_the_lock(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    await mine.append(batch(0, command(opened(), key="key-0001")))
+    await mine.lock(after=1)
+    assert isinstance(await mine.append(batch(1, keys=[("greenhill", "TILL", "key-0001")])), Known)
+    assert await other.append(batch(1, command(topped_up(2)))) == Appended(2)
+    await other.lock(after=2)
+    assert await other.append(batch(2)) == Appended(2)
+    await mine.lock(after=2)
+    await mine.unlock()
+    await mine.unlock()
+    assert await other.append(batch(2, command(topped_up(3)))) == Appended(3)
+    await mine.close()
+    await other.close()
+
+
+@on_a_loop
+async def test_a_store_that_is_closed_holds_no_lock(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    await mine.lock(after=0)
+    await mine.close()
+    assert await other.append(batch(0, command(opened()))) == Appended(1)
+    await other.close()
+
+
+@on_a_loop
+async def test_who_is_far_behind_is_not_made_to_read_it_all(log: LogUnderTest) -> None:
+    mine, other = log.store(), log.store()
+    events = [opened(), *(topped_up(version, 1) for version in range(2, TAIL_LIMIT + 2))]
+    await other.append(batch(0, command(*events)))
+    tail = await mine.lock(after=1)
+    assert tail.events is not None
+    assert len(tail.events) == TAIL_LIMIT
+    await mine.unlock()
+    tail = await mine.lock(after=0)
+    assert (tail.head.position, tail.events) == (TAIL_LIMIT + 1, None)
+    await mine.unlock()
+    await mine.close()
+    await other.close()
+
+
+@on_a_loop
+async def test_commands_are_found_by_their_ids(log: LogUnderTest) -> None:
+    store = log.store()
+    first, second = command(opened(), topped_up(2)), command(topped_up(3))
+    await store.append(batch(0, first, second))
+    ids = [second.id, first.id, command().id]
+    assert await store.find(ids, after=0) == {first.id: (2, first.response), second.id: (3, second.response)}
+    assert await store.find(ids, after=2) == {second.id: (3, second.response)}
+    assert await store.find(ids, after=3) == {}
+    await store.close()
