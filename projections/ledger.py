@@ -26,17 +26,18 @@ INSERT INTO ledger_balances (tenant, code, debits, credits, position)
 SELECT tenant, event ->> 'code', 0, 0, position FROM opened
 """)
 
-# An account is named by the place of its balance's row, which is quick to sort and to find; nobody else changes
-# these rows. Journals post their debits first, so a transaction begins at its first debit.
+# Of an account's balance, its row's place finds it again at once, and its position (no other row's) sorts
+# fastest; nobody else changes these rows. All of one transaction's debits say the same of it.
 _POSTED: Final = Fold("""
 WITH posted AS MATERIALIZED (
-    SELECT b.ctid AS place, b.debits - b.credits AS before, e.*
+    SELECT b.ctid AS place, b.position AS since, b.debits - b.credits AS before, e.*
     FROM (
-        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS code,
-            position, event,
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS code, position,
             CASE WHEN is_debit THEN bursar_number(event, 'amount') ELSE 0 END AS debit,
             CASE WHEN is_debit THEN 0 ELSE bursar_number(event, 'amount') END AS credit,
-            CASE WHEN is_debit THEN bursar_member(event, 'transaction_id')::uuid END AS transaction_id
+            CASE WHEN is_debit THEN bursar_member(event, 'transaction_id')::uuid END AS transaction_id,
+            CASE WHEN is_debit THEN bursar_member(event, 'effective_date')::date END AS effective_date,
+            CASE WHEN is_debit THEN bursar_member(event, 'recorded_at')::timestamptz END AS recorded_at
         FROM (
             SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
                 topic = 'bursar.account.debited.v1' AS is_debit
@@ -51,17 +52,13 @@ WITH posted AS MATERIALIZED (
 ), entered AS (
     INSERT INTO ledger_entries (tenant, code, position, debit, credit, balance)
     SELECT tenant, code, position, debit, credit,
-        before + sum(debit - credit) OVER (PARTITION BY place ORDER BY position ROWS UNBOUNDED PRECEDING)
+        before + sum(debit - credit) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING)
     FROM posted
 ), begun AS (
     INSERT INTO ledger_transactions (position, tenant, transaction_id, effective_date, recorded_at)
-    SELECT position, tenant, transaction_id, bursar_member(event, 'effective_date')::date,
-        bursar_member(event, 'recorded_at')::timestamptz
-    FROM (
-        SELECT *, lag(transaction_id) OVER (ORDER BY position) IS DISTINCT FROM transaction_id AS is_first
-        FROM posted WHERE transaction_id IS NOT NULL
-    ) AS debited
-    WHERE is_first
+    SELECT min(position), tenant, transaction_id, effective_date, recorded_at
+    FROM posted WHERE transaction_id IS NOT NULL
+    GROUP BY transaction_id, tenant, effective_date, recorded_at
 )
 UPDATE ledger_balances b
 SET debits = b.debits + s.debits, credits = b.credits + s.credits, position = s.position

@@ -41,7 +41,9 @@ SET maintenance_work_mem = '512MB';
 SET search_path = bursar_shadow, public;
 """
 
-_TABLES: Final = tuple(table for projection in PROJECTIONS for table in projection.tables)
+_TABLES: Final[tuple[LiteralString, ...]] = tuple(
+    table for projection in PROJECTIONS for table in projection.tables
+)
 # The ledger is half of all events, and has a connection to itself.
 _SHARES: Final = (
     (ledger.PROJECTION,),
@@ -97,39 +99,41 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
         return all(table.equal for table in self.tables.values())
 
 
-class _Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """A range of whole commands, small enough to stay in memory while each fold goes over it."""
-
-    after: int
-    upto: int
-    topics: frozenset[str]
-
-
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
     """What is rebuilt: an exported snapshot, in it the head, each projection's position and the chunks.
 
+    Chunks are ranges of whole commands, small enough to stay in memory while each fold goes over them.
     Every projection's position is the end of a chunk, or 0.
     """
 
     snapshot: str
     head: int
     positions: dict[str, int]
-    chunks: list[_Chunk]
+    chunks: list[tuple[int, int]]
 
 
-class _Count:
-    """Adds up what the connections have folded, and reports it as events of the log."""
+class _Work:
+    """What the connections share: how much they have folded, and what each chunk was found to hold."""
 
     def __init__(self, total: int, report: Progress) -> None:
         self._done = 0
         self._total = total
         self._report = report
+        self._topics: dict[int, frozenset[str]] = {}
         self._lock = Lock()
 
     def add(self, events: int) -> None:
+        """Report progress, as events of the log."""
         with self._lock:
             self._done += events
             self._report(self._done // len(_SHARES), self._total)
+
+    def topics(self, connection: psycopg.Connection[Any], after: int, upto: int) -> frozenset[str]:
+        """The topics of a chunk, looked up by whoever comes first."""
+        with self._lock:
+            if upto not in self._topics:
+                self._topics[upto] = topics_between(connection, after=after, upto=upto)
+            return self._topics[upto]
 
 
 def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
@@ -143,9 +147,9 @@ def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
         _make_shadows(connection)
         with connection.transaction():
             source = _export(connection)
-            count = _Count(source.head, progress)
+            work = _Work(source.head, progress)
             tables: dict[str, TableDigest] = {}
-            for found in _on_each(_SHARES, lambda share: _build(projector_url, share, source, count)):
+            for found in _on_each(_SHARES, lambda share: _build(projector_url, share, source, work)):
                 tables |= found
         position = min(source.positions.values())
         switch = source.head - position > _TAIL_EVENTS or not all(table.equal for table in tables.values())
@@ -223,11 +227,8 @@ def _export(connection: psycopg.Connection[Any]) -> _Source:
         connection.execute("SELECT name, position FROM projection_positions").fetchall()
     )
     ends = {_command_end(connection, position) for position in range(_CHUNK_EVENTS, head, _CHUNK_EVENTS)}
-    ends = sorted(ends | set(positions.values()) | {head})
-    chunks = [
-        _Chunk(after=after, upto=upto, topics=topics_between(connection, after=after, upto=upto))
-        for after, upto in pairwise([0, *(end for end in ends if end)])
-    ]
+    ends |= {position for position in (*positions.values(), head) if position}
+    chunks = list(pairwise([0, *sorted(ends)]))
     return _Source(snapshot=row[0], head=head, positions=positions, chunks=chunks)
 
 
@@ -240,7 +241,7 @@ def _command_end(connection: psycopg.Connection[Any], position: int) -> int:
     return int(row[0])
 
 
-def _build(url: str, share: Sequence[Projection], source: _Source, count: _Count) -> dict[str, TableDigest]:
+def _build(url: str, share: Sequence[Projection], source: _Source, work: _Work) -> dict[str, TableDigest]:
     """Fold some projections up to the head, and compare each where its live tables are."""
     digests: dict[str, TableDigest] = {}
 
@@ -253,11 +254,12 @@ def _build(url: str, share: Sequence[Projection], source: _Source, count: _Count
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(source.snapshot))
         compare(0)
-        for chunk in source.chunks:
+        for after, upto in source.chunks:
+            topics = work.topics(connection, after, upto)
             for projection in share:
-                fold_range(connection, projection, after=chunk.after, upto=chunk.upto, topics=chunk.topics)
-            count.add(chunk.upto - chunk.after)
-            compare(chunk.upto)
+                fold_range(connection, projection, after=after, upto=upto, topics=topics)
+            work.add(upto - after)
+            compare(upto)
     return digests
 
 

@@ -25,11 +25,11 @@ INSERT INTO wallet_balances (tenant, account, balance, available, position)
 SELECT tenant, event ->> 'account', 0, 0, position FROM opened
 """)
 
-# A wallet is named by the place of its balance's row, which is quick to sort and to find; nobody else changes
-# these rows.
+# Of a wallet's balance, its row's place finds it again at once, and its position (no other row's) sorts
+# fastest; nobody else changes these rows.
 _MOVED: Final = Fold("""
 WITH moved AS MATERIALIZED (
-    SELECT b.ctid AS place, b.balance AS before, e.*
+    SELECT b.ctid AS place, b.position AS since, b.balance AS before, e.*
     FROM (
         SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account, position,
             CASE WHEN is_charge THEN - bursar_number(event, 'amount')
@@ -53,7 +53,7 @@ WITH moved AS MATERIALIZED (
     INSERT INTO wallet_transactions (tenant, account, position, transaction_id, amount, balance, description,
         effective_date, recorded_at)
     SELECT tenant, account, position, transaction_id, amount,
-        before + sum(amount) OVER (PARTITION BY place ORDER BY position ROWS UNBOUNDED PRECEDING),
+        before + sum(amount) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING),
         description, effective_date, recorded_at
     FROM moved
 )

@@ -1,11 +1,11 @@
 """The real things that tests run on: one PostgreSQL and one Kafka per session, one database per test."""
 
+import secrets
 import shutil
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,7 +24,6 @@ with warnings.catch_warnings():
     from ops.kafka_broker import Broker, broker, default_cache
 
 TEMPLATE = "bursar_template"
-_numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,7 +79,7 @@ def cluster(shared_folder: Path) -> Iterator[Cluster]:
 @contextmanager
 def fresh_database(cluster: Cluster) -> Generator[Database]:
     """A migrated database, with a store identity of its own."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(cluster.superuser_url, autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))

@@ -287,5 +287,7 @@ def serving(urls: Mapping[str, str], superuser_url: str, **env: str) -> Generato
             keys[role], _ = create_key(urls["bursar_writer"], tenant, role, role)
     with projector(service), api(service, **env) as url:
         service.url = url
-        yield service
-        service.close()
+        try:
+            yield service
+        finally:
+            service.close()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 import psycopg
@@ -45,16 +45,28 @@ class Up:
         self._ready_file = folder / "ready.json"
         self._port = free_port()  # kept over restarts, so that clients find the next one
         # A store has a topic of its own; the broker is shared.
-        self._kafka = {} if kafka is None else {
-            "BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka,
-            "BURSAR_KAFKA_TOPIC": f"bursar-{secrets.token_hex(4)}",
-        }
+        self._kafka = (
+            {}
+            if kafka is None
+            else {
+                "BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka,
+                "BURSAR_KAFKA_TOPIC": f"bursar-{secrets.token_hex(4)}",
+            }
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until everything answers."""
         self._ready_file.unlink(missing_ok=True)
-        command = ["up", "--port", str(self._port), "--data", str(self.data), "--ready-file", str(self._ready_file)]
+        command = [
+            "up",
+            "--port",
+            str(self._port),
+            "--data",
+            str(self.data),
+            "--ready-file",
+            str(self._ready_file),
+        ]
         if self._kafka:
             command.append("--kafka")
         with self.log.open("ab") as log:
@@ -212,7 +224,7 @@ class Client:
         self._patience_seconds = patience_seconds
         self._counting = threading.Lock()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

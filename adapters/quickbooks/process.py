@@ -16,6 +16,7 @@ GROUP: Final = "exporter"
 """The exporter's consumer group; its place in the feed is kept under this name."""
 
 _WATCH_SECONDS: Final = 0.1
+_STOP_SECONDS: Final = 1.5
 
 _Half = Callable[[threading.Event, Callable[[], None]], None]
 
@@ -64,7 +65,8 @@ def run_exporter(
         pass
     ended.set()
     for thread in threads:
-        thread.join()
+        # What still waits for QuickBooks is left behind: it can be killed at any moment anyway.
+        thread.join(timeout=_STOP_SECONDS)
     if failures:
         raise failures[0]
 

@@ -329,7 +329,11 @@ COMMAND = st.one_of(
     st.tuples(
         st.just("wallet.charge"),
         st.fixed_dictionaries(
-            {"account": st.sampled_from(ACCOUNTS), "amount": AMOUNT, "description": st.sampled_from(["Fine", "“é”", "{}"])}
+            {
+                "account": st.sampled_from(ACCOUNTS),
+                "amount": AMOUNT,
+                "description": st.sampled_from(["Fine", "“é”", "{}"]),
+            }
         ),
     ),
     st.tuples(

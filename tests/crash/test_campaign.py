@@ -53,6 +53,7 @@ def campaign(up: Up, *, seconds: float, every: tuple[float, float], kills_of_up:
     assert account.again  # else the kills met nothing
 
 
+@pytest.mark.timeout(600)  # 40 s of kills, and all the checks twice
 def test_every_part_is_killed_on_kafka(shared_folder: Path, kafka: Broker) -> None:
     with running(shared_folder / "crash-short", kafka=kafka.bootstrap_servers) as up:
         campaign(up, seconds=40, every=(2.0, 4.0), kills_of_up=1)

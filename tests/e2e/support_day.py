@@ -52,7 +52,9 @@ def write_sales(path: Path, *, rows: int, customers: int, prefix: str, options: 
         customer = f"{prefix}-{chance.randrange(customers):04}"
         minor, quantity = chance.randint(1, 500_000), chance.randint(1, 9)
         day = date(2026, 1, 5) + timedelta(days=chance.randrange(60))
-        item = chance.choice(["Lunch", "Exercise book, A4", "Uniform \N{LATIN SMALL LETTER O WITH DIAERESIS}"])
+        item = chance.choice(
+            ["Lunch", "Exercise book, A4", "Uniform \N{LATIN SMALL LETTER O WITH DIAERESIS}"]
+        )
         for _ in range(min(chance.choice([1, 1, 1, 1, 2]), rows - len(good))):  # two equal rows are two sales
             good.append([customer, day.isoformat(), item, str(quantity), f"{minor // 100}.{minor % 100:02}"])
             sales.setdefault(customer, []).append(minor)
@@ -70,7 +72,13 @@ def write_sales(path: Path, *, rows: int, customers: int, prefix: str, options: 
 
 def import_sales(up: Up, file: SalesFile) -> dict[str, int]:
     """Run `bursar import sales`; returns the summary that it ends with."""
-    columns = {"customer": "Student", "date": "Day", "amount": "Paid", "quantity": "Pieces", "description": "Item"}
+    columns = {
+        "customer": "Student",
+        "date": "Day",
+        "amount": "Paid",
+        "quantity": "Pieces",
+        "description": "Item",
+    }
     named = [word for option, column in columns.items() for word in (f"--{option}", column)]
     printed = up.cli("import", "sales", str(file.path), *named, *file.options, "--json", code=3)
     with Path(f"{file.path}.rejected.csv").open(encoding="utf-8", newline="") as rejected:
@@ -234,7 +242,9 @@ def check_agreement(up: Up, client: Client) -> dict[str, Any]:
     assert sum(wallets.values()) == by_role["wallet_liability"]["balance"]
     assert all(balance >= 0 for balance in wallets.values())
     invoices = client.list("invoices")
-    assert sum(row["open"] for row in invoices if row["status"] != "draft") == by_role["receivables"]["balance"]
+    assert (
+        sum(row["open"] for row in invoices if row["status"] != "draft") == by_role["receivables"]["balance"]
+    )
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda item: check_statement(client, *item), wallets.items()))
     _check_quickbooks(up, accounts, invoices)
@@ -278,7 +288,9 @@ def _check_quickbooks(up: Up, accounts: Mapping[str, Any], invoices: Sequence[An
     # What stands behind the third hyphen is the leg.
     documented = {"-".join(number.split("-")[:3]) for _, number in books.numbers if number.startswith("RCT-")}
     counted = up.rows(
-        "SELECT count(*) FROM commands WHERE tenant = %s AND command = ANY(%s)", up.ready["tenant"], list(RECEIPTED)
+        "SELECT count(*) FROM commands WHERE tenant = %s AND command = ANY(%s)",
+        up.ready["tenant"],
+        list(RECEIPTED),
     )[0][0]
     assert documented == _series("RCT", documented, counted)
     assert set(issued) == _series("INV", issued, len(issued))
@@ -307,7 +319,10 @@ def check_log(up: Up) -> None:
     rebuilt = json.loads(up.cli("rebuild", "--json").splitlines()[-1])
     assert rebuilt["tables"]
     for name, table in rebuilt["tables"].items():
-        assert (table["rows_live"], table["digest_live"]) == (table["rows_rebuilt"], table["digest_rebuilt"]), name
+        assert (table["rows_live"], table["digest_live"]) == (
+            table["rows_rebuilt"],
+            table["digest_rebuilt"],
+        ), name
         assert table["differing"] == 0, name
     assert not rebuilt["switched"]
 

@@ -124,7 +124,9 @@ def test_what_was_sold_is_what_the_files_say(day: Day) -> None:
         "SELECT convert_from(state, 'UTF8')::json->>'customer', convert_from(state, 'UTF8')::json->>'total' "
         "FROM events WHERE topic LIKE 'bursar.sale.completed.%%'"
     )
-    sold_for_cash = Counter((customer, int(total)) for customer, total in rows if customer.startswith("CASH-"))
+    sold_for_cash = Counter(
+        (customer, int(total)) for customer, total in rows if customer.startswith("CASH-")
+    )
     assert sold_for_cash == Counter(
         (customer, minor) for customer, sold in day.by_cash.sales.items() for minor in sold
     )
@@ -185,8 +187,12 @@ def test_two_api_processes_on_one_hot_wallet(day: Day) -> None:
 def test_schools_keys_and_features_by_the_command_line(day: Day) -> None:
     up = day.up
     up.cli("tenant", "register", "riverside", "--country", "CA")
-    key = up.cli("key", "create", "--tenant", "riverside", "--client", "office", "--role", "admin").splitlines()[-1]
-    other = up.cli("key", "create", "--tenant", "riverside", "--client", "till", "--role", "cashier").splitlines()[-1]
+    key = up.cli(
+        "key", "create", "--tenant", "riverside", "--client", "office", "--role", "admin"
+    ).splitlines()[-1]
+    other = up.cli(
+        "key", "create", "--tenant", "riverside", "--client", "till", "--role", "cashier"
+    ).splitlines()[-1]
     with Client(up.url, key) as client, Client(up.url, other) as till, day.client() as neighbour:
         assert client.get("ping")["currency"] == "CAD"
         client.done("POST", "wallets", {"account": "LEAF-1", "currency": "CAD"}, "leaf-wallet")
@@ -221,7 +227,8 @@ def _check_company_of_its_own(up: Up) -> None:
 def test_the_commands_that_up_prints_work_as_printed(day: Day) -> None:
     printed = [line for line in day.up.log.read_text().splitlines() if line.startswith("curl ")][-5:]
     answers = [
-        subprocess.run(line, shell=True, capture_output=True, check=True, text=True).stdout for line in printed
+        subprocess.run(line, shell=True, capture_output=True, check=True, text=True).stdout
+        for line in printed
     ]
     assert answers[1] == answers[2]  # the same top-up twice
     opened, topped_up, _, sold, statement = map(json.loads, answers)

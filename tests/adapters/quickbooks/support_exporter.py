@@ -37,6 +37,7 @@ class Export:
     ) -> None:
         self.url = exporter_url
         self.server = server
+        self._before = server.last_request()
         self.settings = settings_for(server, **changes)
         self.school = School(tenant)
         self.realm = self.settings.realm_for(self.school.tenant)
@@ -61,6 +62,10 @@ class Export:
         batch = self.request()
         self.send()
         return self.status(batch)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the emulator was asked since this school began."""
+        return self.server.requests(self._before)
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.url) as connection:

@@ -1,29 +1,44 @@
 """The exporter end to end: what is posted is in QuickBooks once, and adds up to the ledger."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 from psycopg import sql
-from support_emulator import emulator
+from support_emulator import Emulator, emulator
 from support_exporter import Export, play
 
-from adapters.postgres.migrations import migrate
+from adapters.postgres import migrations
 from adapters.quickbooks.exporter import handler, send_open_batches
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed import PoisonError
+from projections.export_batches import ExportBatchView, export_batch, export_batches
+from projections.reading import SET_TENANT
 from tests.conftest import Database
 from tests.support_school import Log, School
 
+T = TypeVar("T")
+
+
+_tenants = count(1)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with emulator(tmp_path_factory.mktemp("emulator") / "books.db") as started:
+        yield started
+
 
 @pytest.fixture
-def export(database: Database, tmp_path: Path) -> Iterator[Export]:
-    """A school that has registered, and an emulator of its own without any company."""
-    with emulator(tmp_path / "books.db") as server:
-        yield Export(database.url("bursar_exporter"), server)
+def export(database: Database, running: Emulator) -> Iterator[Export]:
+    """A school that has registered, and an emulator that has no company for it."""
+    yield Export(database.url("bursar_exporter"), running, tenant=f"school-{next(_tenants)}")
+    running.disarm()
 
 
 def switch(export: Export, **switches: Any) -> None:
@@ -50,6 +65,7 @@ def test_a_second_run_sends_nothing(export: Export) -> None:
     before = export.server.last_request()
     assert export.export() == "completed"
     operations = {line["operation"] for line in export.server.requests(before)}
+    assert operations
     assert operations <= {"read", "query"}
 
 
@@ -57,7 +73,7 @@ def test_nothing_is_sent_until_a_batch_asks(export: Export) -> None:
     play(export.school)
     export.register()
     assert not export.send()
-    assert export.server.requests() == []
+    assert export.requests() == []
     assert set(export.states()) == {"blocked"}
 
 
@@ -133,7 +149,8 @@ def test_an_existing_chart_is_taken_over(export: Export) -> None:
 )
 def test_a_wrong_preference_pauses_until_the_next_request(export: Export, wrong: dict[str, Any]) -> None:
     assert export.export() == "completed"
-    right = export.server.http.get("/emulator/companies").json()[0]["preferences"]
+    companies = export.server.http.get("/emulator/companies").json()
+    right = next(company["preferences"] for company in companies if company["realm"] == export.realm)
     switch(export, **wrong)
     play(export.school)
     batch = export.request()
@@ -190,7 +207,7 @@ def test_a_tenant_without_a_company_waits_for_one(database: Database, export: Ex
     batch = export.request()
     export.send()
     assert export.status(batch) == "needs_attention"
-    assert export.server.requests() == []
+    assert export.requests() == []
     company = {"realm": realm, "country": "KE", "name": "Greenhill"}
     export.server.http.post("/emulator/companies", json=company).raise_for_status()
     export.school.run("quickbooks.export")
@@ -238,7 +255,7 @@ def test_two_senders_do_not_send_for_one_company(export: Export) -> None:
     with psycopg.connect(export.url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(hashtext('bursar export'), hashtext(%s))", (export.realm,))
         assert not export.send()
-        assert export.server.requests() == []
+        assert export.requests() == []
     export.send()
     assert export.status(batch) == "completed"
 
@@ -294,5 +311,64 @@ def test_the_rights_on_the_record(database: Database, export: Export) -> None:
 
 
 def test_the_migration_goes_down_and_up(database: Database) -> None:
-    migrate(database.superuser_url, to="0003")
-    migrate(database.superuser_url, to="head")
+    def there() -> bool:
+        with psycopg.connect(database.superuser_url) as superuser:
+            found = superuser.execute("SELECT to_regclass('finance_export_jobs')").fetchone()
+        assert found is not None
+        return found[0] is not None
+
+    versions = Path(migrations.__file__).parent / "versions"
+    later = [path for path in versions.glob("0*.py") if path.name >= "0003"]
+    assert there()
+    migrations.migrate(database.superuser_url, to=f"-{len(later)}")
+    assert not there()
+    migrations.migrate(database.superuser_url)
+    assert there()
+
+
+def test_the_counts_of_a_batch(database: Database, export: Export) -> None:
+    """What was confirmed before a batch is not its own; what is refused shows under its state."""
+    play(export.school)
+    first = export.request()
+    assert read(database, export, first).status == "queued"
+    export.send()
+    total = sum(export.states().values())
+    export.school.run("wallet.top_up", account="STU-0", amount=1, source={"type": "cash"})
+    export.server.arm("6210", entity="SalesReceipt")
+    second = export.request()
+    export.send()
+    third = export.request()
+    assert read(database, export, first).documents == {"confirmed": total}
+    seen = read(database, export, second)
+    assert (seen.status, seen.documents) == ("needs_attention", {"held": 1})
+    export.send()
+    assert read(database, export, third).documents == {"confirmed": 1}
+    assert read(database, export, second).status == "completed"
+    listed = asyncio.run(reading(database, export.school.tenant, lambda c: export_batches(c, 2)))
+    assert [batch.batch_id for batch in listed.data] == [third, second]
+    rest = asyncio.run(reading(database, export.school.tenant, lambda c: export_batches(c, 2, listed.next)))
+    assert [batch.batch_id for batch in rest.data] == [first]
+    assert asyncio.run(reading(database, "other", lambda c: export_batch(c, first))) is None
+
+
+def read(database: Database, export: Export, batch: str) -> ExportBatchView:
+    found = asyncio.run(reading(database, export.school.tenant, lambda c: export_batch(c, batch)))
+    assert found is not None
+    return found
+
+
+async def reading(database: Database, tenant: str, query: Callable[[Any], Awaitable[T]]) -> T:
+    async with await psycopg.AsyncConnection.connect(database.url("bursar_reader")) as connection:
+        await connection.execute(SET_TENANT, (tenant,))
+        return await query(connection)
+
+
+def test_a_request_that_the_exporter_has_not_seen_is_queued(database: Database) -> None:
+    batch = "01890000-0000-7000-8000-000000000001"
+    with psycopg.connect(database.superuser_url) as superuser:
+        superuser.execute(
+            "INSERT INTO export_requests VALUES ('greenhill', %s, 'quickbooks', now(), 7)", (batch,)
+        )
+    found = asyncio.run(reading(database, "greenhill", lambda c: export_batch(c, batch)))
+    assert found is not None
+    assert (found.batch_id, found.status, found.documents) == (batch, "queued", {})

@@ -1,0 +1,430 @@
+"""The writer on PostgreSQL: several writers on one wallet, broken connections, ghosts, poison, snapshots."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+import psycopg
+import pytest
+
+from adapters.postgres.server import Cluster
+from adapters.postgres.store import PostgresStore
+from application import writer as writer_module
+from application.command import Envelope, Outcome
+from application.ports import Appended, ContentRefusedError, StoreUnavailableError
+from application.writer import Writer
+from domain import snapshot
+from domain.errors import Code, DomainError
+from ops.verify import verify
+from tests.conftest import Database
+from tests.support_hot_wallet import hammer
+from tests.support_proxy import proxied
+from tests.support_store import (
+    AT,
+    DEADLINE_SECONDS,
+    batch,
+    command,
+    emptied,
+    opened,
+    topped_up,
+    until,
+    waiters,
+)
+from tests.support_writer import School, answer, charge, running_school, running_writer, top_up
+
+STREAM = "greenhill/wallet/STU-1"
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Database:
+    return emptied(cluster)
+
+
+def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(*args: Any, **options: Any) -> None:
+        async def within_a_deadline() -> None:
+            async with asyncio.timeout(120):
+                await test(*args, **options)
+
+        asyncio.run(within_a_deadline())
+
+    return run
+
+
+def store(database: Database) -> PostgresStore:
+    return PostgresStore(database.url("bursar_writer"))
+
+
+def one(database: Database, query: str) -> Any:
+    with psycopg.connect(database.superuser_url) as connection:
+        row = connection.execute(query).fetchone()  # type: ignore[arg-type]  # written below
+    assert row is not None
+    return row[0]
+
+
+def check(database: Database, *, top_ups: int) -> None:
+    """All of the top-ups by 1 are there, each once, and the log is whole."""
+    found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
+    assert found.findings == []
+    assert one(database, "SELECT count(*) FROM commands WHERE command = 'wallet.top_up'") == top_ups
+    counts = "SELECT array_agg((convert_from(state, 'UTF8')::json ->> 'count')::int ORDER BY notification_id) FROM events"
+    assert one(database, f"{counts} WHERE topic = 'bursar.series.number_allocated.v1'") == list(
+        range(1, top_ups + 1)
+    )
+
+
+async def outcomes(writer: Writer, *commands: Envelope) -> list[Outcome | BaseException]:
+    return await asyncio.gather(*(writer.submit(one) for one in commands), return_exceptions=True)
+
+
+def done(outcome: Outcome | BaseException) -> Outcome:
+    assert isinstance(outcome, Outcome), outcome
+    return outcome
+
+
+def code(outcome: Outcome | BaseException) -> Code:
+    assert isinstance(outcome, DomainError), outcome
+    return outcome.code
+
+
+# --- several writers
+
+
+@on_a_loop
+async def test_two_writers_of_one_process_on_one_wallet(database: Database) -> None:
+    async with running_school(store(database)) as here, running_writer(store(database)) as there:
+        found = await asyncio.gather(
+            hammer(here.writer, name="here", callers=16, turns=20),
+            hammer(there, name="there", callers=16, turns=20),
+        )
+        assert found == [{"done": 160, "replayed": 160, "unknown": 0}] * 2
+        assert await here.balance() == 320
+    check(database, top_ups=320)
+
+
+@on_a_loop
+async def test_two_processes_on_one_wallet(database: Database) -> None:
+    async with running_school(store(database)) as school:
+        running = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.support_hot_wallet", database.url("bursar_writer"), name, "32", "20",
+                stdout=subprocess.PIPE,
+            )
+            for name in ("process-1", "process-2")
+        ]  # fmt: skip
+        own = await hammer(school.writer, name="process-3", callers=4, turns=10)
+        printed = [await process.communicate() for process in running]
+        assert [process.returncode for process in running] == [0, 0]
+        assert [json.loads(out) for out, _ in printed] == [{"done": 320, "replayed": 320, "unknown": 0}] * 2
+        assert own == {"done": 20, "replayed": 20, "unknown": 0}
+        assert await school.balance() == 660
+    check(database, top_ups=660)
+
+
+@on_a_loop
+async def test_a_replay_is_one_where_another_writer_did_it_first(database: Database) -> None:
+    async with running_school(store(database)) as here, running_writer(store(database)) as there:
+        await here.give(top_up())
+        first = done((await outcomes(there, charge(key="key-0001")))[0])
+        again = await here.give(charge(key="key-0001"))
+        assert (again.response, again.position, again.replayed) == (first.response, first.position, True)
+        assert code((await outcomes(here.writer, charge(key="key-0002")))[0]) == Code.INSUFFICIENT_FUNDS
+
+
+# --- content
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_poisoned_command_is_refused_alone(database: Database, careful: bool) -> None:
+    @on_a_loop
+    async def test() -> None:
+        async with running_school(store(database)) as school:
+            school.writer._careful = 50 if careful else 0
+            commands = [top_up(amount=1, reason="a\0b" if number in (3, 9) else "") for number in range(16)]
+            found = await outcomes(school.writer, *commands)
+            assert [code(found.pop(number)) for number in (9, 3)] == [Code.INVALID_REQUEST] * 2
+            assert {done(one).replayed for one in found} == {False}
+            assert await school.balance() == 14
+        check(database, top_ups=14)
+
+    test()
+
+
+@on_a_loop
+async def test_a_version_that_is_taken_is_the_last_guard(database: Database) -> None:
+    mine = store(database)
+    await mine.append(batch(0, command(opened(), topped_up(2))))
+    with pytest.raises(ContentRefusedError):
+        await mine.append(batch(2, command(topped_up(3)), command(topped_up(2))))
+    await mine.lock(after=2)
+    with pytest.raises(ContentRefusedError):
+        await mine.append(batch(2, command(topped_up(2))))
+    await mine.unlock()
+    assert await mine.append(batch(2, command(topped_up(3)))) == Appended(3), "numbered without a gap"
+    await mine.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        batch(0, command(opened()), recorded_at=AT - timedelta(days=365 * 100)),
+        batch(0, command(opened()), command()),
+    ],
+    ids=["recorded before the last one", "a command without an event"],
+)
+def test_what_no_writer_sends_is_refused_whole(database: Database, wrong: Any) -> None:
+    @on_a_loop
+    async def test() -> None:
+        mine = store(database)
+        with pytest.raises(psycopg.Error):
+            await mine.append(wrong)
+        assert (await mine.head()).position == 0
+        await mine.close()
+
+    test()
+
+
+# --- broken connections
+
+
+@asynccontextmanager
+async def fragile_school(database: Database) -> Any:
+    """A school whose writer goes by a proxy, warm: what it sends next is the append call."""
+    async with (
+        proxied(database.superuser_url) as proxy,
+        running_school(PostgresStore(proxy.url(database.url("bursar_writer")))) as school,
+    ):
+        for _ in range(4):
+            await school.give(top_up(amount=1))
+        yield school, proxy
+
+
+async def hold_head(database: Database) -> psycopg.AsyncConnection[Any]:
+    holder = await psycopg.AsyncConnection.connect(database.url("bursar_writer"))
+    await holder.execute("SELECT bursar_lock_head()")
+    return holder
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_connection_that_breaks_before_the_answer(database: Database, careful: bool) -> None:
+    @on_a_loop
+    async def test() -> None:
+        async with fragile_school(database) as (school, proxy):
+            school.writer._careful = 3 if careful else 0
+            proxy.cut("answer", skip=1 if careful else 0)
+            found = await outcomes(
+                school.writer, top_up(amount=1, key="key-0001"), top_up(amount=1), charge(amount=500)
+            )
+            assert proxy.was_cut.is_set()
+            assert [done(one).replayed for one in found[:2]] == [False, False]
+            assert code(found[2]) == Code.INSUFFICIENT_FUNDS
+            again = await school.give(top_up(amount=1, key="key-0001"))
+            assert (again.response, again.replayed) == (done(found[0]).response, True)
+            assert await school.balance() == 6
+        check(database, top_ups=6)
+
+    test()
+
+
+@on_a_loop
+async def test_a_ghost_that_commits_late_is_waited_for(database: Database) -> None:
+    async with fragile_school(database) as (school, proxy):
+        holder = await hold_head(database)
+        proxy.cut("request")
+        waiting = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
+        await proxy.was_cut.wait()
+
+        async def both_wait() -> bool:
+            return waiters(database) == 2  # the ghost's append, and the writer's look-up behind it
+
+        await until(both_wait)
+        assert not waiting.done()
+        await holder.rollback()
+        await holder.close()
+        assert not (await waiting).replayed
+        assert await school.balance() == 5
+    check(database, top_ups=5)
+
+
+@on_a_loop
+async def test_a_ghost_that_died_is_not_waited_for_and_done_again(database: Database) -> None:
+    async with fragile_school(database) as (school, proxy):
+        holder = await hold_head(database)
+        proxy.cut("request")
+        waiting = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
+        await proxy.was_cut.wait()
+
+        async def ghost_waits() -> bool:
+            return waiters(database) >= 1
+
+        await until(ghost_waits)
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%bursar_append(%' AND pid <> pg_backend_pid()"
+        assert one(database, ended) == 1
+        await holder.rollback()
+        await holder.close()
+        assert not (await waiting).replayed
+        assert await school.balance() == 5
+    check(database, top_ups=5)
+
+
+@on_a_loop
+async def test_a_ghost_that_outlasts_its_caller_is_found_by_the_same_key(database: Database) -> None:
+    async with fragile_school(database) as (school, proxy):
+        holder = await hold_head(database)
+        proxy.cut("request")
+        waiting = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
+        await proxy.was_cut.wait()
+        with pytest.raises(DomainError) as refusal:
+            await waiting
+        assert refusal.value.code == Code.OUTCOME_UNKNOWN
+        retry = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
+
+        async def both_wait() -> bool:
+            return waiters(database) == 2
+
+        await until(both_wait)
+        await holder.rollback()
+        await holder.close()
+        assert (await retry).replayed
+        assert await school.balance() == 5
+    check(database, top_ups=5)
+
+
+@pytest.mark.parametrize("how", ["answer", "request"])
+def test_a_database_that_stays_away_leaves_the_outcome_unknown(
+    database: Database, how: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "RECOVERY_SECONDS", 0.3)
+
+    @on_a_loop
+    async def test() -> None:
+        async with fragile_school(database) as (school, proxy):
+            proxy.refuse = True
+            proxy.cut(how)
+            found = await outcomes(school.writer, top_up(amount=1, key="key-0001"))
+            assert code(found[0]) == Code.OUTCOME_UNKNOWN
+            assert code((await outcomes(school.writer, top_up(amount=1)))[0]) == Code.UNAVAILABLE
+            proxy.refuse = False
+            assert (await school.give(top_up(amount=1, key="key-0001"))).replayed
+            assert await school.balance() == 5
+        check(database, top_ups=5)
+
+    test()
+
+
+@on_a_loop
+async def test_a_backend_that_is_ended_again_and_again(database: Database) -> None:
+    """Whoever asks again with the same key after `outcome_unknown` or `unavailable` loses and doubles nothing."""
+    async with running_school(store(database)) as school:
+        working = asyncio.create_task(_persist(school, callers=16, turns=25))
+        ended = 0
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename = 'bursar_writer' AND datname = current_database()"
+        )
+        async with await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True) as killer:
+            while not working.done():
+                row = await (await killer.execute(query)).fetchone()
+                assert row is not None
+                ended += row[0]
+                await asyncio.wait([working], timeout=0.03)
+        assert (await working) == 400
+        assert ended > 0
+        assert await school.balance() == 400
+    check(database, top_ups=400)
+
+
+async def _persist(school: School, *, callers: int, turns: int) -> int:
+    """Top-ups by callers who ask again until they hear; counts those that are done."""
+
+    async def caller(number: int) -> int:
+        for turn in range(turns):
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while True:
+                    try:
+                        await school.give(top_up(amount=1, key=f"key-{number:03}-{turn:03}"))
+                        break
+                    except DomainError as error:
+                        if error.code not in (Code.OUTCOME_UNKNOWN, Code.UNAVAILABLE):
+                            raise
+                        await asyncio.sleep(0.01)
+        return turns
+
+    return sum(await asyncio.gather(*(caller(number) for number in range(callers))))
+
+
+@on_a_loop
+async def test_a_lock_that_is_held_too_long_is_unavailable(database: Database) -> None:
+    async with running_school(store(database)) as school:
+        await school.give(top_up(amount=1))
+        holder = await hold_head(database)
+        found = await outcomes(school.writer, top_up(amount=1), charge(amount=500))
+        assert [code(one) for one in found] == [Code.UNAVAILABLE] * 2
+        await holder.rollback()
+        await holder.close()
+        assert await school.balance() == 1
+    check(database, top_ups=1)
+
+
+@on_a_loop
+async def test_a_server_that_is_not_there_is_unavailable(database: Database) -> None:
+    async with proxied(database.superuser_url) as proxy:
+        proxy.refuse = True
+        gone = PostgresStore(proxy.url(database.url("bursar_writer")))
+        with pytest.raises(StoreUnavailableError):
+            await gone.head()
+        with pytest.raises(StoreUnavailableError):
+            await gone.append(batch(0, command(opened())))
+        async with running_writer(gone) as writer:
+            assert code((await outcomes(writer, top_up()))[0]) == Code.UNAVAILABLE
+
+
+# --- snapshots
+
+
+def put_snapshot(
+    database: Database, position: int, state: Any, *, format_: int = snapshot.SNAPSHOT_FORMAT
+) -> None:
+    with psycopg.connect(database.url("bursar_projector")) as connection:
+        connection.execute(
+            "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s) ON CONFLICT (originator_id) DO UPDATE"
+            " SET format = excluded.format",
+            (STREAM, state.version, position, format_, snapshot.encode(state)),
+        )
+
+
+@on_a_loop
+async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Database) -> None:
+    mine = store(database)
+    await mine.append(
+        batch(0, command(opened(), topped_up(2, 100)), command(topped_up(3, 10)), command(topped_up(4, 1)))
+    )
+    state: Any = (await mine.load([STREAM], at=3))[STREAM]
+    state.balance = 7_000  # not what the events say, so that one sees where it came from
+    put_snapshot(database, 3, state)
+    loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (2, 3, 4)]
+    assert [getattr(one, "balance", None) for one in loaded] == [100, 7_000, 7_001]
+    assert [one.version for one in loaded] == [2, 3, 4]
+    found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
+    assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
+    put_snapshot(database, 3, state, format_=snapshot.SNAPSHOT_FORMAT + 1)
+    assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance", None) == 111
+    await mine.close()
+
+
+@on_a_loop
+async def test_a_process_that_starts_cold_goes_on_where_the_log_is(database: Database) -> None:
+    async with running_school(store(database)) as school:
+        await school.give(top_up(amount=50))
+    async with running_writer(store(database)) as writer:
+        assert writer.position == -1
+        moved = await writer.submit(charge(amount=50))
+        assert answer(moved)["wallet"]["balance"] == 0
+        assert writer.position == moved.position

@@ -1,0 +1,72 @@
+"""The generated pages are those of this code, and the hand-written ones leave out no command and no setting."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from api.errors import STATUS
+from domain.event import TOPICS
+from ops import reference
+from ops.cli import app
+from ops.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", sorted(reference.render()))
+def test_a_generated_page_is_the_committed_one(name: str) -> None:
+    committed = (reference.FOLDER / name).read_text()
+    assert committed == reference.render()[name], "python -m ops.reference"
+
+
+def test_every_event_is_on_the_page() -> None:
+    page = reference.render()["events.md"]
+    assert sorted(re.findall(r"^### `(.*)`$", page, re.MULTILINE)) == sorted(TOPICS)
+
+
+def test_every_code_has_a_meaning() -> None:
+    assert reference.MEANINGS.keys() == STATUS.keys()
+
+
+def test_every_setting_is_on_the_page() -> None:
+    page = (DOCS / "reference" / "configuration.md").read_text()
+    named = set(re.findall(r"`BURSAR_([A-Z_]+)`", page))
+    assert {name.upper() for name in Settings.model_fields} <= named
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, f"{path} {name}")
+    else:
+        yield path, command
+
+
+def test_every_command_and_option_is_on_the_page() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text()
+    sections = dict(
+        re.findall(r"^## `([^`<]*?)(?: [A-Z].*)?`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    )
+    expected = dict(commands(typer.main.get_command(app), "bursar"))
+    assert sections.keys() == expected.keys()
+    for path, command in expected.items():
+        options = {
+            option for parameter in command.params for option in parameter.opts if option.startswith("--")
+        }
+        missing = {option for option in options if f"`{option}" not in sections[path]}
+        assert not missing - {"--help"}, path
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_no_link_leads_nowhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    local = [link for link in links if "://" not in link]
+    assert not [link for link in local if not (page.parent / link).exists()]
+
+
+def test_no_link_of_the_readme_leads_nowhere() -> None:
+    test_no_link_leads_nowhere(DOCS.parent / "README.md")
