@@ -151,6 +151,7 @@ def _type(hint: Any, nested: dict[str, type[msgspec.Struct]]) -> str:
     elif origin is tuple:
         words = f"list of {_type(inner[0], nested)}"
     elif origin in (Union, types.UnionType):
+        assert types.NoneType in get_args(hint), hint
         words = " or ".join([*(_type(each, nested) for each in inner), "null"])
     elif issubclass(hint, msgspec.Struct):
         nested[hint.__name__] = hint

@@ -25,6 +25,7 @@ _OURS = (
     "BURSAR_DATABASE_URL",
     *(f"{role.upper()}_DATABASE_URL" for role in server.LOGIN_ROLES),
     "BURSAR_KAFKA_BOOTSTRAP_SERVERS",
+    "BURSAR_KAFKA_TOPIC",
     "BURSAR_QUICKBOOKS_URL",
     "BURSAR_QUICKBOOKS_ACCESS_TOKEN",
     "BURSAR_PUBLIC_URL",
@@ -83,7 +84,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     database_urls: Mapping[str, str]
     passwords: Mapping[str, str]
-    kafka: str | None
+    kafka: Mapping[str, str]  # the broker and the topic, as the parts read them; empty without Kafka
     secrets: _Secrets
 
     @property
@@ -176,9 +177,22 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
         database_url=given or (cluster.superuser_url if cluster else ""),
         database_urls=urls,
         passwords=passwords,
-        kafka=kafka,
+        kafka={}
+        if kafka is None
+        else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka, "BURSAR_KAFKA_TOPIC": _kafka_topic(data)},
         secrets=_secrets(data),
     )
+
+
+def _kafka_topic(data: Path) -> str:
+    """Return the topic of the store in this folder: a broker may serve several stores, and a topic only one."""
+    given = os.environ.get("BURSAR_KAFKA_TOPIC")
+    if given:
+        return given
+    path = data / "kafka-topic"
+    if not path.exists():
+        write_atomically(path, f"bursar-{secrets.token_hex(4)}".encode())
+    return path.read_text()
 
 
 def _secrets(data: Path) -> _Secrets:
@@ -246,7 +260,6 @@ def _note(data: Path, info: ReadyInfo) -> None:
 def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
     """List the parts in the order of their first start. Each gets the URLs and secrets that it needs, no more."""
     urls = {f"{role.upper()}_DATABASE_URL": url for role, url in plan.database_urls.items()}
-    kafka = {} if plan.kafka is None else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": plan.kafka}
     token = {"BURSAR_QUICKBOOKS_ACCESS_TOKEN": plan.secrets.quickbooks_access_token}
 
     def url_of(*roles: str) -> dict[str, str]:
@@ -277,7 +290,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         env=_environment(url_of("WRITER", "READER") | public),
         ready=lambda: _answers(f"{plan.url}/health/ready"),
     )
-    relay = [_marked(plan, "relay", "relay", url_of("RELAY") | kafka)] if kafka else []
+    relay = [_marked(plan, "relay", "relay", {**url_of("RELAY"), **plan.kafka})] if plan.kafka else []
     quickbooks_of = {
         "BURSAR_QUICKBOOKS_URL": plan.quickbooks_url,
         "BURSAR_QUICKBOOKS_EMULATOR": "true",
@@ -289,7 +302,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         api,
         _marked(plan, "projector", "project", url_of("PROJECTOR")),
         *relay,
-        _marked(plan, "exporter", "export", url_of("EXPORTER") | quickbooks_of | kafka),
+        _marked(plan, "exporter", "export", {**url_of("EXPORTER"), **quickbooks_of, **plan.kafka}),
     ]
 
 

@@ -139,7 +139,7 @@ def run(url: str, stop: Event, ready: Callable[[], None]) -> None:
                 prepare(connection)
                 wait = _FIRST_RETRY_SECONDS
                 _follow(connection, stop, tell_once)
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
             _log.warning("the projector lost the database, and tries again: %s", error)
             stop.wait(wait)
             wait = min(2 * wait, _LAST_RETRY_SECONDS)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -44,15 +43,7 @@ class Up:
         self.log = folder / "up.log"
         self._ready_file = folder / "ready.json"
         self._port = free_port()  # kept over restarts, so that clients find the next one
-        # A store has a topic of its own; the broker is shared.
-        self._kafka = (
-            {}
-            if kafka is None
-            else {
-                "BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka,
-                "BURSAR_KAFKA_TOPIC": f"bursar-{secrets.token_hex(4)}",
-            }
-        )
+        self._kafka = {} if kafka is None else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

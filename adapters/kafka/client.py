@@ -1,11 +1,12 @@
 """kafka-python, wrapped: what the relay and the feed need of it, and nothing that can lose a message."""
 
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
-from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.net.compat import KafkaNetClient  # pyright: ignore[reportMissingImports]
 
 from adapters.kafka.record import Record
 
@@ -22,15 +23,34 @@ _METADATA: Final[dict[str, Any]] = {"wait_for_metadata": True}
 _NEVER_GUESS: Final[dict[str, Any]] = {"auto_offset_reset": "none"}
 LogTruncationError: Final[type[Exception]] = getattr(errors, "LogTruncationError")  # noqa: B009 - the same
 _WAIT_SECONDS: Final = 0.25
+_C = TypeVar("_C")
 
 
 class TopicMismatchError(Exception):
     """The topic is there with another number of partitions: tenants would change partition and lose order."""
 
 
+def _opened(make: Callable[..., _C], **configs: Any) -> _C:
+    """Make a client. One that finds no broker leaves its thread running, for each attempt one more: end it."""
+    made: list[Any] = []
+
+    def net_client(**net_configs: Any) -> Any:
+        made.append(KafkaNetClient(**net_configs))
+        return made[-1]
+
+    try:
+        return make(kafka_client=net_client, **configs)
+    except KafkaError:
+        for client in made:
+            client.close()
+        raise
+
+
 def ensure_topic(bootstrap_servers: str, topic: str, *, partitions: int, replication: int) -> None:
     """Make the topic if it is missing. Raises `TopicMismatchError`, and `KafkaError` where no broker answers."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000, **_COMMON)
+    admin = _opened(
+        KafkaAdminClient, bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000, **_COMMON
+    )
     try:
         found = _partition_count(admin, topic)
         if found == 0:
@@ -131,7 +151,8 @@ def open_consumer(bootstrap_servers: str, group: str, *, max_records: int) -> Ka
 
     Raises `KafkaError` where no broker answers.
     """
-    return KafkaConsumer(
+    return _opened(
+        KafkaConsumer,
         bootstrap_servers=bootstrap_servers,
         group_id=group,
         enable_auto_commit=False,

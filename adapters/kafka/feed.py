@@ -29,9 +29,9 @@ class KafkaFeed:
     def subscribe(
         self, group: str, next_offset: Callable[[Partition], int]
     ) -> Generator["_KafkaSubscription"]:
-        """Join the consumer group; Kafka shares the partitions out among its members."""
+        """Join the consumer group, which is the topic's own; Kafka shares the partitions out among its members."""
         try:
-            consumer = open_consumer(self._bootstrap_servers, group, max_records=_BATCH)
+            consumer = open_consumer(self._bootstrap_servers, f"{self._topic}.{group}", max_records=_BATCH)
         except KafkaError as error:
             raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
         try:

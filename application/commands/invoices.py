@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from application.answers import InvoiceSettled, InvoiceView
 from application.command import Command, CommandSpec, Unit
+from application.commands import wallets
 from application.fields import (
     Amount,
     Currency,
@@ -137,13 +138,13 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
     state = unit.state(invoice.Invoice, stream)
     invoice.check_open(state, command.invoice)
     transaction = unit.transaction(state.currency, command.settle.effective_date)
-
-    def available(account: str) -> int:
-        found = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
-        wallet.check_funds(found, account=account, currency=state.currency, required=0)
-        return found.available
-
-    shares = split(state.open, command.settle.tenders, wallet=state.payer, available=available, exact=False)
+    shares = split(
+        state.open,
+        command.settle.tenders,
+        wallet=state.payer,
+        available=wallets.available(unit, state.currency),
+        exact=False,
+    )
     excess_wallets = {
         share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders)
         for share in shares
@@ -202,19 +203,13 @@ def _move_wallets(
     number: str,
 ) -> None:
     if share.type == "wallet":
-        assert share.account
-        stream = wallet_stream(unit.tenant_name, share.account)
-        unit.emit(
-            stream,
-            wallet.charge(
-                unit.state(wallet.Wallet, stream),
-                transaction,
-                account=share.account,
-                amount=share.amount,
-                purpose="invoice",
-                receipt=receipt,
-                description=f"Payment of invoice {number}",
-            ),
+        wallets.pay(
+            unit,
+            transaction,
+            share,
+            purpose="invoice",
+            receipt=receipt,
+            description=f"Payment of invoice {number}",
         )
     if share.excess:
         account = excess_wallets[share.leg]

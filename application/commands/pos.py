@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from application.answers import RefundView, SaleCompletedAnswer, SaleRefundedAnswer, SaleView, WalletView
 from application.command import Command, CommandSpec, Unit
+from application.commands import wallets
 from application.fields import (
     Amount,
     Currency,
@@ -112,26 +113,17 @@ def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
     transaction = unit.transaction(command.currency, command.effective_date)
     lines = _lines(command)
-
-    def available(account: str) -> int:
-        state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
-        wallet.check_funds(state, account=account, currency=command.currency, required=0)
-        return state.available
-
-    shares = split(
-        sum(line.total for line in lines),
-        command.tenders,
-        wallet=command.wallet,
-        available=available,
-        exact=True,
-    )
+    total = sum(line.total for line in lines)
+    available = wallets.available(unit, command.currency)
+    if command.wallet:
+        available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
+    shares = split(total, command.tenders, wallet=command.wallet, available=available, exact=True)
     journal = Journal()
     for share in shares:
         journal.post("sale paid", share.amount, tender=share.type)
     for line in lines:
         journal.post("sale earned", line.total, income=line.income)
     unit.post(journal, transaction)
-    total = sum(line.total for line in lines)
     receipt = unit.number(
         "receipt", kind="sale", document=unit.command_id, amount=total, currency=command.currency
     )
@@ -149,19 +141,8 @@ def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
     unit.create(stream, event)
     for share in shares:
         if share.type == "wallet":
-            assert share.account
-            paying = wallet_stream(unit.tenant_name, share.account)
-            unit.emit(
-                paying,
-                wallet.charge(
-                    unit.state(wallet.Wallet, paying),
-                    transaction,
-                    account=share.account,
-                    amount=share.amount,
-                    purpose="sale",
-                    receipt=receipt,
-                    description=f"Sale {receipt}",
-                ),
+            wallets.pay(
+                unit, transaction, share, purpose="sale", receipt=receipt, description=f"Sale {receipt}"
             )
     account = next((share.account for share in shares if share.type == "wallet"), command.wallet)
     return SaleCompletedAnswer(

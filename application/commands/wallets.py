@@ -1,6 +1,6 @@
 """Wallet commands: open, top up, charge."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import msgspec
@@ -11,8 +11,10 @@ from application.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
 from domain import wallet
 from domain.chart import check_income
 from domain.errors import Code, DomainError
+from domain.event import Transaction
 from domain.ids import Name, provider_receipt_stream, wallet_stream
 from domain.journal import Journal
+from domain.tender import Share
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -70,6 +72,41 @@ class Charge(Command, frozen=True, kw_only=True):
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         return (wallet_stream(tenant_name, self.account),)
+
+
+def available(unit: Unit, currency: str) -> Callable[[str], int]:
+    """What each wallet may spend, for splitting tenders; refused where a wallet may not pay in `currency`."""
+
+    def of(account: str) -> int:
+        state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
+        wallet.check_funds(state, account=account, currency=currency, required=0)
+        return state.available
+
+    return of
+
+
+def pay(
+    unit: Unit,
+    transaction: Transaction,
+    share: Share,
+    *,
+    purpose: Literal["sale", "invoice"],
+    receipt: str,
+    description: str,
+) -> None:
+    """Charge a wallet with its share of a sale or an invoice."""
+    assert share.account
+    stream = wallet_stream(unit.tenant_name, share.account)
+    charged = wallet.charge(
+        unit.state(wallet.Wallet, stream),
+        transaction,
+        account=share.account,
+        amount=share.amount,
+        purpose=purpose,
+        receipt=receipt,
+        description=description,
+    )
+    unit.emit(stream, charged)
 
 
 def handle_open(command: OpenWallet, unit: Unit) -> WalletView:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support_service import Client, Service, fresh_key, fresh_name, ok, refused
+from tests.support_service import Client, Service, api, fresh_key, fresh_name, ok, refused
 
 BODY = {"amount": 100, "currency": "KES", "source": {"type": "cash"}}
 
@@ -133,6 +133,21 @@ def test_the_same_key_twenty_times_at_once(service, admin, account):
     assert sum("idempotency-replayed" not in response.headers for response in found) == 1
     assert service.head() == before + 4
     assert admin.balance(account) == 100
+
+
+def test_the_same_key_at_once_through_two_processes(service, admin, account):
+    key = fresh_key()
+    before = service.head()
+    with api(service) as url:
+        clients = [admin, service.client(url=url)] * 10
+        with ThreadPoolExecutor(20) as pool:
+            found = list(pool.map(lambda client: client.top_up(account, 100, key=key), clients))
+            others = list(pool.map(lambda client: client.top_up(account, 1), clients))
+    assert len({ok(response)["transaction_id"] for response in found}) == 1
+    assert len({response.content for response in found}) == 1
+    assert len({ok(response)["wallet"]["balance"] for response in others}) == 20
+    assert service.head() == before + 21 * 4
+    assert admin.balance(account) == 120
 
 
 def test_the_same_key_at_once_with_two_bodies(service, admin, account):

@@ -102,6 +102,13 @@ def source(request: pytest.FixtureRequest, database: Database) -> Source:
     return KafkaSource(database, request.getfixturevalue("kafka").bootstrap_servers)
 
 
+@pytest.fixture
+def _no_thread_is_left(source: Source) -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    eventually(lambda: not set(threading.enumerate()) - before)
+
+
 class Bench:
     """The database, its numbers so far, and consumers on it."""
 
@@ -138,7 +145,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(database: Database, source: Source) -> Bench:
+def bench(database: Database, source: Source, _no_thread_is_left: None) -> Bench:
     return Bench(database, source)
 
 
@@ -404,9 +411,3 @@ def test_a_group_that_changes_its_feed_applies_nothing_twice(bench: Bench) -> No
     ):
         eventually(lambda: len(bench.effects()) == 3)
     assert sorted(position for _, position in bench.effects()) == first + second
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    eventually(lambda: not [t for t in threading.enumerate() if "kafka" in t.name.lower()])

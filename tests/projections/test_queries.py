@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,13 +30,11 @@ def head(database: Database, school: School) -> int:
     return head
 
 
-def all_pages(
-    database: Database, limit: int, query: Callable[[Any, int, str | None], Awaitable[Page[Any]]]
-) -> list[Any]:
+def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Page[Any]]]) -> list[Any]:
     found: list[Any] = []
-    cursor = None
+    cursor: str | None = None
     while True:
-        page = ask(database, "greenhill", lambda connection: query(connection, limit, cursor))
+        page = ask(database, "greenhill", partial(query, limit=limit, cursor=cursor))
         assert len(page.data) <= limit
         assert page.has_more == (page.next is not None)
         found += page.data
@@ -107,9 +106,11 @@ def test_a_statement_runs_by_effective_date(database: Database, head: int, limit
     assert whole.lines[0].description == AWKWARD
     assert whole.lines[0].amount == whole.lines[0].balance == -700
     lines: list[wallets.StatementLine] = []
-    cursor = None
+    cursor: str | None = None
     while True:
-        page = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=limit, cursor=cursor))
+        page = ask(
+            database, "greenhill", partial(wallets.statement, account="STU-1", limit=limit, cursor=cursor)
+        )
         assert page is not None
         assert (page.opening_balance, page.closing_balance) == (0, whole.closing_balance)
         lines += page.lines

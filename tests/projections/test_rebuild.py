@@ -192,38 +192,45 @@ class Watch:
             thread.join()
 
 
+class Writer:
+    """Appends top-ups of one wallet for as long as it runs."""
+
+    def __init__(self, database: Database) -> None:
+        self.head = 0
+        self._version = 1
+        self._url = database.url("bursar_writer")
+
+    def _write(self, stop: Event) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not stop.is_set():
+                self.head = append_all(connection, top_ups("maple", "HOT", 4, first_version=self._version))
+                self._version += 5 if self._version == 1 else 4
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        stop, before = Event(), self.head
+        thread = Thread(target=self._write, args=(stop,))
+        thread.start()
+        try:
+            eventually(lambda: self.head > before)
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
 def test_a_switch_under_readers_a_projector_and_a_writer(filled: Database) -> None:
     shape = shapes(filled)
-    watch = Watch(filled)
-    with (
-        running(filled),
-        watch.running(),
-        psycopg.connect(filled.url("bursar_writer"), autocommit=True) as writer,
-    ):
-        version = 1
+    watch, writer = Watch(filled), Writer(filled)
+    with running(filled), watch.running():
         for round_ in range(3):
             # Wrong, but not so that the watch would see it.
             damage(filled, "UPDATE wallet_accounts SET payer = 'WRONG' WHERE account = 'STU-1'")
-            stop = Event()
-            heads: list[int] = []
-
-            def write() -> None:
-                nonlocal version
-                while not stop.is_set():
-                    heads.append(append_all(writer, top_ups("maple", "HOT", 4, first_version=version)))
-                    version += 5 if version == 1 else 4
-
-            thread = Thread(target=write)
-            thread.start()
-            try:
-                eventually(lambda: len(heads) > 3)
+            with writer.running():
                 result = rebuild(filled.url("bursar_projector"), lambda _done, _total: None)
-            finally:
-                stop.set()
-                thread.join()
             assert result.switched, round_
             assert [name for name, table in result.tables.items() if not table.equal] == ["wallet_accounts"]
-            eventually(lambda: folded_up_to(filled) == heads[-1])
+            eventually(lambda: folded_up_to(filled) == writer.head)
     assert watch.wrong == []
     assert shapes(filled) == shape
     assert_equal_to_a_fresh_fold(filled)

@@ -1,5 +1,6 @@
 """The relay on a real broker: what it publishes, and what is left of that when things are killed."""
 
+import logging
 import random
 import signal
 import subprocess
@@ -246,16 +247,43 @@ def test_a_lost_connection_is_taken_up_again(database: Database, kafka: Broker, 
         eventually(lambda: published_to(database, topic) == load.position)
 
 
-def test_it_ends_at_once_though_no_broker_answers(database: Database, topic: str) -> None:
+@pytest.mark.parametrize("part", ["relay", "consumer"])
+def test_attempts_without_a_broker_leave_nothing_running_and_end_when_told(
+    database: Database, topic: str, part: str
+) -> None:
+    servers, url = f"127.0.0.1:{free_port()}", database.url("bursar_exporter")
+    before = set(threading.enumerate())
     stop = threading.Event()
+    attempts = Attempts()
+    consumer = Consumer(KafkaFeed(servers, topic), lambda: psycopg.connect(url), "effects", record_effects)
+    logger = logging.getLogger("adapters.kafka.relay" if part == "relay" else "adapters.postgres.consumer")
+    logger.addHandler(attempts)
     thread = threading.Thread(
-        target=run_relay,
-        args=(database.url("bursar_relay"), f"127.0.0.1:{free_port()}", topic, stop, lambda: None),
+        target=(lambda: run_relay(database.url("bursar_relay"), servers, topic, stop, lambda: None))
+        if part == "relay"
+        else (lambda: consumer.run(stop, lambda: None))
     )
     thread.start()
-    stop.set()
-    thread.join(10)
+    try:
+        eventually(lambda: attempts.count >= 3)
+    finally:
+        stop.set()
+        thread.join(10)
+        logger.removeHandler(attempts)
     assert not thread.is_alive()
+    eventually(lambda: not set(threading.enumerate()) - before)
+
+
+class Attempts(logging.Handler):
+    """Counts the warnings of attempts that failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert "again" in record.getMessage()
+        self.count += 1
 
 
 def test_another_number_of_partitions_is_refused(database: Database, kafka: Broker, topic: str) -> None:

@@ -27,7 +27,6 @@ from tests.support_hot_wallet import hammer
 from tests.support_proxy import proxied
 from tests.support_store import (
     AT,
-    DEADLINE_SECONDS,
     batch,
     command,
     emptied,
@@ -44,6 +43,11 @@ STREAM = "greenhill/wallet/STU-1"
 @pytest.fixture
 def database(cluster: Cluster) -> Database:
     return emptied(cluster)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "RECOVERY_SECONDS", 0.3)
 
 
 def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -274,20 +278,38 @@ async def test_a_ghost_that_died_is_not_waited_for_and_done_again(database: Data
     check(database, top_ups=5)
 
 
+@pytest.mark.usefixtures("hasty")
 @on_a_loop
-async def test_a_ghost_that_outlasts_its_caller_is_found_by_the_same_key(database: Database) -> None:
+async def test_a_ghost_waits_no_longer_than_the_look_up_behind_it(database: Database) -> None:
     async with fragile_school(database) as (school, proxy):
         holder = await hold_head(database)
         proxy.cut("request")
-        waiting = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
-        await proxy.was_cut.wait()
-        with pytest.raises(DomainError) as refusal:
-            await waiting
-        assert refusal.value.code == Code.OUTCOME_UNKNOWN
+        found = await outcomes(school.writer, top_up(amount=1, key="key-0001"))
+        assert proxy.was_cut.is_set()
+        assert code(found[0]) == Code.OUTCOME_UNKNOWN
+        await holder.rollback()
+        await holder.close()
+        assert not (await school.give(top_up(amount=1, key="key-0001"))).replayed
+        assert await school.balance() == 5
+    check(database, top_ups=5)
+
+
+@pytest.mark.usefixtures("hasty")
+@on_a_loop
+async def test_a_ghost_that_commits_after_its_caller_gave_up_is_found_by_the_same_key(
+    database: Database,
+) -> None:
+    async with fragile_school(database) as (school, proxy):
+        holder = await hold_head(database)
+        proxy.refuse = True
+        proxy.cut("request")
+        found = await outcomes(school.writer, top_up(amount=1, key="key-0001"))
+        assert code(found[0]) == Code.OUTCOME_UNKNOWN
+        proxy.refuse = False
         retry = asyncio.create_task(school.give(top_up(amount=1, key="key-0001")))
 
         async def both_wait() -> bool:
-            return waiters(database) == 2
+            return waiters(database) == 2  # the ghost, and the second attempt behind it
 
         await until(both_wait)
         await holder.rollback()
@@ -297,12 +319,9 @@ async def test_a_ghost_that_outlasts_its_caller_is_found_by_the_same_key(databas
     check(database, top_ups=5)
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("how", ["answer", "request"])
-def test_a_database_that_stays_away_leaves_the_outcome_unknown(
-    database: Database, how: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer_module, "RECOVERY_SECONDS", 0.3)
-
+def test_a_database_that_stays_away_leaves_the_outcome_unknown(database: Database, how: Any) -> None:
     @on_a_loop
     async def test() -> None:
         async with fragile_school(database) as (school, proxy):
@@ -322,42 +341,42 @@ def test_a_database_that_stays_away_leaves_the_outcome_unknown(
 @on_a_loop
 async def test_a_backend_that_is_ended_again_and_again(database: Database) -> None:
     """Whoever asks again with the same key after `outcome_unknown` or `unavailable` loses and doubles nothing."""
+    done_so_far = 0
+    end = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE usename = 'bursar_writer' AND datname = current_database()"
+    )
+
+    async def caller(school: School, number: int) -> None:
+        nonlocal done_so_far
+        for turn in range(25):
+            while True:
+                try:
+                    await school.give(top_up(amount=1, key=f"key-{number:03}-{turn:03}"))
+                    break
+                except DomainError as error:
+                    if error.code not in (Code.OUTCOME_UNKNOWN, Code.UNAVAILABLE):
+                        raise
+                    await asyncio.sleep(0.01)
+            done_so_far += 1
+
     async with running_school(store(database)) as school:
-        working = asyncio.create_task(_persist(school, callers=16, turns=25))
+        working = asyncio.gather(*(caller(school, number) for number in range(16)))
         ended = 0
-        query = (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE usename = 'bursar_writer' AND datname = current_database()"
-        )
         async with await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True) as killer:
             while not working.done():
-                row = await (await killer.execute(query)).fetchone()
+                before = done_so_far
+
+                async def some_more(before: int = before) -> bool:
+                    return working.done() or done_so_far >= before + 10
+
+                await until(some_more)
+                row = await (await killer.execute(end)).fetchone()
                 assert row is not None
                 ended += row[0]
-                await asyncio.wait([working], timeout=0.03)
-        assert (await working) == 400
-        assert ended > 0
-        assert await school.balance() == 400
+        await working
+        assert (done_so_far, ended > 5) == (400, True)
     check(database, top_ups=400)
-
-
-async def _persist(school: School, *, callers: int, turns: int) -> int:
-    """Top-ups by callers who ask again until they hear; counts those that are done."""
-
-    async def caller(number: int) -> int:
-        for turn in range(turns):
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                while True:
-                    try:
-                        await school.give(top_up(amount=1, key=f"key-{number:03}-{turn:03}"))
-                        break
-                    except DomainError as error:
-                        if error.code not in (Code.OUTCOME_UNKNOWN, Code.UNAVAILABLE):
-                            raise
-                        await asyncio.sleep(0.01)
-        return turns
-
-    return sum(await asyncio.gather(*(caller(number) for number in range(callers))))
 
 
 @on_a_loop
