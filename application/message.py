@@ -86,7 +86,7 @@ class LoggedCommand(msgspec.Struct, frozen=True, kw_only=True):
     """(stream, version, topic, state) in order of position."""
 
 
-_SECRET: Final = {"bursar.tenant.key_added.v1": "key_hash"}
+SECRET: Final = {"bursar.tenant.key_added.v1": "key_hash"}
 """Fields that stay in the log: no consumer needs the hash of a key."""
 
 
@@ -110,7 +110,7 @@ def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
                     side="debit" if isinstance(posted, AccountDebited) else "credit",
                 )
             )
-        data = _without(state, _SECRET[topic]) if topic in _SECRET else state
+        data = _without(state, SECRET[topic]) if topic in SECRET else state
         events.append(PublicEvent(type=topic, stream=stream, version=version, data=msgspec.Raw(data)))
     transaction = PublicTransaction(
         id=transaction_id, effective_date=effective_date, postings=tuple(postings)

@@ -321,6 +321,8 @@ _wire()
 def main() -> None:
     """Run the command line."""
     logging.captureWarnings(capture=True)
+    # The client library warns at each attempt of an outage; what matters is logged by our own retries.
+    logging.getLogger("kafka").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -94,7 +94,7 @@ def waiters(database: Database) -> int:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await condition():  # noqa: ASYNC110  another process changes it, and tells nobody
+        while not await condition():
             await asyncio.sleep(0.01)
 
 

@@ -143,6 +143,11 @@ class Up:
         except httpx.TransportError:
             return False
 
+    def logs(self) -> str:
+        """The end of what each part has logged: the folder may be gone before anybody looks."""
+        logs = [self.log, *sorted((self.data / "logs").glob("*.log"))]
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}" for log in logs)
+
     def rows(self, query: str, *values: object) -> list[Any]:
         """Ask the database as its superuser: for what no answer of the service shows."""
         with psycopg.connect(self.ready["database_url"]) as connection:
@@ -173,6 +178,9 @@ def running(folder: Path, *, kafka: str | None = None) -> Iterator[Up]:
     try:
         up.start()
         yield up
+    except BaseException:
+        print(up.logs())
+        raise
     finally:
         up.end()
 

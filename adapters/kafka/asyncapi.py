@@ -9,7 +9,7 @@ import msgspec
 import domain.aggregates  # noqa: F401 - registers every event # pyright: ignore[reportUnusedImport]
 from adapters.kafka.relay import PARTITIONS
 from application.message import (
-    _SECRET,  # pyright: ignore[reportPrivateUsage]
+    SECRET,
     FORMAT,
     Message,
 )
@@ -109,10 +109,10 @@ def _schemas() -> dict[str, _Schema]:
     public = schemas["PublicEvent"]
     for topic, event_type in topics.items():
         name = event_type.__name__
-        if topic in _SECRET:
+        if topic in SECRET:
             del schemas[name]["description"]  # it speaks of the secret
-            del schemas[name]["properties"][_SECRET[topic]]
-            schemas[name]["required"].remove(_SECRET[topic])
+            del schemas[name]["properties"][SECRET[topic]]
+            schemas[name]["required"].remove(SECRET[topic])
     schemas["PublicEvent"] = {
         "title": "PublicEvent",
         "description": public["description"],

@@ -280,22 +280,6 @@ async def test_a_ghost_that_died_is_not_waited_for_and_done_again(database: Data
 
 @pytest.mark.usefixtures("hasty")
 @on_a_loop
-async def test_a_ghost_waits_no_longer_than_the_look_up_behind_it(database: Database) -> None:
-    async with fragile_school(database) as (school, proxy):
-        holder = await hold_head(database)
-        proxy.cut("request")
-        found = await outcomes(school.writer, top_up(amount=1, key="key-0001"))
-        assert proxy.was_cut.is_set()
-        assert code(found[0]) == Code.OUTCOME_UNKNOWN
-        await holder.rollback()
-        await holder.close()
-        assert not (await school.give(top_up(amount=1, key="key-0001"))).replayed
-        assert await school.balance() == 5
-    check(database, top_ups=5)
-
-
-@pytest.mark.usefixtures("hasty")
-@on_a_loop
 async def test_a_ghost_that_commits_after_its_caller_gave_up_is_found_by_the_same_key(
     database: Database,
 ) -> None:
