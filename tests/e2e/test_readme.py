@@ -85,7 +85,7 @@ def run(document: str, folder: Path) -> list[str]:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=200,
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
