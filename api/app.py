@@ -46,7 +46,7 @@ class Application:
                 if path.startswith(PREFIX) and not path.startswith(reads.PUBLIC):
                     # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
                     scope["credential"] = await authenticate(exchange, self._services.authenticator)
-                await self.fastapi(scope, receive, _with_request_id(exchange, send))
+                await self.fastapi(scope, receive, _with_ids(exchange, send))
         except Exception as error:  # noqa: BLE001  every answer that is not a success is an envelope
             await exchange.refuse(error)
 
@@ -62,10 +62,10 @@ class Application:
                 return
 
 
-def _with_request_id(exchange: Exchange, send: Send) -> Send:
+def _with_ids(exchange: Exchange, send: Send) -> Send:
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"x-request-id", exchange.request_id.encode())]
+            message["headers"] = [*message["headers"], *exchange.own_headers()]
         await send(message)
 
     return sending

@@ -134,7 +134,7 @@ class CommandEndpoint:
             _bulk_error(item) if isinstance(item, ApiError) else _bulk_result(item, next(outcomes))
             for item in prepared
         ]
-        last = max((result["position"] or 0 for result in results), default=0)
+        last = max((result["position"] or 0 for result in results), default=0) or self._writer.position
         self._authenticator.wrote(credential, last)
         await exchange.answer(200, _encoder.encode({"data": results}), (b"bursar-position", b"%d" % last))
 

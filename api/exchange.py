@@ -5,6 +5,7 @@ objects it is what makes a command as fast as it is (docs/adr/0003).
 """
 
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -24,6 +25,7 @@ BODY_LIMIT: Final = 1_000_000
 BULK_BODY_LIMIT: Final = 16_000_000
 DISCARD_LIMIT: Final = 64_000_000
 """How much of a body that is too large is read, so that its sender hears the answer."""
+_TRACE_PARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON: Final = b"application/json"
 _log = structlog.get_logger("api")
 
@@ -33,10 +35,25 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
+def _new_trace_parent() -> bytes:
+    ids = os.urandom(24).hex()
+    return f"00-{ids[:32]}-{ids[32:]}-01".encode()
+
+
 class Exchange:
     """A request as it stands, and the way to answer it. `tenant` is set once it is known."""
 
-    __slots__ = ("_receive", "_send", "headers", "method", "path", "request_id", "scope", "tenant")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "headers",
+        "method",
+        "path",
+        "request_id",
+        "scope",
+        "tenant",
+        "trace_parent",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -47,6 +64,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given.decode("ascii") if _visible(given, 1, 128) else new_id()
+        given = self.headers.get(b"traceparent", b"")
+        self.trace_parent = given if _TRACE_PARENT.fullmatch(given) else _new_trace_parent()
         self.tenant: str | None = None
 
     def header(self, name: bytes, *, least: int, most: int) -> str:
@@ -65,11 +84,12 @@ class Exchange:
         return text
 
     def trace_id(self) -> str:
-        """The trace id of a W3C `traceparent`, empty where there is none."""
-        parts = self.headers.get(b"traceparent", b"").split(b"-")
-        if len(parts) != 4 or len(parts[1]) != 32 or parts[1].strip(b"0123456789abcdef"):
-            return ""
-        return parts[1].decode()
+        """The trace id of the W3C `traceparent`, taken or made."""
+        return self.trace_parent[3:35].decode()
+
+    def own_headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer carries: by which ids the request is known."""
+        return [(b"x-request-id", self.request_id.encode()), (b"traceparent", self.trace_parent)]
 
     def query(self) -> dict[str, str]:
         """The query's parameters. Raises `ApiError` where one is given twice."""
@@ -104,7 +124,7 @@ class Exchange:
     async def answer(
         self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON
     ) -> None:
-        """Send an answer with its request id."""
+        """Send an answer with the ids of its request."""
         await self._send(
             {
                 "type": "http.response.start",
@@ -112,7 +132,7 @@ class Exchange:
                 "headers": [
                     (b"content-type", media_type),
                     (b"content-length", b"%d" % len(body)),
-                    (b"x-request-id", self.request_id.encode()),
+                    *self.own_headers(),
                     *headers,
                 ],
             }

@@ -7,6 +7,7 @@ from domain.chart import DEBIT_NORMAL, AccountType
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
 from domain.journal import Side
+from domain.money import MAX_TOTAL_MINOR
 
 # --- events
 
@@ -110,6 +111,10 @@ def post(
         raise DomainError(
             Code.CURRENCY_MISMATCH,
             f"Account {state.code} is in {state.currency}, not {transaction.currency}.",
+        )
+    if (state.debits if side == "debit" else state.credits) + amount > MAX_TOTAL_MINOR:
+        raise DomainError(
+            Code.AMOUNT_TOO_LARGE, f"Account {state.code} would pass {MAX_TOTAL_MINOR} minor units in all."
         )
     event_type = AccountDebited if side == "debit" else AccountCredited
     return event_type(

@@ -10,6 +10,9 @@ from domain.errors import Code, DomainError
 MAX_AMOUNT_MINOR: Final = 10**15
 """The most that one command may move, in minor units."""
 
+MAX_TOTAL_MINOR: Final = 10**18
+"""The most that an account's debits or credits may ever add up to: within 64 bits wherever they are read."""
+
 MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 """Decimal places of each currency that a country template uses (ISO 4217, column "minor unit")."""
 

@@ -54,6 +54,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         port=port,
         loop="uvloop",
         http="httptools",
+        ws="none",
         lifespan="on",
         access_log=False,
         log_level="warning",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import psycopg
 import structlog
 import typer
 from rich.console import Console
@@ -63,6 +64,9 @@ def _settings(data: Path | None) -> Settings:
             "database_url": ready.database_url,
             "receipt_key": receipt_key,
             "public_url": ready.url,
+            "quickbooks_url": ready.quickbooks.url,
+            "quickbooks_access_token": ready.quickbooks.access_token,
+            "quickbooks_emulator": True,
         }
     )
 
@@ -152,7 +156,43 @@ def emulate_quickbooks(
     run(host="127.0.0.1", port=port, data_file=data, access_token=access_token)
 
 
+@app.command()
+def release(tenant: Annotated[str, typer.Argument(help="The school.")], data: DataOption = None) -> None:
+    """Give the exporter what it had to put aside of a school, once this version can read it."""
+    from adapters.quickbooks.process import release as release_parked
+    from ops import bootstrap
+
+    settings = _settings(data)
+    url = settings.need("exporter_database_url")
+    count = release_parked(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), tenant)
+    print(f"{count} messages of {tenant} released.")
+
+
 # --- administration
+
+
+@app.command()
+def migrate(data: DataOption = None) -> None:
+    """Bring the schema up to date; with all role URLs in the environment, give the roles their passwords."""
+    from urllib.parse import urlsplit
+
+    from adapters.postgres.server import LOGIN_ROLES, set_role_passwords
+    from ops import setup
+
+    settings = _settings(data)
+    url = settings.need("database_url")
+    setup.migrate(url)
+    urls = {role: getattr(settings, f"{role.removeprefix('bursar_')}_database_url") for role in LOGIN_ROLES}
+    passwords = {role: urlsplit(given).password for role, given in urls.items()}
+    found = {role: password for role, password in passwords.items() if password}
+    if len(found) == len(LOGIN_ROLES):
+        with psycopg.connect(url) as connection:
+            set_role_passwords(connection, found)
+        print("The schema is up to date, and the roles have the passwords of their URLs.")
+    else:
+        print(
+            "The schema is up to date. Passwords were left alone: not every role's URL with its password is set."
+        )
 
 
 def _projected(settings: Settings, position: int) -> None:
@@ -301,9 +341,13 @@ def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
         result = run(_settings(data).need("projector_database_url"), progress)
     for name, table in result.tables.items():
         print(f"{'equal  ' if table.equal else 'DIFFERS'}  {name:<24} {table.rows_rebuilt:>10} rows")
+    if not result.equal:
+        print(
+            "The read tables were not what the log says, and are now. `bursar verify` tells whether the log is."
+        )
     if json:
         print(msgspec.json.encode(result).decode())
-    raise typer.Exit(0 if all(table.equal for table in result.tables.values()) else 1)
+    raise typer.Exit(0 if result.equal else 1)
 
 
 def _wire() -> None:
@@ -333,7 +377,11 @@ def main() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    app()
+    try:
+        app()
+    except psycopg.OperationalError as error:
+        print(f"bursar: the database does not answer: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -42,5 +42,7 @@ class Settings(BaseSettings):
         """A setting that must be there. Raises `SystemExit` saying which is missing."""
         value = str(getattr(self, name))
         if not value:
-            raise SystemExit(f"bursar: set BURSAR_{name.upper()}, or give --data DIR of a running `bursar up`.")
+            raise SystemExit(
+                f"bursar: set BURSAR_{name.upper()}, or give --data DIR of a running `bursar up`."
+            )
         return value

@@ -94,10 +94,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice; amounts in minor units. `number` is empty until it is issued, and a draft owes nothing."""
+    """An invoice; amounts in minor units. `number` is null until it is issued, and a draft owes nothing."""
 
     id: str
-    number: str
+    number: str | None
     status: str
     payer: str
     currency: str
@@ -108,7 +108,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = """
-SELECT i.invoice::text AS id, i.number, i.status, i.payer, i.currency, i.total, i.open, i.due_date, ARRAY(
+SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer, i.currency, i.total, i.open, i.due_date, ARRAY(
         SELECT jsonb_build_object('description', l.description, 'quantity', l.quantity, 'total', l.total,
             'income', l.income, 'tax_code', l.tax_code)
         FROM finance_invoice_items l WHERE l.tenant = i.tenant AND l.invoice = i.invoice ORDER BY l.line

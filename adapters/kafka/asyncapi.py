@@ -9,8 +9,8 @@ import msgspec
 import domain.aggregates  # noqa: F401 - registers every event # pyright: ignore[reportUnusedImport]
 from adapters.kafka.relay import PARTITIONS
 from application.message import (
-    SECRET,
     FORMAT,
+    SECRET,
     Message,
 )
 from domain.event import TOPICS

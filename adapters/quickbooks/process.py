@@ -71,5 +71,13 @@ def run_exporter(
         raise failures[0]
 
 
+def release(exporter_url: str, feed: Feed, settings: QuickBooksSettings, tenant: str) -> int:
+    """Register what was put aside of a tenant, and let its later messages go on. Returns how many.
+
+    Raises `PoisonError` if one of them still cannot be read; then nothing was changed.
+    """
+    return Consumer(feed, lambda: _connect(exporter_url), GROUP, handler(settings)).release(tenant)
+
+
 def _connect(url: str) -> Connection[Any]:
     return psycopg.connect(url, application_name="bursar exporter")

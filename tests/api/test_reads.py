@@ -162,6 +162,8 @@ def test_a_request_id_is_made_where_none_is_fit(admin, given):
 
 
 @pytest.mark.parametrize("trace", [b"", b"garbage", b"00-XYZ-00f067aa0ba902b7-01", b"\xff", b"-" * 500])
-def test_a_traceparent_that_is_none_is_left_out(service, admin, trace):
+def test_a_traceparent_that_is_none_is_made_anew(service, admin, trace):
     response = admin.top_up(admin.wallet(), 100, headers={"traceparent": trace})
-    assert service.row("SELECT trace_id FROM commands WHERE id = %s", ok(response)["transaction_id"]) == ("",)
+    made = response.headers["traceparent"][3:35]
+    assert made not in trace
+    assert service.row("SELECT trace_id FROM commands WHERE id = %s", ok(response)["transaction_id"]) == (made,)
