@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from api.auth import Authenticator, Credential, check_capability
-from api.errors import STATUS, ApiError, FieldError, HttpCode, as_api_error, validation_error
+from api.errors import STATUS, ApiError, FieldError, HttpCode, validation_error
 from api.exchange import BODY_LIMIT, BULK_BODY_LIMIT, Exchange, new_id
 from application.command import Command, CommandSpec, Envelope, Outcome
 from application.commands import COMMANDS
@@ -19,6 +19,8 @@ from domain.ids import NAME_PATTERN, UUID_PATTERN
 PREFIX: Final = "/v2/finance"
 BULK_PATH: Final = f"{PREFIX}/bulk"
 BULK_LIMIT: Final = 10_000
+ELEMENT_OBJECTS: Final = 125
+"""No element holds more objects: itself, its data, 100 lines, 20 tenders, and some."""
 
 ROUTES: Final = {
     ("POST", "wallets"): "wallet.open",
@@ -55,6 +57,11 @@ class BulkElement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: msgspec.Raw
 
 
+class _Element(msgspec.Struct):
+    """Anything that is an object."""
+
+
+_bulk_shape = msgspec.json.Decoder(list[_Element])
 _bulk_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _element_decoder = msgspec.json.Decoder(BulkElement)
 _encoder = msgspec.json.Encoder()
@@ -87,6 +94,9 @@ class CommandEndpoint:
         """Answer one command."""
         credential = await authenticate(exchange, self._authenticator)
         check_capability(credential, spec.capability)
+        if b"if-match" in exchange.headers:
+            # Nobody's precondition is dropped in silence.
+            raise ApiError(Code.NOT_SUPPORTED, "If-Match is not supported yet.")
         dry_run = _dry_run(exchange)
         key = _idempotency_key(exchange.headers.get(b"idempotency-key"), required=spec.key_required)
         command = decode(spec, await exchange.body(BODY_LIMIT), parameter)
@@ -116,7 +126,12 @@ class CommandEndpoint:
             raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
         if exchange.scope["query_string"]:
             raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
-        elements = decode_json(_bulk_decoder, await exchange.body(BULK_BODY_LIMIT))
+        body = await exchange.body(BULK_BODY_LIMIT)
+        # Looked at before it is decoded: 16 MB of "0," or "{}," would become as many objects.
+        if body.count(b"{") > BULK_LIMIT * ELEMENT_OBJECTS:
+            raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
+        decode_json(_bulk_shape, body)
+        elements = decode_json(_bulk_decoder, body)
         if len(elements) > BULK_LIMIT:
             raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
         reason = exchange.header(b"bursar-reason", least=1, most=500)
@@ -131,10 +146,12 @@ class CommandEndpoint:
         futures = await self._writer.submit_all(envelopes)
         outcomes = iter(await asyncio.gather(*futures, return_exceptions=True))
         results = [
-            _bulk_error(item) if isinstance(item, ApiError) else _bulk_result(item, next(outcomes))
+            _bulk_error(item) if isinstance(item, ApiError) else _bulk_result(exchange, item, next(outcomes))
             for item in prepared
         ]
-        last = max((result["position"] or 0 for result in results), default=0) or self._writer.position
+        last = max((result["position"] or 0 for result in results), default=0) or max(
+            self._writer.position, 0
+        )
         self._authenticator.wrote(credential, last)
         await exchange.answer(200, _encoder.encode({"data": results}), (b"bursar-position", b"%d" % last))
 
@@ -261,9 +278,9 @@ def _element(
     return _envelope(exchange, credential, spec, command, key=key, reason=reason, trace_id=trace_id)
 
 
-def _bulk_result(envelope: Envelope, outcome: Outcome | BaseException) -> dict[str, Any]:
+def _bulk_result(exchange: Exchange, envelope: Envelope, outcome: Outcome | BaseException) -> dict[str, Any]:
     if isinstance(outcome, BaseException):
-        return _bulk_error(as_api_error(outcome))
+        return _bulk_error(exchange.as_refusal(outcome))
     return {
         "status": envelope.spec.status,
         "code": None,

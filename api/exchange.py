@@ -139,13 +139,18 @@ class Exchange:
         )
         await self._send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, error: BaseException) -> None:
-        """Send the error envelope. What is no refusal is a bug: logged in full, answered without detail."""
-        if isinstance(error, ConnectionResetError):
-            return
+    def as_refusal(self, error: BaseException) -> ApiError:
+        """What the client hears of an error. What is no refusal is a bug: logged in full, answered without detail."""
         found = as_api_error(error)
         if found.code == HttpCode.INTERNAL_ERROR:
             _log.error("request failed", request_id=self.request_id, tenant=self.tenant, exc_info=error)
+        return found
+
+    async def refuse(self, error: BaseException) -> None:
+        """Send the error envelope."""
+        if isinstance(error, ConnectionResetError):
+            return
+        found = self.as_refusal(error)
         status, body = problem(found, instance=self.path, request_id=self.request_id, tenant=self.tenant)
         headers: list[tuple[bytes, bytes]] = []
         if status == 503:

@@ -67,7 +67,7 @@ class ProjectedPosition:
         while True:
             try:
                 await self._listen()
-            except psycopg.Error as error:
+            except (psycopg.Error, TimeoutError) as error:
                 _log.warning("listener lost", error=type(error).__name__)
             finally:
                 self._listening(False)
@@ -82,8 +82,9 @@ class ProjectedPosition:
             self._keys_changed()
             self._listening(True)
             while True:
-                cursor = await connection.execute("SELECT min(position) FROM projection_positions")
-                row = await cursor.fetchone()
+                async with asyncio.timeout(WAIT_SECONDS):
+                    cursor = await connection.execute("SELECT min(position) FROM projection_positions")
+                    row = await cursor.fetchone()
                 self._reached(0 if row is None else int(row[0] or 0))
                 # Ends after a second, so that a notification lost costs a waiter no more than that.
                 async for notify in connection.notifies(timeout=1.0):

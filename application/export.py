@@ -32,15 +32,6 @@ class JobState(StrEnum):
     """QuickBooks refuses it; a person must look."""
 
 
-class BatchStatus(StrEnum):
-    """Where an export batch stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    NEEDS_ATTENTION = "needs_attention"
-
-
 # --- what comes back for one document
 
 
@@ -181,7 +172,13 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-CallOutcome = Answered | Throttled | Lost | Refused | SignIn
+class Barred(msgspec.Struct, frozen=True, kw_only=True):
+    """Something refuses us without a code of QuickBooks', as a gateway does; asking again does not help."""
+
+    reason: str
+
+
+CallOutcome = Answered | Throttled | Lost | Refused | SignIn | Barred
 
 
 def classify(*, status: int, fault: Fault | None, retry_after_seconds: float | None) -> CallOutcome:
@@ -192,6 +189,8 @@ def classify(*, status: int, fault: Fault | None, retry_after_seconds: float | N
         return Throttled(seconds=retry_after_seconds)
     if status == 401 or code in _SIGNS_IN:
         return SignIn(reason=str(shown))
+    if 400 <= status < 500 and status != 408 and not code:  # 408: a gateway grew tired of waiting
+        return Barred(reason=f"HTTP status {status}: {shown}")
     if status >= 500 or fault is None or not code:
         return Lost(reason=f"HTTP status {status}: {shown}")
     return Refused(fault=fault)

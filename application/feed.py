@@ -6,7 +6,7 @@ and what is put aside is decided here, from the message and the place that its t
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -120,10 +120,6 @@ class Feed(Protocol):
         ...
 
 
-PoisonPolicy = Literal["tenant_waits", "tenant_goes_on"]
-"""What becomes of a tenant's later messages once one of them was put aside."""
-
-
 class TenantPlace(msgspec.Struct, frozen=True, kw_only=True):
     """How far a group is with a tenant. `waits`: a message was put aside, and later ones wait behind it."""
 
@@ -154,26 +150,19 @@ def tenants(batch: Batch) -> list[str]:
     return sorted({origin.tenant for origin in batch.origins if origin is not None})
 
 
-def admit(
-    batch: Batch,
-    places: Mapping[str, TenantPlace],
-    *,
-    poison: Mapping[int, str],
-    policy: PoisonPolicy,
-) -> Admission:
+def admit(batch: Batch, places: Mapping[str, TenantPlace], *, poison: Mapping[int, str]) -> Admission:
     """Decide what becomes of each delivery; `poison` gives the reason of what a handler refused, by position.
 
-    Raises `FeedGapError` where a tenant's sequence has a hole.
+    What comes of a tenant after a message that is put aside waits behind it. Raises `FeedGapError` where a
+    tenant's sequence has a hole.
     """
     admission = Admission(messages=[], parked=[], places=dict(places))
     for delivery in batch.deliveries:
-        _admit(delivery, admission, poison=poison, policy=policy)
+        _admit(delivery, admission, poison=poison)
     return admission
 
 
-def _admit(
-    delivery: Delivery, admission: Admission, *, poison: Mapping[int, str], policy: PoisonPolicy
-) -> None:
+def _admit(delivery: Delivery, admission: Admission, *, poison: Mapping[int, str]) -> None:
     content = delivery.content
     origin = _origin(content)
     if origin is None:
@@ -202,7 +191,7 @@ def _admit(
             reason=fault or "waits behind a message that was put aside",
         )
         admission.parked.append(parked)
-        waits = waits or policy == "tenant_waits"
+        waits = True
     admission.places[origin.tenant] = TenantPlace(sequence=sequence, position=origin.position, waits=waits)
 
 

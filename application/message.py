@@ -63,6 +63,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     recorded_at: datetime
     actor: str
+    reason: str
     correlation_id: str
     trace_id: str
     transaction: PublicTransaction | None
@@ -80,6 +81,7 @@ class LoggedCommand(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     recorded_at: datetime
     actor: str
+    reason: str
     correlation_id: str
     trace_id: str
     events: Sequence[tuple[str, int, str, bytes]]
@@ -127,6 +129,7 @@ def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
         command_id=logged.command_id,
         recorded_at=logged.recorded_at,
         actor=logged.actor,
+        reason=logged.reason,
         correlation_id=logged.correlation_id,
         trace_id=logged.trace_id,
         transaction=transaction if postings else None,

@@ -222,6 +222,7 @@ def _refund(event: SaleRefunded, codes: Mapping[str, str]) -> Document:
     lines = [
         _item_line("sales_returns", line.amount, event.currency, f"{line.sku} {line.description}".strip())
         for line in event.lines
+        if line.amount
     ]
     lines += [_item_line(role, -amount, event.currency, note) for role, amount, note in others]
     return Document(

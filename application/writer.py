@@ -37,6 +37,8 @@ from domain.receipt import ReceiptSigner
 QUEUE_LIMIT: Final = 10_000
 BATCH_LIMIT: Final = 512
 CACHE_LIMIT: Final = 100_000
+COMMAND_LIMIT_BYTES: Final = 256_000
+"""So much of events and answer a command may make; messages and records are sized for it."""
 CAREFUL_BATCHES: Final = 20
 """How many batches take the lock first after somebody else wrote."""
 RECOVERY_SECONDS: Final = 5.0
@@ -134,10 +136,6 @@ class Writer:
         """The last position that this writer knows of; -1 before the first batch."""
         return self._position
 
-    @property
-    def queue_depth(self) -> int:
-        return len(self._queue)
-
     def start(self) -> None:
         """Begin to work; call it on the running event loop."""
         self._task = asyncio.create_task(self._run(), name="writer")
@@ -196,9 +194,11 @@ class Writer:
                 # A bug must not leave callers hanging, nor a wrong cache behind; each hears of it as a 500.
                 self._forget()
                 _refuse_all(batch, error)
+            while len(self._cache) > self._cache_limit:
+                del self._cache[next(iter(self._cache))]
 
     def _take(self) -> list[_Pending]:
-        """The next batch. Equal keys with equal bodies share one outcome; with another body they wait."""
+        """The next batch. Equal keys share one outcome where body and credential are equal too; else they wait."""
         batch: list[_Pending] = []
         by_key: dict[tuple[str, str, str], _Pending] = {}
         while self._queue and len(batch) < BATCH_LIMIT:
@@ -209,7 +209,10 @@ class Writer:
                 if key:
                     by_key[key] = pending
                 batch.append(pending)
-            elif first.request_hash == pending.request_hash:
+            elif (
+                first.request_hash == pending.request_hash
+                and first.envelope.credential == pending.envelope.credential
+            ):
                 first.followers.append(pending.future)
             else:
                 break
@@ -301,8 +304,6 @@ class Writer:
             pending.answer(Outcome(position=position, response=response))
         for pending, error in decided.refused:
             pending.refuse(error)
-        while len(self._cache) > self._cache_limit:
-            del self._cache[next(iter(self._cache))]
 
     async def _catch_up(self) -> None:
         """Lock the head, and bring the cache up to it."""
@@ -439,6 +440,13 @@ class Writer:
 
 def _new_command(pending: _Pending, unit: Unit, response: bytes) -> NewCommand:
     envelope = pending.envelope
+    events = [
+        LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
+    ]
+    if len(response) + sum(len(event.state) for event in events) > COMMAND_LIMIT_BYTES:
+        raise DomainError(
+            Code.COMMAND_TOO_LARGE, f"A command's events have at most {COMMAND_LIMIT_BYTES} bytes."
+        )
     return NewCommand(
         id=envelope.command_id,
         tenant=envelope.tenant,
@@ -451,9 +459,7 @@ def _new_command(pending: _Pending, unit: Unit, response: bytes) -> NewCommand:
         correlation_id=envelope.correlation_id,
         trace_id=envelope.trace_id,
         response=response,
-        events=[
-            LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
-        ],
+        events=events,
     )
 
 

@@ -14,11 +14,6 @@ DEBIT_NORMAL: Final[frozenset[str]] = frozenset({"asset", "expense"})
 INCOME_ROLES: Final = frozenset({"tuition", "transport", "hostel", "meals", "shop", "other_income", "sales"})
 """The roles that a line or a charge may name as its income."""
 
-CONTROL_ROLES: Final = frozenset(
-    {"receivables", "wallet_liability", "suspense", "card_clearing", "mpesa_clearing", "till_cash"}
-)
-"""Accounts that only their own recipes post to."""
-
 
 class ChartAccount(msgspec.Struct, frozen=True):
     """One account of a template."""

@@ -13,6 +13,7 @@ class Code(StrEnum):
     NOT_SUPPORTED = "not_supported"
     EFFECTIVE_DATE_IN_FUTURE = "effective_date_in_future"
     AMOUNT_TOO_LARGE = "amount_too_large"
+    COMMAND_TOO_LARGE = "command_too_large"
     TENDERS_EXCEED_TOTAL = "tenders_exceed_total"
     TENDERS_TOO_LOW = "tenders_too_low"
     TENDERS_AMBIGUOUS = "tenders_ambiguous"

@@ -155,7 +155,10 @@ def complete(
 
 
 def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[RefundLine]:
-    """What (line, pieces) give back: the line's total in proportion, its last piece taking the remainder."""
+    """What (line, pieces) give back: the line's total in proportion, its last piece taking the remainder.
+
+    Pieces whose share rounds to nothing are taken back with the others; alone they are refused.
+    """
     pieces: dict[int, int] = {}
     for number, quantity in wanted:
         if not 1 <= number <= len(state.lines):
@@ -171,8 +174,9 @@ def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[Re
                 f"Of line {index + 1}, {line.quantity - state.returned_pieces[index]} pieces and {left} are left.",
             )
         amount = left if returned == line.quantity else min(line.total * quantity // line.quantity, left)
-        if amount:
-            found.append(_refund_line(state, index, quantity, amount))
+        found.append(_refund_line(state, index, quantity, amount))
+    if not any(line.amount for line in found):
+        raise DomainError(Code.REFUND_EXCEEDS_SALE, "These pieces are worth less than the smallest unit.")
     return found
 
 

@@ -1,6 +1,5 @@
 """Snapshots: the stored form of a folded state, so that a long stream loads fast. Never a source of truth."""
 
-import json
 from typing import Final
 
 import msgspec
@@ -13,8 +12,8 @@ SNAPSHOT_FORMAT: Final = 1
 
 
 def encode(state: State) -> bytes:
-    """The stored form: JSON, in which a sum may be larger than the 64 bits that msgspec writes."""
-    return json.dumps(msgspec.to_builtins(state), separators=(",", ":")).encode()
+    """The stored form."""
+    return msgspec.json.encode(state)
 
 
 def decode(stream: str, stored_bytes: bytes) -> State:

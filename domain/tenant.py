@@ -83,7 +83,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tenant(State, kw_only=True):
-    """`roles` maps a role to its account code; `keys` holds the live keys by prefix."""
+    """`roles` maps a role to its account code; `keys` holds the live keys by prefix, `revoked` the
+    prefixes that no key may ever have again.
+    """
 
     tenant: str = ""
     country: str = ""
@@ -94,6 +96,7 @@ class Tenant(State, kw_only=True):
     features: frozenset[str] = frozenset()
     clients: frozenset[str] = frozenset()
     keys: dict[str, Key] = msgspec.field(default_factory=dict)
+    revoked: frozenset[str] = frozenset()
 
 
 def evolve(state: Tenant, event: Event) -> None:
@@ -116,6 +119,7 @@ def evolve(state: Tenant, event: Event) -> None:
             state.keys = {**state.keys, event.prefix: Key(client=event.client, expires_at=event.expires_at)}
         case KeyRevoked():
             state.keys = {prefix: key for prefix, key in state.keys.items() if prefix != event.prefix}
+            state.revoked = state.revoked | {event.prefix}
         case _:
             raise AssertionError(event)
 
@@ -181,7 +185,7 @@ def add_key(
         raise DomainError(
             Code.UNKNOWN_ROLE, f"There is no role {role!r}; use one of {', '.join(sorted(ROLES))}."
         )
-    if prefix in state.keys:
+    if prefix in state.keys or prefix in state.revoked:
         raise DomainError(Code.KEY_EXISTS, f"There is already a key {prefix}.")
     key = KeyAdded(
         client=client,

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from psycopg.conninfo import make_conninfo
 
 from adapters.kafka.feed import KafkaFeed
 from adapters.postgres.feed import PostgresFeed
@@ -32,17 +33,24 @@ def application(settings: Settings) -> Application:
         public_url=settings.public_url.rstrip("/"),
     )
     writer = Writer(
-        PostgresStore(settings.need("writer_database_url")),
+        PostgresStore(_noticing_loss(settings.need("writer_database_url"))),
         receipts=receipts,
         queue_limit=settings.queue_limit,
     )
     return Application(
         Services(
             writer=writer,
-            reader_url=settings.need("reader_database_url"),
+            reader_url=_noticing_loss(settings.need("reader_database_url")),
             receipts=receipts,
             version=version("bursar"),
         )
+    )
+
+
+def _noticing_loss(url: str) -> str:
+    """The same database, whose vanishing without a word is noticed within some ten seconds."""
+    return make_conninfo(
+        url, keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=10_000
     )
 
 

@@ -62,7 +62,7 @@ def _settings(data: Path | None) -> Settings:
         update={
             **urls,
             "database_url": ready.database_url,
-            "receipt_key": receipt_key,
+            "receipt_key": settings.receipt_key or receipt_key,
             "public_url": ready.url,
             "quickbooks_url": ready.quickbooks.url,
             "quickbooks_access_token": ready.quickbooks.access_token,
@@ -196,13 +196,16 @@ def migrate(data: DataOption = None) -> None:
 
 
 def _projected(settings: Settings, position: int) -> None:
+    """Wait until the API knows; exit code 3 where it does not yet."""
     from ops.setup import wait_until_projected
 
     if not wait_until_projected(settings.need("reader_database_url"), position):
         print(
-            "bursar: done, but the projector is behind; the API learns of it when it has caught up.",
+            f"bursar: this is in the log, at position {position}, and commands obey it. The projector is behind: "
+            "reads obey it when it has caught up.",
             file=sys.stderr,
         )
+        raise typer.Exit(3)
 
 
 def _refused(error: DomainError) -> SystemExit:
@@ -277,9 +280,9 @@ def key_create(
         raise _refused(error) from None
     except ValueError as error:
         raise SystemExit(f"bursar: {error}") from None
-    _projected(settings, outcome.position)
     print(f"Key {key[: setup.PREFIX_LENGTH]} of {client} at {tenant}, role {role}:")
     print(key)
+    _projected(settings, outcome.position)
 
 
 @key_app.command("revoke")

@@ -192,6 +192,10 @@ def _report(file: Path, importer: Importer, currency: str, *, label: str | None,
         f"({format_minor(summary.total_minor, currency)} {currency}), "
         f"already there {summary.already_there}, rejected {summary.rejected}"
     )
+    if summary.rejected_after_prefund:
+        print(
+            f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; the money lies there"
+        )
     if rejected is not None:
         print(f"what was rejected, and why: {rejected}")
     elif before:

@@ -6,16 +6,18 @@ sends the entries, tries again what was not answered, and says of each what beca
 
 import csv
 import io
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zlib import crc32
 
 import msgspec
 
 from adapters.files import write_atomically
+from application.commands import COMMANDS
 from domain.errors import Code
+from domain.money import format_minor
 from ops.http_client import BULK_ELEMENTS, ApiClient, ApiError, Element, Result, is_missing_right
 
 LANES: Final = 2
@@ -32,6 +34,10 @@ _NOTHING_TO_DO: Final = {
 
 class FileError(Exception):
     """The file as a whole cannot be read; nothing of it was posted."""
+
+
+class RowError(Exception):
+    """The row cannot be posted; the message is the reason."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,21 +67,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an entry; `reason` only where it was rejected."""
+    """What became of an entry; `reason` only where it was rejected, `prefunded` if its wallet was topped up."""
 
     entry: Entry
     kind: Literal["posted", "already_there", "rejected"]
     reason: str = ""
+    prefunded: bool = False
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of one run: read = posted + already there + rejected. `total_minor` is what was posted."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The counts of one run: read = posted + already there + rejected. `total_minor` is what was posted.
+
+    `rejected_after_prefund` counts those of the rejected whose money lies in their wallet.
+    """
 
     read: int
     posted: int
     already_there: int
     rejected: int
     total_minor: int
+    rejected_after_prefund: int = 0
 
 
 # --- reading
@@ -118,6 +129,29 @@ def count_records(path: Path) -> int:
 # --- posting
 
 
+_IN_WORDS: Final = {
+    "amount": "the amount is too large",
+    "total": "the amount is too large",
+    "quantity": "the quantity is too small or too large",
+    "description": "the description is not one line of text, is too long, or has control characters",
+}
+"""By field of a command: what a value was that its type refuses, for who reads the file."""
+
+
+def element(action: str, *, key: str, data: Mapping[str, Any]) -> Element:
+    """An element whose data has the shape of its command. Raises RowError where the API would refuse it.
+
+    A row is refused before anything of it is sent: an earlier element would be accepted all the same.
+    """
+    try:
+        msgspec.convert(data, COMMANDS[action].command_type)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at ")
+        field = path.strip("`").rpartition(".")[2]
+        raise RowError(f"{_IN_WORDS.get(field, field or action)}: {problem}") from None
+    return Element(action=action, idempotency_key=key, data=data)
+
+
 class Importer:
     """One run: posts entries through `client` and counts.
 
@@ -137,7 +171,7 @@ class Importer:
         self._start_position = start_position
         self._explain = explain
         self._advance = advance
-        self._posted = self._already_there = self._total_minor = 0
+        self._posted = self._already_there = self._total_minor = self._rejected_after_prefund = 0
         self.rejections: list[Rejection] = []
 
     def run(self, rows: Iterable[Entry | Rejection]) -> None:
@@ -161,6 +195,7 @@ class Importer:
             already_there=self._already_there,
             rejected=rejected,
             total_minor=self._total_minor,
+            rejected_after_prefund=self._rejected_after_prefund,
         )
 
     def _entries(self, rows: Iterable[Entry | Rejection]) -> Iterator[Entry]:
@@ -189,6 +224,7 @@ class Importer:
             case "already_there":
                 self._already_there += 1
             case "rejected":
+                self._rejected_after_prefund += outcome.prefunded
                 self.rejections.append(Rejection(line=entry.line, reason=outcome.reason, label=entry.label))
         self._advance()
 
@@ -197,10 +233,8 @@ class Importer:
         found: list[Outcome] = []
         waiting, patience, first = list(entries), self._client.patience(), True
         while waiting:
-            results = iter(self._client.bulk([element for entry in waiting for element in entry.elements]))
             again: list[Entry] = []
-            for entry in waiting:
-                own = [next(results) for _ in entry.elements]
+            for entry, own in zip(waiting, self._send(waiting), strict=True):
                 if any(result.to_be_tried_again for result in own):
                     again.append(entry)
                 else:
@@ -212,23 +246,61 @@ class Importer:
             waiting, first = again, False
         return found
 
-    def _outcome(self, entry: Entry, results: Sequence[Result], *, tried_again: bool) -> Outcome:
+    def _send(self, entries: Sequence[Entry]) -> list[list[Result]]:
+        """Send each entry once; its results lack that of the row where what stands before it is not there.
+
+        A row goes only when its prefunding is accepted: else it might draw on other money of the wallet,
+        such as where the cash account is closed, or the key may sell but not top up.
+        """
+        before = iter(self._bulk([element for entry in entries for element in entry.elements[:-1]]))
+        found = [[next(before) for _ in entry.elements[:-1]] for entry in entries]
+        ready = [
+            (entry, results)
+            for entry, results in zip(entries, found, strict=True)
+            if _all_there(entry, results)
+        ]
+        rows = self._bulk([entry.elements[-1] for entry, _ in ready])
+        for (_, results), row in zip(ready, rows, strict=True):
+            results.append(row)
+        return found
+
+    def _bulk(self, elements: Sequence[Element]) -> list[Result]:
+        """Send elements. Raises ApiError where the credential has not the right to one of them."""
+        results = self._client.bulk(elements) if elements else []
         for result in results:
             if is_missing_right(result):
                 raise ApiError(result.status, result.code or "", result.detail)
+        return results
+
+    def _outcome(self, entry: Entry, results: Sequence[Result], *, tried_again: bool) -> Outcome:
+        if not _all_there(entry, results):
+            return self._rejected(entry, results)
         row = results[-1]
         if not row.accepted:
-            refused = [
-                result
-                for element, result in zip(entry.elements, results, strict=True)
-                if not result.accepted and result.code != _NOTHING_TO_DO.get(element.action)
-            ]
-            if refused:  # the first is the cause of those after it
-                return Outcome(entry=entry, kind="rejected", reason=self._explain(refused[0]))
             return Outcome(entry=entry, kind="already_there")
         # An answer that got lost may have been this run's own: then the row acted after the run began.
         own = (tried_again or row.tried_again) and (row.position or 0) > self._start_position
         return Outcome(entry=entry, kind="posted" if own or not row.replayed else "already_there")
+
+    def _rejected(self, entry: Entry, results: Sequence[Result]) -> Outcome:
+        """The first refusal is the reason; where the row itself was refused, with what its wallet got for it."""
+        answered = list(zip(entry.elements, results, strict=False))
+        reason = self._explain(next(result for element, result in answered if not _is_there(element, result)))
+        for element, result in answered[: len(entry.elements) - 1]:
+            if element.action == "wallet.top_up" and result.accepted:
+                paid = format_minor(element.data["amount"], element.data["currency"])
+                reason = f"prefunded {paid}, sale refused: {reason}"
+                return Outcome(entry=entry, kind="rejected", reason=reason, prefunded=True)
+        return Outcome(entry=entry, kind="rejected", reason=reason)
+
+
+def _is_there(element: Element, result: Result) -> bool:
+    """Whether what an element asks for was done, now or before."""
+    return result.accepted or result.code == _NOTHING_TO_DO.get(element.action, "")
+
+
+def _all_there(entry: Entry, results: Sequence[Result]) -> bool:
+    return all(_is_there(element, result) for element, result in zip(entry.elements, results, strict=False))
 
 
 class _Lane:

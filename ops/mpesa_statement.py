@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from domain.ids import NAME_PATTERN
-from ops.http_client import Element
-from ops.importer import Entry, FileError, Record, Rejection, records
-from ops.sales_file import RowError, amount
+from ops.importer import Entry, FileError, Record, Rejection, RowError, element, records
+from ops.sales_file import amount
 
 CURRENCY: Final = "KES"
 
@@ -120,8 +119,8 @@ def _entry(row: StatementRow) -> Entry:
         "source": {"type": "mpesa", "reference": receipt},
         "effective_date": _completed_on(row).isoformat(),
     }
-    element = Element(action="wallet.top_up", idempotency_key=f"mpesa-{receipt}", data=data)
-    return Entry(line=row.line, lane=receipt, amount_minor=paid, elements=(element,), label=receipt)
+    top_up = element("wallet.top_up", key=f"mpesa-{receipt}", data=data)
+    return Entry(line=row.line, lane=receipt, amount_minor=paid, elements=(top_up,), label=receipt)
 
 
 def _check_is_receipt(row: StatementRow) -> None:

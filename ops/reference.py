@@ -63,6 +63,7 @@ MEANINGS: Final[dict[Code | HttpCode, str]] = {
     Code.NOT_SUPPORTED: "This is not there yet.",
     Code.EFFECTIVE_DATE_IN_FUTURE: "The date lies after today in the tenant's time zone.",
     Code.AMOUNT_TOO_LARGE: "An amount is above 10^15 minor units.",
+    Code.COMMAND_TOO_LARGE: "The command would make more than 256,000 bytes of events and answer; split it.",
     Code.TENDERS_EXCEED_TOTAL: "The tenders pay more than is due, where that is not allowed.",
     Code.TENDERS_TOO_LOW: "The tenders pay less than they must.",
     Code.TENDERS_AMBIGUOUS: "More than one tender that is no wallet is without amount.",

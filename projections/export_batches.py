@@ -23,7 +23,7 @@ _BATCH: Final = f"{_COUNTED} WHERE b.batch_id = %(batch)s"
 _REQUESTED: Final = """
     SELECT batch::text AS batch_id, 'queued' AS status, NULL AS reason, position,
         recorded_at AS requested_at, NULL::timestamptz AS finished_at, '{}'::jsonb AS documents
-    FROM export_requests WHERE batch::text = %(batch)s
+    FROM export_requests WHERE batch = %(batch)s::uuid
 """
 _PAGE: Final = f"""
     {_COUNTED}

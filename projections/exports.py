@@ -1,13 +1,8 @@
 """Export batches that were asked for; what became of each is the exporter's own record."""
 
-from datetime import datetime
-from typing import Any, Final
-
-import msgspec
-import psycopg
+from typing import Final
 
 from projections.fold import Fold, Projection
-from projections.reading import rows_of
 
 _REQUESTED: Final = Fold("""
 INSERT INTO export_requests (tenant, batch, channel, recorded_at, position)
@@ -22,23 +17,3 @@ FROM (
 """)
 
 PROJECTION: Final = Projection(name="exports", tables=("export_requests",), folds=(_REQUESTED,))
-
-
-class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch covers what the tenant's log held at `position`."""
-
-    batch: str
-    channel: str
-    position: int
-    recorded_at: datetime
-
-
-async def export_request(connection: psycopg.AsyncConnection[Any], batch: str) -> ExportRequest | None:
-    """The request of a batch, or None. The id must be a UUID."""
-    found = await rows_of(
-        connection,
-        ExportRequest,
-        "SELECT batch::text, channel, position, recorded_at FROM export_requests WHERE batch = %(batch)s::uuid",
-        {"batch": batch},
-    )
-    return found[0] if found else None

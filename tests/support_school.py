@@ -76,6 +76,7 @@ class School:
             command_id=unit.command_id,
             recorded_at=unit.recorded_at,
             actor="tester",
+            reason="",
             correlation_id="",
             trace_id="",
             events=[(stream, version, event.topic, encode(event)) for stream, version, event in unit.events],

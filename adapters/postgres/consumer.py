@@ -17,7 +17,6 @@ from application.feed import (
     FeedUnavailableError,
     Partition,
     PoisonError,
-    PoisonPolicy,
     TenantPlace,
     Undecodable,
     admit,
@@ -27,8 +26,9 @@ from application.feed import (
 from application.message import Message
 
 Handler = Callable[[Connection[Any], Sequence[Message]], None]
-"""Applies messages on the connection, in the consumer's transaction. `PoisonError` puts one aside; any other
-exception undoes the batch and ends the consumer, except the loss of the database, which is waited out."""
+"""Applies messages on the connection, in the consumer's transaction. `PoisonError` puts one aside; after any
+other exception each message is tried alone, and which then raises is put aside too; only the loss of the
+database is waited out."""
 
 _POLL_SECONDS: Final = 0.5
 _log: Final = logging.getLogger(__name__)
@@ -78,6 +78,10 @@ class _OwnershipLostError(Exception):
     """The inbox row moved under us: another member owns the partition now."""
 
 
+class _HandlerError(Exception):
+    """The handler raised what nobody expected."""
+
+
 class Consumer:
     """A member of a consumer group that applies each message once, whatever is killed and whenever."""
 
@@ -87,22 +91,19 @@ class Consumer:
         connect: Callable[[], Connection[Any]],
         group: str,
         handler: Handler,
-        *,
-        policy: PoisonPolicy = "tenant_waits",
     ) -> None:
         """`connect` opens a connection to the database of the effects, which also holds the inbox."""
         self._feed = feed
         self._connect = connect
         self._group = group
         self._handler = handler
-        self._policy: PoisonPolicy = policy
         self._next_offsets: dict[Partition, int] = {}
 
     def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Apply messages until `stop` is set; call `ready` once when the feed and the database answer.
 
-        Waits out the loss of either. Raises what the handler raises, `FeedGapError`, `FeedMixedError` and
-        `FeedLostError`: nothing is skipped, so a person must look.
+        Waits out the loss of either. Raises `FeedGapError`, `FeedMixedError` and `FeedLostError`: nothing is
+        skipped, so a person must look.
         """
         backoff = Backoff()
         announced = threading.Event()
@@ -162,16 +163,25 @@ class Consumer:
                     announce()
 
     def _apply(self, connection: Connection[Any], batch: Batch) -> None:
-        """Apply a batch once; each message that the handler finds to be poison is put aside in another try."""
+        """Apply a batch once; each message that the handler finds to be poison is put aside in another try.
+
+        Where the handler fails otherwise, nobody knows over which message, so each gets a transaction of its own.
+        """
         poison: dict[int, str] = {}
         while True:
             try:
                 with connection.transaction():
                     self._apply_in_transaction(connection, batch, poison)
             except PoisonError as error:
-                if error.position in poison or error.position not in _positions(batch):
-                    raise  # it would be raised for ever
                 poison[error.position] = error.reason
+            except _HandlerError as error:
+                if len(batch.deliveries) > 1:
+                    _log.warning("%s: a handler failed, each message is tried alone: %s", self._group, error)
+                    for delivery in batch.deliveries:
+                        self._apply(connection, Batch(partition=batch.partition, deliveries=[delivery]))
+                    return
+                _log.exception("%s: a handler failed at position %d", self._group, batch.last_position)
+                poison[batch.last_position] = str(error)
             else:
                 self._next_offsets[batch.partition] = batch.next_offset
                 return
@@ -182,10 +192,24 @@ class Consumer:
         self._lock_partition(connection, batch.partition)
         self._check_identity(connection, batch)
         places = self._lock_tenants(connection, tenants(batch))
-        admission = admit(batch, places, poison=poison, policy=self._policy)
+        admission = admit(batch, places, poison=poison)
         if admission.messages:
-            self._handler(connection, admission.messages)
+            self._handle(connection, admission.messages)
         self._store(connection, batch, admission)
+
+    def _handle(self, connection: Connection[Any], messages: Sequence[Message]) -> None:
+        try:
+            self._handler(connection, messages)
+        except PoisonError as error:
+            if error.position not in {message.position for message in messages}:
+                raise _HandlerError(str(error)) from error  # putting that aside would change nothing
+            raise
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:
+            if connection.closed:
+                raise psycopg.OperationalError("The connection was lost in a handler.") from error
+            raise _HandlerError(f"{type(error).__name__}: {error}") from error
 
     def _lock_partition(self, connection: Connection[Any], partition: Partition) -> None:
         key = (self._group, partition.topic, partition.number)
@@ -258,7 +282,3 @@ class Consumer:
             ),
         )
         connection.execute(_ADVANCE, (batch.next_offset, batch.last_position, *key))
-
-
-def _positions(batch: Batch) -> set[int]:
-    return {origin.position for origin in batch.origins if origin is not None}

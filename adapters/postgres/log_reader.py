@@ -17,7 +17,7 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 
 _COMMANDS: Final = """
     SELECT first_position, position, id, tenant, tenant_sequence, command, recorded_at, actor,
-        correlation_id, trace_id
+        reason, correlation_id, trace_id
     FROM commands WHERE position > %s ORDER BY position LIMIT %s
 """
 
@@ -72,9 +72,19 @@ def store_identity(connection: Connection[Any]) -> tuple[str, int]:
 def _whole(rows: list[tuple[Any, ...]], events: list[_Event], after: int) -> Iterator[LoggedCommand]:
     end = events[-1][0] if events else after
     taken = 0
-    for first, position, id_, tenant, sequence, command, recorded_at, actor, correlation, trace in takewhile(
-        lambda row: row[1] <= end, rows
-    ):
+    for (
+        first,
+        position,
+        id_,
+        tenant,
+        sequence,
+        command,
+        recorded_at,
+        actor,
+        reason,
+        correlation,
+        trace,
+    ) in takewhile(lambda row: row[1] <= end, rows):
         count = position - first + 1
         own = events[taken : taken + count]
         if first != after + 1 or len(own) != count or own[0][0] != first or own[-1][0] != position:
@@ -90,6 +100,7 @@ def _whole(rows: list[tuple[Any, ...]], events: list[_Event], after: int) -> Ite
             command_id=str(id_),
             recorded_at=recorded_at.astimezone(UTC),
             actor=actor,
+            reason=reason,
             correlation_id=correlation,
             trace_id=trace,
             events=[event[1:] for event in own],

@@ -1,5 +1,6 @@
 """The event store in PostgreSQL: implements `application.ports.EventStore` on one async connection."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
@@ -25,6 +26,9 @@ from application.ports import (
 from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import State, decode
+
+ANSWER_SECONDS: Final = 20.0
+"""A database that is connected but does not answer is given up after this long: no caller waits for ever."""
 
 _OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c default_transaction_isolation=read\\ committed"
 
@@ -94,15 +98,19 @@ class PostgresStore:
             connection = await self._connected()
         locked = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
         try:
-            if locked:
-                async with connection.pipeline():
-                    cursor = await connection.execute(_APPEND, _arguments(batch))
-                    await connection.execute("COMMIT")
-                rows = await cursor.fetchall()
-            else:
-                rows = await (await connection.execute(_APPEND, _arguments(batch))).fetchall()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                if locked:
+                    async with connection.pipeline():
+                        cursor = await connection.execute(_APPEND, _arguments(batch))
+                        await connection.execute("COMMIT")
+                    rows = await cursor.fetchall()
+                else:
+                    rows = await (await connection.execute(_APPEND, _arguments(batch))).fetchall()
         except psycopg.Error as error:
             raise await self._translate(error) from error
+        except TimeoutError as error:
+            await self.close()
+            raise OutcomeUnknownError("the database does not answer") from error
         outcome = rows[0][0]
         if outcome == "known":
             return Known([KnownKey(row[1] - 1, row[2], row[3], row[4]) for row in rows])
@@ -154,8 +162,9 @@ class PostgresStore:
     async def _unavailable(self) -> AsyncGenerator[None]:
         """Around what writes nothing: whatever the driver says, the store was not there."""
         try:
-            yield
-        except psycopg.Error as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
+        except (psycopg.Error, TimeoutError) as error:
             await self.close()
             raise StoreUnavailableError(type(error).__name__) from error
 

@@ -9,6 +9,7 @@ import msgspec
 from adapters.quickbooks.client import CallError, Client
 from application.export import (
     Answered,
+    Barred,
     CallOutcome,
     Created,
     Fault,
@@ -158,6 +159,8 @@ def _unsettled(outcome: CallOutcome) -> Verdict:
             return Again(reason=reason)
         case SignIn(reason=reason):
             return Halted(reason=reason, sign_in=True)
+        case Barred(reason=reason):
+            return Halted(reason=reason)
         case Refused(fault=fault):
             return Halted(reason=str(fault)) if pauses(fault) else Again(reason=str(fault))
         case Answered():

@@ -22,7 +22,15 @@ from adapters.quickbooks import statements
 from adapters.quickbooks.budget import Budget
 from adapters.quickbooks.calls import Again, Call, Halted, Job, Result, Settled
 from adapters.quickbooks.client import BatchItem, batch_body
-from adapters.quickbooks.preparation import Names, PausedError, Preparation, Work, make_client
+from adapters.quickbooks.preparation import (
+    MOST_LOSSES,
+    AwayError,
+    Names,
+    PausedError,
+    Preparation,
+    Work,
+    make_client,
+)
 from adapters.quickbooks.registration import handler
 from adapters.quickbooks.settings import NOT_CONNECTED, QuickBooksSettings
 from adapters.quickbooks.workers import Workers
@@ -35,6 +43,9 @@ BIND_ROWS: Final = 600
 _IDLE_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 0.2
 _FIRST_WAIT_SECONDS: Final = 0.25
+_FIRST_REST_SECONDS: Final = 1.0
+_PATIENCE_TURNS: Final = 3
+"""After how many turns in vain a person is told; the attempts go on all the same."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -44,6 +55,7 @@ def run_sender(
 ) -> None:
     """Send what batches ask for until `stop` is set, through every loss of the database."""
     backoff = Backoff(longest=settings.longest_wait_seconds)
+    absences = Absences(settings)
     while not stop.is_set():
         try:
             with psycopg.connect(
@@ -53,39 +65,121 @@ def run_sender(
                 ready()
                 backoff.reset()
                 while not stop.is_set():
-                    if not send_open_batches(connection, settings, stop):
+                    if not send_open_batches(connection, settings, stop, absences):
                         list(connection.notifies(timeout=_IDLE_SECONDS, stop_after=1))
         except psycopg.OperationalError as error:
             _log.warning("the sender lost its database and will be back: %s", error)
             backoff.wait(stop)
 
 
+class Absences:
+    """Which tenants' QuickBooks did not answer, and until when each is left alone. It may be forgotten."""
+
+    def __init__(self, settings: QuickBooksSettings) -> None:
+        self._longest = settings.longest_wait_seconds
+        self._turns: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def resting(self, tenant: str) -> bool:
+        return time.monotonic() < self._until.get(tenant, 0.0)
+
+    def note(self, tenant: str) -> int:
+        """Another turn in vain: leave the tenant alone for longer. Returns how many there were by now."""
+        turns = self._turns[tenant] = self._turns.get(tenant, 0) + 1
+        wait = min(_FIRST_REST_SECONDS * 2.0 ** min(turns - 1, 20), self._longest)
+        self._until[tenant] = time.monotonic() + wait
+        return turns
+
+    def forget(self, tenant: str) -> None:
+        self._turns.pop(tenant, None)
+        self._until.pop(tenant, None)
+
+
 def send_open_batches(
-    connection: Connection[Any], settings: QuickBooksSettings, stop: threading.Event
+    connection: Connection[Any], settings: QuickBooksSettings, stop: threading.Event, absences: Absences
 ) -> bool:
-    """Bring every tenant's open batches to their end. Tells whether there was anything to do."""
+    """Give every tenant with open batches a turn. Tells whether there was anything to do.
+
+    What goes wrong with one tenant is that tenant's alone; only the loss of the database is raised.
+    """
     worked = False
     rows = connection.execute(statements.SELECT_WORK, (settings.token_hash,)).fetchall()
-    for tenant, realm, name, country, currency, limit, paused in rows:
+    for tenant, realm, name, country, currency, limit, paused, away in rows:
+        if stop.is_set() or absences.resting(tenant):
+            continue
         work = Work(
             tenant=tenant,
-            realm=realm or _connect(connection, settings, tenant),
+            realm=realm,
             name=name,
             country=country,
             currency=currency,
             limit=limit,
             paused=paused,
+            away=away,
         )
-        locked = connection.execute(statements.TRY_LOCK_REALM, (work.realm,)).fetchone()
-        if stop.is_set() or locked is None or not locked[0]:  # another sender has the company
-            continue
-        try:
-            _Drive(connection, settings, work, stop).run()
-        finally:
-            if not connection.closed:
-                connection.execute(statements.UNLOCK_REALM, (work.realm,))
-        worked = True
+        worked = _guarded(connection, settings, work, stop, absences) or worked
     return worked
+
+
+def _guarded(
+    connection: Connection[Any],
+    settings: QuickBooksSettings,
+    work: Work,
+    stop: threading.Event,
+    absences: Absences,
+) -> bool:
+    """A tenant's turn, whatever comes of it. False if another sender has the company."""
+    try:
+        took = _take_turn(connection, settings, work, stop)
+    except AwayError as error:
+        turns = absences.note(work.tenant)
+        _log.warning("%s: QuickBooks does not answer, turn %d: %s", work.tenant, turns, error)
+        if work.away or turns >= _PATIENCE_TURNS:
+            _pause(
+                connection, work, f"QuickBooks does not answer; it is asked again and again. {error}", None
+            )
+        return True
+    except psycopg.OperationalError:
+        raise
+    except Exception as error:
+        if connection.closed:
+            raise psycopg.OperationalError("The connection was lost in a turn.") from error
+        _log.exception("%s: the export failed", work.tenant)
+        _pause(connection, work, f"{type(error).__name__}: {error}", settings.token_hash)
+        return True
+    if took:
+        absences.forget(work.tenant)
+    return took
+
+
+def _take_turn(
+    connection: Connection[Any], settings: QuickBooksSettings, work: Work, stop: threading.Event
+) -> bool:
+    realm = work.realm or _connect(connection, settings, work.tenant)
+    locked = connection.execute(statements.TRY_LOCK_REALM, (realm,)).fetchone()
+    if locked is None or not locked[0]:  # another sender has the company
+        return False
+    try:
+        _Drive(connection, settings, msgspec.structs.replace(work, realm=realm), stop).run()
+    finally:
+        if not connection.closed:
+            connection.execute(statements.UNLOCK_REALM, (realm,))
+    return True
+
+
+def _pause(
+    connection: Connection[Any], work: Work, reason: str, token: bytes | None, *, sign_in: bool = False
+) -> None:
+    """Stop until a person acts or another access token comes; without `token`, until QuickBooks answers."""
+    _log.warning("%s: export paused: %s", work.tenant, reason)
+    with connection.transaction():
+        connection.execute(statements.PAUSE_TENANT, (reason, token, work.tenant))
+        if sign_in:
+            connection.execute(statements.MARK_SIGN_IN, (reason, work.tenant, work.limit))
+        if work.away:  # what an absence had ended must tell the new reason
+            connection.execute(statements.RESUME_BATCHES, (work.tenant,))
+        connection.execute(statements.COMPLETE_BATCHES, (work.tenant,))
+        connection.execute(statements.CALL_ALL_FOR_ATTENTION, (reason, work.tenant))
 
 
 def _connect(connection: Connection[Any], settings: QuickBooksSettings, tenant: str) -> str:
@@ -110,19 +204,27 @@ class _Drive:
         self._stop = stop
 
     def run(self) -> None:
+        """Raises `AwayError` where QuickBooks does not answer; the batches stay as they are."""
         work, connection = self._work, self._connection
         with connection.transaction():
             if work.paused:
-                connection.execute(statements.RESUME_BATCHES, (work.tenant, work.limit))
-                connection.execute(statements.LIFT_PAUSE, (work.tenant,))
+                self._resume()
             connection.execute(statements.START_BATCHES, (work.tenant, work.limit))
             connection.execute(statements.LIFT_SIGN_IN, (work.tenant,))
         try:
             self._send()
         except PausedError as paused:
-            self._pause(str(paused), sign_in=paused.sign_in)
+            _pause(connection, work, str(paused), self._settings.token_hash, sign_in=paused.sign_in)
+            return
         if not self._stop.is_set():
-            self._finish("Some documents were not taken; see their errors.")
+            with connection.transaction():
+                if work.away:
+                    self._resume()
+                self._finish("Some documents were not taken; see their errors.")
+
+    def _resume(self) -> None:
+        self._connection.execute(statements.LIFT_PAUSE, (self._work.tenant,))
+        self._connection.execute(statements.RESUME_BATCHES, (self._work.tenant,))
 
     def _send(self) -> None:
         settings, work = self._settings, self._work
@@ -146,24 +248,11 @@ class _Drive:
         finally:
             workers.close()
 
-    def _pause(self, reason: str, *, sign_in: bool) -> None:
-        work = self._work
-        _log.warning("%s: export paused: %s", work.tenant, reason)
-        with self._connection.transaction():
-            self._connection.execute(
-                statements.PAUSE_TENANT, (reason, self._settings.token_hash, work.tenant)
-            )
-            if sign_in:
-                self._connection.execute(statements.MARK_SIGN_IN, (reason, work.tenant, work.limit))
-            self._finish(reason)
-
     def _finish(self, reason: str) -> None:
         """End every batch: completed where all that it covers is confirmed, else a person must look."""
-        with self._connection.transaction():
-            self._connection.execute(statements.COMPLETE_BATCHES, (self._work.tenant,))
-            self._connection.execute(
-                statements.CALL_FOR_ATTENTION, (reason, self._work.tenant, self._work.limit)
-            )
+        work, connection = self._work, self._connection
+        connection.execute(statements.COMPLETE_BATCHES, (work.tenant,))
+        connection.execute(statements.CALL_FOR_ATTENTION, (reason, work.tenant, work.limit))
 
 
 class _Sending:
@@ -190,18 +279,24 @@ class _Sending:
         self._waiting: list[tuple[float, Call]] = []
         self._flying: dict[int, int] = {}
         self._lost: dict[int, int] = {}
+        self._left = 0
+        self._left_reason = ""
         self._quiet_until = 0.0
 
     def run(self) -> None:
-        """Raises `PausedError` where nothing more can be sent; its calls stay open."""
+        """Raises `PausedError` where nothing more can be sent, and in the end `AwayError` where calls got no
+        answer; their calls stay open.
+        """
         self._waiting = [(0.0, call) for call in self._open_calls()]
         while not self._stop.is_set():
             idle = not self._launch()
             if idle and not self._flying and not self._waiting:
-                return
+                break
             verdict = self._workers.take(_TURN_SECONDS)
             if verdict is not None:
                 self._conclude(*verdict)
+        if self._left_reason:
+            raise AwayError(self._left_reason)
 
     # --- sending
 
@@ -218,6 +313,8 @@ class _Sending:
             self._waiting.remove(entry)
             self._flying[call.id] = self._budget.spend(call.id, len(call.jobs))
             self._workers.submit(call)
+        if self._left > self._most:  # none of so many got an answer: new ones would not either
+            return False
         while len(self._flying) + len(self._waiting) < self._most:
             if not self._may_send(BATCH_ITEMS):
                 return True
@@ -329,20 +426,25 @@ class _Sending:
             statements.SETTLE_JOBS, (*(list(column) for column in zip(*columns, strict=True)), call.id)
         )
         self._connection.execute(statements.CLOSE_CALL, (call.id,))
-        self._lost.pop(call.id, None)
+        self._left = 0
 
     def _again(self, call: Call, verdict: Again, send_id: int) -> None:
+        if verdict.seconds is None or verdict.quiet:
+            self._lost[call.id] = self._lost.get(call.id, 0) + 1
+        lost = self._lost.get(call.id, 0)
         if verdict.quiet:
             wait = self._budget.be_quiet(verdict.seconds)
         elif verdict.seconds is not None:
             wait = verdict.seconds
         else:
-            lost = self._lost[call.id] = self._lost.get(call.id, 0) + 1
             wait = min(_FIRST_WAIT_SECONDS * 2.0 ** min(lost, 20), self._settings.longest_wait_seconds)
         with self._connection.transaction():
             self._budget.answered(send_id, verdict.reason)
             if not verdict.harmless:
                 self._connection.execute(statements.MARK_UNKNOWN, (verdict.reason, call.id))
+        if lost >= MOST_LOSSES:
+            self._left, self._left_reason = self._left + 1, verdict.reason
+            return
         resent = call.resent or not verdict.harmless
         sent_at = call.sent_at if verdict.seconds is not None else time.time()
         self._waiting.append(

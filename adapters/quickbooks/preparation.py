@@ -13,7 +13,10 @@ from adapters.quickbooks import setup, statements
 from adapters.quickbooks.budget import Budget
 from adapters.quickbooks.client import CallError, Client
 from adapters.quickbooks.settings import QuickBooksSettings
-from application.export import Refused, SignIn, Throttled, pauses, wrong_preference
+from application.export import Answered, Barred, Lost, Refused, SignIn, Throttled, pauses, wrong_preference
+
+MOST_LOSSES: Final = 3
+"""How often the same thing is asked for in vain in one turn, before the tenant is left alone for a while."""
 
 _MOST_REFUSALS: Final = 5
 _T = TypeVar("_T")
@@ -22,7 +25,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant with open batches; `limit` is the position of the last of them."""
+    """A tenant with open batches; `limit` is the position of the last of them.
+
+    `paused`: until a person has acted, who now has. `away`: QuickBooks did not answer the last time.
+    """
 
     tenant: str
     realm: str
@@ -31,6 +37,11 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     limit: int
     paused: bool
+    away: bool
+
+
+class AwayError(Exception):
+    """QuickBooks does not answer, or not all of it: leave the tenant alone for a while, then go on by itself."""
 
 
 class PausedError(Exception):
@@ -77,20 +88,21 @@ class Preparation:
         self._client = make_client(settings, work.realm)
 
     def run(self) -> Names | None:
-        """Prepare, again and again until it is done; None when told to stop. Raises `PausedError`."""
+        """Prepare; None when told to stop. Raises `PausedError`, and `AwayError` after some attempts in vain."""
         with self._client.session:
             return self._run()
 
     def _run(self) -> Names | None:
         backoff = Backoff(longest=self._settings.longest_wait_seconds)
-        refusals = 0
+        refusals = losses = 0
         while not self._stop.is_set():
             try:
                 return self._prepare()
             except CallError as error:
                 match error.outcome:
-                    case Throttled(seconds=seconds):
-                        self._stop.wait(self._budget.be_quiet(seconds))
+                    case Throttled() | Lost():
+                        losses += 1
+                        self._wait_out(error.outcome, backoff, enough=losses >= MOST_LOSSES)
                     case SignIn(reason=reason):
                         refusals += 1
                         if refusals > 1:
@@ -100,10 +112,25 @@ class Preparation:
                         if refusals > _MOST_REFUSALS or pauses(fault):
                             raise PausedError(str(fault)) from None
                         backoff.wait(self._stop)
-                    case _:
-                        _log.warning("%s: export waits: %s", self._work.tenant, error)
-                        backoff.wait(self._stop)
+                    case Barred(reason=reason):
+                        raise PausedError(reason) from None
+                    case Answered():
+                        raise AssertionError(error) from error
         return None
+
+    def _wait_out(self, outcome: Throttled | Lost, backoff: Backoff, *, enough: bool) -> None:
+        """Wait before the next attempt. Raises `AwayError` where there were enough."""
+        match outcome:
+            case Throttled(seconds=seconds):
+                wait = self._budget.be_quiet(seconds)
+                if enough:
+                    raise AwayError("QuickBooks is throttling.")
+                self._stop.wait(wait)
+            case Lost(reason=reason):
+                if enough:
+                    raise AwayError(reason)
+                _log.warning("%s: export waits: %s", self._work.tenant, reason)
+                backoff.wait(self._stop)
 
     def _prepare(self) -> Names | None:
         work = self._work

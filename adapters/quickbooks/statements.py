@@ -4,7 +4,12 @@ from typing import Final
 
 # --- registering what the feed brings
 
-SELECT_TENANTS: Final = "SELECT tenant, realm, chart FROM finance_export_tenants WHERE tenant = ANY(%s)"
+# Locked until the registration commits: a sender that names the company, or pauses the tenant, comes before it
+# or after it, so that it sees all that was registered, or what is registered sees it.
+SELECT_TENANTS: Final = """
+    SELECT tenant, realm, chart FROM finance_export_tenants WHERE tenant = ANY(%s)
+    ORDER BY tenant FOR NO KEY UPDATE
+"""
 INSERT_TENANT: Final = """
     INSERT INTO finance_export_tenants (tenant, realm, name, country, currency, chart)
     VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (tenant) DO NOTHING
@@ -49,8 +54,11 @@ NOTIFY: Final = "SELECT pg_notify('bursar_export', %s)"
 
 # --- what there is to do
 
+# A pause under an access token waits for a person, or for another token; one without is only a matter of time.
 SELECT_WORK: Final = """
-    SELECT t.tenant, t.realm, t.name, t.country, t.currency, max(b.position), t.paused_reason IS NOT NULL
+    SELECT t.tenant, t.realm, t.name, t.country, t.currency, max(b.position),
+        t.paused_reason IS NOT NULL AND t.paused_token IS NOT NULL,
+        t.paused_reason IS NOT NULL AND t.paused_token IS NULL
     FROM finance_export_batches b JOIN finance_export_tenants t ON t.tenant = b.tenant
     WHERE (b.status IN ('queued', 'running') OR (b.status = 'needs_attention' AND t.paused_reason IS NOT NULL))
         AND (t.paused_reason IS NULL OR t.paused_token IS DISTINCT FROM %s)
@@ -66,10 +74,10 @@ START_BATCHES: Final = """
     UPDATE finance_export_batches SET status = 'running'
     WHERE tenant = %s AND position <= %s AND status = 'queued'
 """
-# Another access token lifted the pause: what it had ended goes on.
+# The pause is over: what it had ended goes on, whatever its position, as CALL_ALL_FOR_ATTENTION ended it.
 RESUME_BATCHES: Final = """
     UPDATE finance_export_batches SET status = 'running', reason = NULL, finished_at = NULL
-    WHERE tenant = %s AND position <= %s AND status = 'needs_attention'
+    WHERE tenant = %s AND status = 'needs_attention'
 """
 COMPLETE_BATCHES: Final = """
     UPDATE finance_export_batches b SET status = 'completed', reason = NULL, finished_at = clock_timestamp()
@@ -80,6 +88,11 @@ COMPLETE_BATCHES: Final = """
 CALL_FOR_ATTENTION: Final = """
     UPDATE finance_export_batches SET status = 'needs_attention', reason = %s, finished_at = clock_timestamp()
     WHERE tenant = %s AND position <= %s AND status IN ('queued', 'running')
+"""
+# A pause holds up every open batch, also one that was requested since the turn began.
+CALL_ALL_FOR_ATTENTION: Final = """
+    UPDATE finance_export_batches SET status = 'needs_attention', reason = %s, finished_at = clock_timestamp()
+    WHERE tenant = %s AND status IN ('queued', 'running')
 """
 PAUSE_TENANT: Final = """
     UPDATE finance_export_tenants SET paused_reason = %s, paused_token = %s WHERE tenant = %s

@@ -165,8 +165,6 @@ def handle_refund(command: Refund, unit: Unit) -> SaleRefundedAnswer:
     else:
         lines = sale.lines_by_amount(state, command.amount or 0)
     amount = sum(line.amount for line in lines)
-    if not amount:
-        raise DomainError(Code.REFUND_EXCEEDS_SALE, "What is left of these pieces amounts to nothing.")
     tenders = sale.refund_tenders(state, amount)
     journal = Journal()
     for tender in tenders:

@@ -131,3 +131,19 @@ def test_due_dates_at_the_ends_of_the_calendar(admin, day):
     body = {"payer": "P", "currency": "KES", "due_date": day, "lines": [line], "issue": True}
     invoice = ok(admin.post("invoices", body))
     assert ok(admin.get(f"invoices/{invoice['id']}"))["due_date"] == day
+
+
+@pytest.mark.parametrize("piece", [b"0,", b"{},", b"[],", b'"",'])
+def test_a_bulk_of_nothings_is_refused_before_it_is_decoded(service, admin, piece):
+    body = b"[" + piece * (15_000_000 // len(piece)) + piece.rstrip(b",") + b"]"
+    with service.nothing_written():
+        refused(admin.post("bulk", body), 422, "invalid_request")
+
+
+def test_a_position_that_was_never_written_is_no_position(admin):
+    refused(admin.get("wallets", headers={"Bursar-Min-Position": "999999999999"}), 400, "bad_header")
+
+
+def test_a_precondition_is_not_dropped_in_silence(admin):
+    account = admin.wallet()
+    refused(admin.top_up(account, 5, headers={"If-Match": '"1"'}), 422, "not_supported")

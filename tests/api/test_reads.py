@@ -166,4 +166,6 @@ def test_a_traceparent_that_is_none_is_made_anew(service, admin, trace):
     response = admin.top_up(admin.wallet(), 100, headers={"traceparent": trace})
     made = response.headers["traceparent"][3:35]
     assert made.encode() not in trace
-    assert service.row("SELECT trace_id FROM commands WHERE id = %s", ok(response)["transaction_id"]) == (made,)
+    assert service.row("SELECT trace_id FROM commands WHERE id = %s", ok(response)["transaction_id"]) == (
+        made,
+    )

@@ -179,7 +179,7 @@ class SchoolMachine(RuleBasedStateMachine):
         assert all(0 <= i.open <= i.total for i in invoices)
         for sold in states.values():
             if isinstance(sold, sale.Sale):
-                assert all(0 <= sold.left_of(i) for i in range(len(sold.lines)))
+                assert all(sold.left_of(i) >= 0 for i in range(len(sold.lines)))
                 assert all(
                     p <= line.quantity for p, line in zip(sold.returned_pieces, sold.lines, strict=True)
                 )

@@ -29,7 +29,16 @@ from domain.errors import Code, DomainError
 from domain.event import decode
 from tests.domain.support_given import fold
 from tests.support_store import batch, command, topped_up
-from tests.support_writer import School, answer, charge, envelope, running_school, running_writer, top_up
+from tests.support_writer import (
+    School,
+    answer,
+    charge,
+    envelope,
+    new_id,
+    running_school,
+    running_writer,
+    top_up,
+)
 
 STREAM = "greenhill/wallet/STU-1"
 
@@ -470,7 +479,7 @@ async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_b
 async def test_a_full_queue_takes_no_more() -> None:
     async with running_school(WatchedStore(), queue_limit=3) as school:
         waiting = [school.writer.submit(top_up()) for _ in range(3)]
-        assert school.writer.queue_depth == 3
+        assert len(school.writer._queue) == 3
         with pytest.raises(DomainError) as refusal:
             school.writer.submit(top_up())
         assert refusal.value.code == Code.UNAVAILABLE
@@ -574,3 +583,49 @@ async def test_numbers_follow_the_year_in_the_schools_own_zone() -> None:
         clock[0] += timedelta(seconds=1)  # midnight in Nairobi
         new = answer(await school.give(top_up()))
     assert (old["receipt"]["number"], new["receipt"]["number"]) == ("RCT-2026-000001", "RCT-2027-000001")
+
+
+@on_a_loop
+async def test_replays_leave_the_cache_within_its_limit() -> None:
+    async with running_school(MemoryStore(), cache_limit=10) as school:
+        commands = [
+            envelope("wallet.open", key=f"key-{i:08d}", account=f"NEW-{i}", currency="KES") for i in range(60)
+        ]
+        for _ in range(2):
+            again = [msgspec.structs.replace(command, command_id=new_id()) for command in commands]
+            await asyncio.gather(*await school.writer.submit_all(again))
+            assert len(school.writer._cache) <= 10
+
+
+@on_a_loop
+async def test_a_key_is_shared_only_by_commands_of_the_same_credential() -> None:
+    """During a rotation two keys of one client send the same: a revoked one gets no answer, a live one does."""
+    async with running_school(MemoryStore()) as school:
+        live = {"client": "TILL", "role": "admin"}
+        await school.do("key.create", **live, prefix="bk_live", key_hash="aa" * 32)
+        command = envelope(
+            "wallet.top_up",
+            key="key-00000001",
+            account="STU-1",
+            amount=5,
+            currency="KES",
+            source={"type": "cash"},
+        )
+        for order in (("bk_gone", "bk_live"), ("bk_live", "bk_gone")):
+            sent = [msgspec.structs.replace(command, credential=name, command_id=new_id()) for name in order]
+            futures = await school.writer.submit_all(sent)
+            outcomes = dict(zip(order, await asyncio.gather(*futures, return_exceptions=True), strict=True))
+            assert isinstance(outcomes["bk_live"], Outcome)
+            assert isinstance(outcomes["bk_gone"], DomainError)
+            assert outcomes["bk_gone"].code == Code.UNAUTHENTICATED
+
+
+@on_a_loop
+async def test_a_command_that_makes_too_much_is_refused() -> None:
+    line = {"description": "\N{GRINNING FACE}" * 500, "quantity": 1, "total": 5, "income": "tuition"}
+    async with running_school(MemoryStore()) as school:
+        with pytest.raises(DomainError) as refused:
+            await school.do(
+                "invoice.create", payer="A", currency="KES", due_date="2030-01-01", lines=[line] * 100
+            )
+        assert refused.value.code == Code.COMMAND_TOO_LARGE

@@ -292,7 +292,7 @@ class Bench:
             )
             last = max(answer.position for answer in found.answers)
             while not reached or reached[-1][1] < last:
-                await asyncio.sleep(0.01)  # noqa: ASYNC110  polled beside the measurement
+                await asyncio.sleep(0.01)
             stop.set()
             await listening
             assert not found.errors

@@ -166,11 +166,16 @@ def test_a_line_that_is_not_there_is_refused(line: int) -> None:
     given(STREAM, completed()).when(by_quantity((line, 1))).then_refused(Code.INVALID_REQUEST)
 
 
-def test_a_piece_worth_less_than_a_cent_gives_back_nothing() -> None:
+def test_a_piece_worth_less_than_a_cent_comes_back_with_others_only() -> None:
     cheap = (msgspec.structs.replace(LINES[0], quantity=3, total=2),)
     state: Any = fold(STREAM, [completed(cheap, cash(2))])
-    assert sale.lines_by_quantity(state, [(1, 1)]) == []
+    given(STREAM, completed(cheap, cash(2))).when(by_quantity((1, 1))).then_refused(Code.REFUND_EXCEEDS_SALE)
     assert [line.amount for line in sale.lines_by_quantity(state, [(1, 3)])] == [2]
+    both: Any = fold(
+        STREAM, [completed((*cheap, msgspec.structs.replace(LINES[0], quantity=1, total=5)), cash(7))]
+    )
+    lines = sale.lines_by_quantity(both, [(1, 1), (2, 1)])
+    assert [(line.line, line.quantity, line.amount) for line in lines] == [(1, 1, 0), (2, 1, 5)]
 
 
 def test_a_sale_that_is_not_there_is_not_found() -> None:

@@ -95,8 +95,9 @@ def test_a_key_needs_a_prefix_of_its_own_and_a_role_that_is_there() -> None:
 def test_a_revoked_key_is_gone_and_its_client_stays() -> None:
     revoked = KeyRevoked(prefix="bk_1", recorded_at=AT)
     given(STREAM, REGISTERED, CLIENT, key_added()).when(revoke("bk_1")).then(
-        revoked, keys={}, clients=frozenset({"TILL"})
+        revoked, keys={}, revoked=frozenset({"bk_1"}), clients=frozenset({"TILL"})
     )
+    given(STREAM, REGISTERED, CLIENT, key_added(), revoked).when(add_key()).then_refused(Code.KEY_EXISTS)
     given(STREAM, REGISTERED, CLIENT, key_added(), revoked).when(revoke("bk_1")).then_refused(
         Code.KEY_NOT_FOUND
     )

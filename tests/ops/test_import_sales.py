@@ -103,6 +103,20 @@ def test_the_wallet_tender_opens_each_wallet_once_and_prefunds_under_the_rows_ke
     assert found[0].lane == found[1].lane == "A"
 
 
+def test_a_row_that_is_refused_leaves_the_opening_of_its_wallet_to_the_next(tmp_path):
+    text = HEADER + "A,2026-01-31,1,1000001,x\nA,2026-01-31,1,1,x\n"
+    refused, entry = rows(tmp_path, text, tender="wallet", prefund=True)
+    assert isinstance(refused, Rejection)
+    assert isinstance(entry, Entry)
+    assert [element.action for element in entry.elements] == ["wallet.open", "wallet.top_up", "pos.checkout"]
+
+
+def test_the_largest_values_are_taken(tmp_path):
+    text = HEADER + f"A,2026-01-31,10000000000000.00,1000000,{'x' * 500}\n"
+    (entry,) = entries(tmp_path, text, tender="wallet", prefund=True)
+    assert entry.amount_minor == 10**15
+
+
 def test_only_the_wallet_tender_opens_wallets(tmp_path):
     (entry,) = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n", tender="card")
     assert [element.action for element in entry.elements] == ["pos.checkout"]
@@ -169,14 +183,16 @@ def test_a_time_with_an_offset_is_a_day_at_the_school(tmp_path):
         ("-5", "not above zero"),
         ("1.001", "finer than"),
         ("", "empty"),
-        ("1e3", "not a plain decimal"),
-        ("NaN", "not a plain decimal"),
-        ("KES 5", "not a plain decimal"),
-        ("1_000", "not a plain decimal"),
-        ('"12,5"', "not a plain decimal"),
-        ('"1.250,50"', "not a plain decimal"),
-        ("\u0665", "not a plain decimal"),
-        ("9" * 60, "not a plain decimal"),
+        ("1e3", "is not an amount"),
+        ("NaN", "is not an amount"),
+        ("KES 5", "is not an amount"),
+        ("1_000", "is not an amount"),
+        ('"12,5"', "is not an amount"),
+        ('"1.250,50"', "is not an amount"),
+        ("\u0665", "is not an amount"),
+        ("9" * 60, "too large"),
+        ("9" * 5000, "amount "),
+        ("10000000000000.01", "too large"),
     ],
 )
 def test_an_amount_that_cannot_be_posted(tmp_path, amount, expected):
@@ -197,7 +213,7 @@ def test_a_customer_that_is_no_id(tmp_path, customer):
     assert "is not an id" in reason(tmp_path, f"{customer},2026-01-31,1,1,x")
 
 
-@pytest.mark.parametrize("quantity", ["", "0", "-1", "1.5", "many", "0.0"])
+@pytest.mark.parametrize("quantity", ["", "0", "-1", "1.5", "many", "0.0", "1000001", "9" * 30, "9" * 5000])
 def test_a_quantity_that_is_none(tmp_path, quantity):
     assert "quantity" in reason(tmp_path, f"A,2026-01-31,1,{quantity},x")
 
@@ -208,7 +224,11 @@ def test_a_quantity_that_is_none(tmp_path, quantity):
         ("A,2026-01-31", "no column Total, Pieces, What"),
         (",,,,", "customer is empty"),
         ("A,2026-01-31,1,1,x,y", "6 cells, the header 5"),
-        (f"A,2026-01-31,1,1,{'x' * 501}", "more than 500"),
+        (f"A,2026-01-31,1,1,{'x' * 501}", "length <= 500"),
+        ('A,2026-01-31,1,1,"Lunch\nand juice"', "not one line of text"),
+        ("A,2026-01-31,1,1,Lunch\tand juice", "not one line of text"),
+        ("A,2026-01-31,1,1,Lunch\x7f", "not one line of text"),
+        ("A,2026-01-31,1,1000001,x", "quantity is too small or too large: Expected `int` <= 1000000"),
         ('A,2026-01-31,1,1,"x"y', "broken quoting"),
     ],
 )
@@ -227,7 +247,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
     )
     found = rows(tmp_path, text)
     assert [row.line for row in found] == [2, 6, 7, 9]
-    assert [isinstance(row, Entry) for row in found] == [True, False, False, True]
+    assert [isinstance(row, Entry) for row in found] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\r", "\n"])

@@ -77,7 +77,7 @@ def a_day(school: School, *, keys: str = "a") -> None:
     school.run("key.create", client="till", prefix="k1", key_hash=f"{keys}1" * 32, role="cashier")
     school.run("key.create", client="till", prefix="k2", key_hash=f"{keys}2" * 32, role="auditor")
     school.run("key.revoke", prefix="k1")
-    school.run("key.create", client="till", prefix="k1", key_hash=f"{keys}3" * 32, role="cashier")
+    school.run("key.create", client="till", prefix="k4", key_hash=f"{keys}3" * 32, role="cashier")
     school.run("tenant.feature", feature="FINANCE_V2", enabled=False)
     school.run("tenant.feature", feature="FINANCE_V2", enabled=True)
     school.run("quickbooks.export")

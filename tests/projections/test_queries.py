@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.errors import DomainError
-from projections import exports, invoices, ledger, receipts, tenants, wallets
+from projections import invoices, ledger, receipts, tenants, wallets
 from projections.reading import Page
 from projections.registry import positions
 from tests.conftest import Database
@@ -162,7 +162,7 @@ def test_invoices_by_payer_and_status(database: Database, head: int) -> None:
     assert [(one.payer, one.status, one.total, one.open) for one in found] == [
         ("STU-1", "paid", 90_000, 0), ("FUND", "issued", 5_001, 5_001), ("FUND", "draft", 9, 0),
     ]  # fmt: skip
-    assert [one.number[-7:] for one in found] == ["-000001", "-000002", ""]
+    assert [one.number and one.number[-7:] for one in found] == ["-000001", "-000002", None]
     assert [line.description for line in found[1].lines] == ["Term 1", AWKWARD]
     assert found[1].lines[1].total == 1
     assert sorted(listed(5, payer="FUND"), key=lambda one: -one.total) == found[1:]
@@ -197,19 +197,10 @@ def test_keys_until_they_are_revoked(database: Database, head: int) -> None:
     assert "audit.read" in auditor.capabilities
     again = ask(database, None, lambda c: tenants.authenticate(c, b"\xa3" * 32))
     assert again is not None
-    assert again.prefix == "k1"
+    assert again.prefix == "k4"
     school = ask(database, "greenhill", tenants.tenant)
     assert school is not None
     assert (school.currency, school.country, school.time_zone) == ("KES", "KE", "Africa/Nairobi")
-
-
-def test_an_export_request(database: Database, school: School) -> None:
-    batch = school.events[-1][2]
-    head = put(database, school)
-    catch_up(database)
-    found = ask(database, "greenhill", lambda c: exports.export_request(c, batch))
-    assert found is not None
-    assert (found.batch, found.channel, found.position) == (batch, "quickbooks", head)
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1" * 30, "2026-01-01", "2026-13-01_4", "٣"])
