@@ -127,10 +127,8 @@ class CommandEndpoint:
         if exchange.scope["query_string"]:
             raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
         body = await exchange.body(BULK_BODY_LIMIT)
-        # Looked at before it is decoded: 16 MB of "0," or "{}," would become as many objects.
-        if body.count(b"{") > BULK_LIMIT * ELEMENT_OBJECTS:
-            raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
-        decode_json(_bulk_shape, body)
+        if len(body) > BODY_LIMIT:
+            _check_bulk_shape(body)
         elements = decode_json(_bulk_decoder, body)
         if len(elements) > BULK_LIMIT:
             raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
@@ -199,6 +197,13 @@ def decode(spec: CommandSpec, body: bytes, parameter: str | None) -> Command:
 
 def _field_error(pointer: str, detail: str) -> ApiError:
     return ApiError(Code.INVALID_REQUEST, detail, errors=(FieldError(pointer, detail),))
+
+
+def _check_bulk_shape(body: bytes) -> None:
+    """Look at a large bulk before it is decoded: 16 MB of "0," or "{}," would become millions of objects."""
+    if body.count(b"{") > BULK_LIMIT * ELEMENT_OBJECTS:
+        raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
+    decode_json(_bulk_shape, body)
 
 
 def _dry_run(exchange: Exchange) -> bool:

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.auth import Authenticator, Credential
-from api.errors import ApiError, HttpCode
+from api.errors import ApiError
 from api.projected import ProjectedPosition
 from application.writer import Writer
 from domain.errors import Code
@@ -92,8 +92,6 @@ class Services:
 
         Raises `ApiError` (`unavailable`) where they do not in time, or the database is away.
         """
-        if at_least > self.projected.position and at_least > await self.write_position():
-            raise ApiError(HttpCode.BAD_HEADER, f"Nothing was ever written at position {at_least}.")
         await self.projected.wait_for(at_least)
         async with self._connection() as connection, connection.transaction():
             async with connection.pipeline():

@@ -291,12 +291,12 @@ class _Sending:
         while not self._stop.is_set():
             idle = not self._launch()
             if idle and not self._flying and not self._waiting:
-                break
+                if self._left_reason:
+                    raise AwayError(self._left_reason)
+                return
             verdict = self._workers.take(_TURN_SECONDS)
             if verdict is not None:
                 self._conclude(*verdict)
-        if self._left_reason:
-            raise AwayError(self._left_reason)
 
     # --- sending
 

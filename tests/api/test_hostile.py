@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support_service import fresh_name, ok
+from tests.support_service import fresh_name, ok, refused
 
 TEXTS = [
     '"amount":5',
@@ -138,10 +138,6 @@ def test_a_bulk_of_nothings_is_refused_before_it_is_decoded(service, admin, piec
     body = b"[" + piece * (15_000_000 // len(piece)) + piece.rstrip(b",") + b"]"
     with service.nothing_written():
         refused(admin.post("bulk", body), 422, "invalid_request")
-
-
-def test_a_position_that_was_never_written_is_no_position(admin):
-    refused(admin.get("wallets", headers={"Bursar-Min-Position": "999999999999"}), 400, "bad_header")
 
 
 def test_a_precondition_is_not_dropped_in_silence(admin):

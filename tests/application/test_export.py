@@ -4,6 +4,7 @@ import pytest
 
 from application.export import (
     MAX_CALLS,
+    Barred,
     Created,
     Fault,
     JobState,
@@ -95,7 +96,12 @@ def test_http_answers() -> None:
     assert isinstance(classify(status=502, fault=page, retry_after_seconds=None), Lost)
     assert isinstance(classify(status=500, fault=fault, retry_after_seconds=None), Lost)
     assert isinstance(classify(status=200, fault=page, retry_after_seconds=None), Lost)
+    assert isinstance(classify(status=408, fault=None, retry_after_seconds=None), Lost)
     assert classify(status=400, fault=fault, retry_after_seconds=None) == Refused(fault=fault)
+    assert classify(status=413, fault=page, retry_after_seconds=None) == Barred(
+        reason="HTTP status 413: Bad Gateway"
+    )
+    assert isinstance(classify(status=403, fault=None, retry_after_seconds=None), Barred)
 
 
 RIGHT = {

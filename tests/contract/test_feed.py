@@ -16,7 +16,7 @@ from adapters.kafka.record import encode
 from adapters.postgres.consumer import Consumer, Handler
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.log_reader import read_commands, store_identity
-from application.feed import Feed, FeedGapError, FeedMixedError, PoisonError, PoisonPolicy
+from application.feed import Feed, FeedGapError, FeedMixedError, PoisonError
 from application.message import Message, build
 from tests.conftest import Database
 from tests.support_feed import eventually, make_effects, record_effects
@@ -127,8 +127,8 @@ class Bench:
         self._versions[tenant] = self._versions.get(tenant, 0) + 1
         return top_up(tenant, "STU-1", self._versions[tenant])
 
-    def consumer(self, handler: Handler | None = None, policy: PoisonPolicy = "tenant_waits") -> Consumer:
-        return Consumer(self.source.feed, self.connect, "bench", handler or record_effects, policy=policy)
+    def consumer(self, handler: Handler | None = None) -> Consumer:
+        return Consumer(self.source.feed, self.connect, "bench", handler or record_effects)
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.database.url("bursar_exporter"))
@@ -248,7 +248,7 @@ def test_what_is_delivered_again_is_dropped(bench: Bench) -> None:
     assert sorted(position for _, position in bench.effects()) == first + second
 
 
-def test_a_handler_that_fails_undoes_effects_and_offset(bench: Bench) -> None:
+def test_a_handler_that_fails_undoes_its_effects(bench: Bench) -> None:
     positions = bench.commit("greenhill", "greenhill")
     bench.source.deliver()
 
@@ -256,11 +256,10 @@ def test_a_handler_that_fails_undoes_effects_and_offset(bench: Bench) -> None:
         record_effects(connection, messages)
         raise ArithmeticError
 
-    ends_with(bench.consumer(fail), ArithmeticError)
+    with running(bench.consumer(fail)):
+        eventually(lambda: bench.rows("SELECT count(*) FROM feed_parked") == [(2,)])
     assert bench.effects() == []
-    assert bench.rows("SELECT * FROM feed_inbox") == []
-    with running(bench.consumer()):
-        eventually(lambda: len(bench.effects()) == 2)
+    assert bench.consumer().release("greenhill") == 2
     assert bench.positions("greenhill") == positions
 
 
@@ -391,13 +390,45 @@ def test_what_a_handler_cannot_apply_is_put_aside_and_released_in_order(bench: B
     assert bench.consumer().release("greenhill") == 0
 
 
-def test_a_tenant_goes_on_where_the_policy_says_so(bench: Bench) -> None:
-    first, poison, behind = bench.commit("greenhill", "greenhill", "greenhill")
+def test_a_message_that_breaks_the_handler_is_put_aside_and_other_tenants_go_on(bench: Bench) -> None:
+    first, culprit, other, behind, another = bench.commit(
+        "greenhill", "greenhill", "lakeside", "greenhill", "lakeside"
+    )
+    broken = threading.Event()
+    broken.set()
+
+    def handler(connection: psycopg.Connection[Any], messages: Sequence[Message]) -> None:
+        record_effects(connection, messages)
+        if broken.is_set() and culprit in [message.position for message in messages]:
+            connection.execute("SELECT 1 / 0")
+
     bench.source.deliver()
-    with running(bench.consumer(refusing(poison), policy="tenant_goes_on")):
-        eventually(lambda: len(bench.effects()) == 2)
-    assert bench.positions("greenhill") == [first, behind]
-    assert bench.rows("SELECT position FROM feed_parked") == [(poison,)]
+    with running(bench.consumer(handler)):
+        eventually(lambda: len(bench.effects()) == 3)
+        [later] = bench.commit("lakeside")
+        bench.source.deliver()
+        eventually(lambda: len(bench.effects()) == 4)
+    assert bench.positions("greenhill") == [first]
+    assert bench.positions("lakeside") == [other, another, later]
+    assert bench.rows("SELECT position, reason FROM feed_parked ORDER BY position") == [
+        (culprit, "DivisionByZero: division by zero"),
+        (behind, "waits behind a message that was put aside"),
+    ]
+    broken.clear()
+    assert bench.consumer(handler).release("greenhill") == 2
+    assert bench.positions("greenhill") == [first, culprit, behind]
+
+
+def test_a_handler_that_names_a_message_it_was_not_given_does_not_end_the_consumer(bench: Bench) -> None:
+    positions = bench.commit("greenhill", "lakeside")
+    bench.source.deliver()
+
+    def confused(_: psycopg.Connection[Any], __: Sequence[Message]) -> None:
+        raise PoisonError(10_000, "no account for it")
+
+    with running(bench.consumer(confused)):
+        eventually(lambda: bench.rows("SELECT count(*) FROM feed_parked") == [(2,)])
+    assert [row[0] for row in bench.rows("SELECT position FROM feed_parked ORDER BY 1")] == positions
 
 
 def test_a_group_that_changes_its_feed_applies_nothing_twice(bench: Bench) -> None:

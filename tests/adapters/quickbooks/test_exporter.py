@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from support_emulator import Emulator, emulator
 from support_exporter import Export, play
 
 from adapters.postgres import migrations
-from adapters.quickbooks.exporter import handler, send_open_batches
+from adapters.quickbooks.exporter import Absences, handler, send_open_batches
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed import PoisonError
 from projections.export_batches import ExportBatchView, export_batch, export_batches
@@ -217,6 +218,52 @@ def test_a_tenant_without_a_company_waits_for_one(database: Database, export: Ex
     export.check_books()
 
 
+def until_blocked(export: Export, thread: threading.Thread) -> bool:
+    """Wait until the sender in `thread` waits for a lock, or has ended. Tells whether it waits."""
+    deadline = time.monotonic() + 30
+    while thread.is_alive():
+        assert time.monotonic() < deadline
+        if export.rows("SELECT FROM pg_locks WHERE NOT granted"):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_pause_ends_a_batch_that_was_requested_meanwhile(export: Export) -> None:
+    play(export.school)
+    first = export.request()
+    sender = threading.Thread(target=export.send, kwargs={"access_token": "stale"})
+    with psycopg.connect(export.url) as other:
+        other.execute("SELECT FROM finance_export_batches WHERE batch_id = %s FOR UPDATE", (first,))
+        sender.start()
+        assert until_blocked(export, sender)  # it has seen what there is to do
+        export.school.run("wallet.top_up", account="STU-0", amount=1, source={"type": "cash"})
+        second = export.request()
+    sender.join()
+    assert [export.status(batch) for batch in (first, second)] == ["needs_attention"] * 2
+    assert export.send()
+    assert [export.status(batch) for batch in (first, second)] == ["completed"] * 2
+    export.check_books()
+
+
+def test_a_company_is_named_while_rows_are_registered(export: Export) -> None:
+    """What is registered before and what is registered after both have the company's number."""
+    realm = export.realm
+    export.settings = QuickBooksSettings(url=export.server.url, access_token=export.settings.access_token)
+    export.school.run("wallet.open", account="W1")
+    export.request()
+    export.school.run("wallet.top_up", account="W1", amount=1, source={"type": "cash"})
+    named = {"realms": {export.school.tenant: realm}}
+    sender = threading.Thread(target=export.send, kwargs=named)
+    with psycopg.connect(export.url) as registering:
+        handler(export.settings)(registering, export.school.take_messages())
+        sender.start()
+        until_blocked(export, sender)
+    sender.join()
+    assert export.rows("SELECT realm FROM finance_export_jobs") == [(realm,)]
+    assert export.rows("SELECT DISTINCT realm FROM finance_export_map") == [(realm,)]
+
+
 def test_the_budget_of_a_company_is_kept(export: Export) -> None:
     """With two batches a minute, the third waits: nothing more goes out, however often one asks."""
     play(export.school, 8)
@@ -244,7 +291,7 @@ def test_the_budget_of_a_company_is_kept(export: Export) -> None:
     watcher = threading.Thread(target=until_two_batches)
     watcher.start()
     with psycopg.connect(export.url, autocommit=True) as connection:
-        send_open_batches(connection, export.settings, stop)
+        send_open_batches(connection, export.settings, stop, Absences(export.settings))
     watcher.join()
     assert export.rows("SELECT count(*) FROM finance_export_sends") == [(2,)]
 

@@ -105,8 +105,8 @@ def disturb(export: Export, batch: str, disturbance: Callable[[], object], times
         goal = min(round_number * step + rng.randrange(step), total)
         wait_for(lambda goal=goal: confirmed(export) >= goal, f"{goal} documents: {export.states()}")
         disturbance()
-    wait_for(lambda: export.status(batch) not in ("queued", "running"), str(export.states()))
-    assert export.status(batch) == "completed", export.errors()
+    # A person may be told of a long absence; what was told goes away by itself.
+    wait_for(lambda: export.status(batch) == "completed", f"{export.states()} {export.errors()}")
     export.check_books()
 
 

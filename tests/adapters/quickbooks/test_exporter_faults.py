@@ -1,12 +1,17 @@
 """Every fault that the emulator can be armed with, under an export: in the end each document is there once."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
+import psycopg
 import pytest
 from support_emulator import Emulator, emulator
 from support_exporter import Export, play
 
+from adapters.quickbooks.exporter import handler
 from tests.conftest import Database
 from tests.support_school import School
 
@@ -105,7 +110,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_request_id(export: Expo
 def test_many_faults_at_once(export: Export) -> None:
     for fault in (*PASSING, "6000_on_batch_replay", "expired_request_ids"):
         export.server.arm(fault, count=2)
-    assert export.export() == "completed", export.errors()
+    export.send_until(export.request(), "completed")
     export.check_books()
 
 
@@ -169,3 +174,130 @@ def test_what_waits_for_a_refused_document_stays_blocked(export: Export) -> None
     export.server.disarm()
     assert export.export() == "completed"
     export.check_books()
+
+
+def add_neighbour(export: Export) -> str:
+    """Another school, later in the order, with one top-up; answer its batch."""
+    school = School(f"z-{export.school.tenant}")
+    school.run("wallet.open", account="W1")
+    school.run("wallet.top_up", account="W1", amount=100, source={"type": "cash"})
+    batch = str(school.run("quickbooks.export")["batch_id"])
+    with psycopg.connect(export.url) as connection:
+        handler(export.settings)(connection, school.take_messages())
+    return batch
+
+
+@pytest.mark.parametrize("fault", ["503", "429", "drop_after_commit"])
+def test_a_document_that_never_gets_an_answer_delays_nobody_and_goes_when_it_can(
+    export: Export, fault: str
+) -> None:
+    export.server.arm(fault, count=1_000_000, entity="Invoice")
+    batch = export.request()
+    neighbour = add_neighbour(export)
+    export.send_until(neighbour, "completed")
+    assert export.status(batch) in ("running", "needs_attention")
+    export.send_until(batch, "needs_attention")
+    ((reason,),) = export.rows("SELECT reason FROM finance_export_batches WHERE batch_id = %s", batch)
+    assert "QuickBooks does not answer" in reason
+    assert export.rows("SELECT FROM finance_export_calls WHERE state = 'open'")
+    if fault == "503":
+        assert export.states()["unknown"] > 0
+    export.server.disarm()
+    export.send_until(batch, "completed")
+    assert export.rows("SELECT FROM finance_export_tenants WHERE paused_reason IS NOT NULL") == []
+
+
+def test_quickbooks_away_from_the_start_delays_nobody(export: Export) -> None:
+    export.server.arm("503", count=1_000_000, entity="Account")
+    batch = export.request()
+    export.send_until(batch, "needs_attention")
+    export.server.disarm()
+    export.send_until(batch, "completed")
+    export.check_books()
+
+
+def test_one_lost_call_does_not_hold_up_the_other_documents(export: Export) -> None:
+    play(export.school, 20)
+    export.server.arm("503", count=1_000_000, entity="JournalEntry")
+    batch = export.request()
+    export.send_until(batch, "needs_attention")
+    assert export.states()["confirmed"] > 0
+    export.server.disarm()
+    export.send_until(batch, "completed")
+    export.check_books()
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Generator[str]:
+    """A server that answers everything alike; yields its address."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Tests need no access log."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (403, b"<html><title>Forbidden</title></html>", "HTTP status 403: Forbidden"),
+        (413, b"", "HTTP status 413"),
+        (200, b"{}", "KeyError: 'Preferences'"),  # a success that says nothing
+    ],
+)
+def test_an_answer_that_no_repetition_mends_pauses_with_its_reason(
+    export: Export, status: int, body: bytes, words: str
+) -> None:
+    batch = export.request()
+    with answering(status, body) as url:
+        assert export.send(url=url, emulator=False)
+    ((found, reason),) = export.rows(
+        "SELECT status, reason FROM finance_export_batches WHERE batch_id = %s", batch
+    )
+    assert found == "needs_attention"
+    assert words in reason
+    assert not export.send()  # until a person asks again
+    assert export.export() == "completed"
+    assert export.status(batch) == "completed"
+    export.check_books()
+
+
+def test_what_breaks_over_one_school_leaves_the_others_alone(export: Export) -> None:
+    batch = export.request()
+    neighbour = add_neighbour(export)
+    export.rows(
+        "UPDATE finance_export_map SET attributes = '{}' WHERE tenant = %s AND kind = 'Account' RETURNING key",
+        export.school.tenant,
+    )
+    export.send()
+    assert export.status(neighbour) == "completed"
+    assert export.status(batch) == "needs_attention"
+
+
+def test_a_worker_that_breaks_is_its_schools_trouble_alone(export: Export) -> None:
+    """A stored document that cannot be compared with what QuickBooks has."""
+    assert export.export() == "completed"
+    export.rows(
+        "UPDATE finance_export_jobs SET state = 'pending', quickbooks_id = NULL, confirmed_at = NULL,"
+        " body = convert_to(replace(convert_from(body, 'UTF8'), '\"Line\"', '\"Lime\"'), 'UTF8')"
+        " WHERE id = (SELECT min(id) FROM finance_export_jobs) RETURNING id"
+    )
+    batch = export.request()
+    neighbour = add_neighbour(export)
+    export.server.arm("drop_after_commit", count=1, entity="SalesReceipt")
+    export.send_until(neighbour, "completed")
+    assert export.status(batch) == "needs_attention"
