@@ -63,11 +63,11 @@ class Till:
         self._sales: list[str] = []
         self._references: list[str] = []
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, pause_seconds: float) -> None:
         for wallet in self._own:
             self._write("POST", "wallets", {"account": wallet, "currency": "KES"})
         kinds = [self._hot, self._top_up, self._charge, self._sell, self._refund, self._bill, self._bulk]
-        while not stop.is_set():
+        while not stop.wait(pause_seconds):
             self._chance.choice(kinds)()
 
     def _hot(self) -> None:
@@ -184,7 +184,9 @@ class Till:
 
 
 @contextmanager
-def load(up: Up, account: Account, *, name: str, tills: int = 3) -> Iterator[Callable[[], None]]:
+def load(
+    up: Up, account: Account, *, name: str, pause_seconds: float, tills: int = 3
+) -> Iterator[Callable[[], None]]:
     """Clients at work until the block ends, and one export after another. Yields a check that none has failed."""
     stop = threading.Event()
     failures: list[BaseException] = []
@@ -207,7 +209,8 @@ def load(up: Up, account: Account, *, name: str, tills: int = 3) -> Iterator[Cal
         for number, client in enumerate(clients[1:])
     ]
     threads = [
-        threading.Thread(target=guarded, args=(lambda worker=worker: worker(stop),)) for worker in workers
+        threading.Thread(target=guarded, args=(lambda worker=worker: worker(stop, pause_seconds),))
+        for worker in workers
     ]
     threads.append(
         threading.Thread(target=guarded, args=(lambda: _exports(clients[0], account, name, stop),))

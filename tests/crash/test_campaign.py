@@ -28,13 +28,15 @@ def check_everything(up: Up, account: Account) -> None:
     check_log(up)
 
 
-def campaign(up: Up, *, seconds: float, every: tuple[float, float], kills_of_up: int) -> None:
+def campaign(
+    up: Up, *, seconds: float, every: tuple[float, float], kills_of_up: int, pause_seconds: float = 0.0
+) -> None:
     account, began = Account(), time.monotonic()
-    with load(up, account, name="PARTS") as check:
+    with load(up, account, name="PARTS", pause_seconds=pause_seconds) as check:
         kills = kill_parts(up, seconds=seconds, every=every, check=check)
     assert set(kills) == PARTS | set(up.pids)
     check_everything(up, account)
-    with load(up, account, name="WHOLE") as check:
+    with load(up, account, name="WHOLE", pause_seconds=pause_seconds) as check:
         for _ in range(kills_of_up):
             threading.Event().wait(every[0])
             check()
@@ -56,7 +58,7 @@ def campaign(up: Up, *, seconds: float, every: tuple[float, float], kills_of_up:
 @pytest.mark.timeout(600)  # 40 s of kills, and all the checks twice
 def test_every_part_is_killed_on_kafka(shared_folder: Path, kafka: Broker) -> None:
     with running(shared_folder / "crash-short", kafka=kafka.bootstrap_servers) as up:
-        campaign(up, seconds=40, every=(2.0, 4.0), kills_of_up=1)
+        campaign(up, seconds=40, every=(2.0, 4.0), kills_of_up=1, pause_seconds=0.05)
 
 
 @pytest.mark.campaign

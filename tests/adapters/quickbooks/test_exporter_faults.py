@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
+import msgspec
 import psycopg
 import pytest
 from support_emulator import Emulator, emulator
@@ -187,7 +188,7 @@ def add_neighbour(export: Export) -> str:
     return batch
 
 
-@pytest.mark.parametrize("fault", ["503", "429", "drop_after_commit"])
+@pytest.mark.parametrize("fault", ["503", "429"])
 def test_a_document_that_never_gets_an_answer_delays_nobody_and_goes_when_it_can(
     export: Export, fault: str
 ) -> None:
@@ -217,11 +218,14 @@ def test_quickbooks_away_from_the_start_delays_nobody(export: Export) -> None:
 
 
 def test_one_lost_call_does_not_hold_up_the_other_documents(export: Export) -> None:
-    play(export.school, 20)
+    for number in range(60):
+        export.school.run("wallet.open", account=f"W-{number}")
+        export.school.run("wallet.top_up", account=f"W-{number}", amount=100, source={"type": "cash"})
+    export.settings = msgspec.structs.replace(export.settings, in_flight=1)
     export.server.arm("503", count=1_000_000, entity="JournalEntry")
     batch = export.request()
     export.send_until(batch, "needs_attention")
-    assert export.states()["confirmed"] > 0
+    assert export.states()["confirmed"] >= 60
     export.server.disarm()
     export.send_until(batch, "completed")
     export.check_books()
