@@ -225,7 +225,9 @@ def test_one_lost_call_does_not_hold_up_the_other_documents(export: Export) -> N
     export.server.arm("503", count=1_000_000, entity="JournalEntry")
     batch = export.request()
     export.send_until(batch, "needs_attention")
-    assert export.states()["confirmed"] >= 60
+    states = export.states()
+    assert states["confirmed"] > 30
+    assert not states.keys() & {"pending", "sent"}  # all that could go went
     export.server.disarm()
     export.send_until(batch, "completed")
     export.check_books()
