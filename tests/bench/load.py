@@ -84,6 +84,7 @@ class _Running:
     def __init__(self, make: Make, first: int, *, seconds: float) -> None:
         self.answers: list[Answered] = []
         self.free: list[_Paced] = []
+        self.broken = 0
         self.number = first
         self._make = make
         self._until = time.perf_counter() + seconds
@@ -128,6 +129,13 @@ class _Paced(_Connection):
     def _next(self) -> None:
         self._load.free.append(self)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server closes what it has not heard from for some seconds; that is lost only to the pool."""
+        if self in self._load.free:
+            self._load.free.remove(self)
+        else:
+            self._load.broken += 1
+
     def send(self, request: bytes) -> None:
         self._sent = time.perf_counter()
         self._transport.write(request)
@@ -149,5 +157,6 @@ async def open_loop(url: str, make: Make, *, per_second: int, seconds: float, fi
             sent += 1
         await asyncio.sleep(0.001)
     while len(running.answers) < sent:
+        assert not running.broken, "the server closed a connection under load"
         await asyncio.sleep(0.01)
     return Load(answers=running.answers, elapsed_seconds=time.perf_counter() - began)
