@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
+from application.fields import CURRENCY_PATTERN, TEXT_PATTERN
 from domain.errors import Code, DomainError
+from domain.ids import NAME_PATTERN, UUID_PATTERN
 
 
 class HttpCode(StrEnum):
@@ -81,6 +83,13 @@ RETRY_AFTER_SECONDS: Final = 1
 """What a 503 asks its client to wait."""
 
 
+_MEANINGS: Final = {
+    NAME_PATTERN: "an id: at most 40 letters, digits, dots, hyphens and underscores, the first a letter or digit",
+    UUID_PATTERN: "an id that the service made, in lower case",
+    CURRENCY_PATTERN: "a currency's three capital letters",
+    TEXT_PATTERN: "one line of text without control characters",
+}
+"""What the patterns of fields ask for, in words."""
 _NAMED_FIELD: Final = re.compile("(?:unknown|missing required) field `(.*)`")
 
 
@@ -107,6 +116,11 @@ class ApiError(Exception):
 def validation_error(error: msgspec.ValidationError) -> ApiError:
     """Translate msgspec's message, which ends in a JSON path: "… - at `$.lines[0].amount`"."""
     detail, _, path = str(error).partition(" - at `")
+    for pattern, meaning in _MEANINGS.items():
+        detail = detail.replace(f"`str` matching regex {pattern!r}", meaning)
+    detail = detail.replace(
+        "Expected `int`, got `float`", "Expected a whole number (of minor units), got a fraction"
+    )
     steps = path.rstrip("`").replace("[", ".").replace("]", "").split(".")[1:]
     named = _NAMED_FIELD.search(detail)
     pointer = "".join(f"/{step}" for step in (*steps, *(named.groups() if named else ())))

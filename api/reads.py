@@ -3,12 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.auth import Credential, check_capability
 from api.commands import PREFIX
@@ -44,6 +44,12 @@ class StatementParameters(PageParameters):
     account: NameParameter
     from_: date | None = Field(default=None, alias="from", description="First effective date, inclusive.")
     to: date | None = Field(default=None, description="Last effective date, inclusive.")
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.from_ is not None and self.to is not None and self.from_ > self.to:
+            raise ValueError("`from` lies after `to`")
+        return self
 
 
 class Reader:

@@ -1,7 +1,7 @@
 """The types of fields that several commands share."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -9,10 +9,13 @@ from domain.chart import check_income
 from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
 
+CURRENCY_PATTERN: Final = r"^[A-Z]{3}\Z"
+TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+\Z"
+
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR, description="Minor units of the currency.")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217.")]
+Currency = Annotated[str, Meta(pattern=CURRENCY_PATTERN, description="ISO 4217.")]
 Text = Annotated[
-    str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+\Z", description="One line of text.")
+    str, Meta(min_length=1, max_length=500, pattern=TEXT_PATTERN, description="One line of text.")
 ]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 IncomeRole = Annotated[

@@ -173,7 +173,10 @@ def check_open(state: Invoice, invoice: str) -> None:
     """Refuse to settle what owes nothing (`invoice_not_open`)."""
     _check_exists(state, invoice)
     if state.status not in ("issued", "partially_paid"):
-        raise DomainError(Code.INVOICE_NOT_OPEN, f"The invoice is {state.status}.", invoice=invoice)
+        hint = (
+            "a draft; issue it first (POST invoices/{id}/issue)" if state.status == "draft" else state.status
+        )
+        raise DomainError(Code.INVOICE_NOT_OPEN, f"The invoice is {hint}.", invoice=invoice)
 
 
 def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, receipt: str) -> PaymentApplied:

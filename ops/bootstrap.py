@@ -1,5 +1,6 @@
 """The composition root: builds each process from its settings."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -88,8 +89,15 @@ def quickbooks(settings: Settings) -> QuickBooksSettings:
     return QuickBooksSettings(url=url, access_token=token, realms=settings.quickbooks_realms)
 
 
-def run_worker(settings: Settings, work: Callable[[threading.Event, Callable[[], None]], None]) -> None:
-    """Run a worker until SIGTERM or SIGINT; it makes the ready file once it works."""
+def run_worker(
+    settings: Settings, work: Callable[[threading.Event, Callable[[], None]], None], *, niceness: int
+) -> None:
+    """Run a worker until SIGTERM or SIGINT; it makes the ready file once it works.
+
+    On a full machine whoever waits for an answer comes first: a worker yields the processor to the API,
+    the more the nicer it is, and catches up when there is room.
+    """
+    os.nice(niceness)
     stop = threading.Event()
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:

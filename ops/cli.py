@@ -107,7 +107,7 @@ def project(data: DataOption = None) -> None:
 
     settings = _settings(data)
     url = settings.need("projector_database_url")
-    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready))
+    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=5)
 
 
 @app.command()
@@ -121,6 +121,7 @@ def relay(data: DataOption = None) -> None:
     run_worker(
         settings,
         lambda stop, ready: run_relay(url, servers, topic=settings.kafka_topic, stop=stop, ready=ready),
+        niceness=5,
     )
 
 
@@ -136,7 +137,7 @@ def export(data: DataOption = None) -> None:
     def work(stop: threading.Event, ready: Callable[[], None]) -> None:
         run_exporter(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), stop=stop, ready=ready)
 
-    bootstrap.run_worker(settings, work)
+    bootstrap.run_worker(settings, work, niceness=10)
 
 
 @emulate_app.command("quickbooks")
@@ -235,7 +236,9 @@ def tenant_register(
 ) -> None:
     """Register a school, with its country's chart of accounts; FINANCE_V2 is on at once."""
     if not re.match(TENANT_PATTERN, name):
-        raise SystemExit("bursar: a tenant's name has 2 to 31 lower-case letters, digits and hyphens.")
+        raise SystemExit(
+            "bursar: a tenant's name has 2 to 31 lower-case letters, digits and hyphens, the first a letter."
+        )
     _execute(
         data,
         name,

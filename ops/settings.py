@@ -43,6 +43,7 @@ class Settings(BaseSettings):
         value = str(getattr(self, name))
         if not value:
             raise SystemExit(
-                f"bursar: set BURSAR_{name.upper()}, or give --data DIR of a running `bursar up`."
+                f"bursar: no `bursar up` runs on .bursar. Start it, give --data DIR of one that runs, "
+                f"or set BURSAR_{name.upper()}."
             )
         return value

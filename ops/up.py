@@ -154,7 +154,7 @@ def _api_port(wanted: int | None) -> int:
     if wanted == 0:
         return free_port()
     if not 0 < wanted < 65536 or not port_is_free(wanted):
-        raise _UsageError(f"port {wanted} is taken or may not be used; --port 0 finds a free one")
+        raise _UsageError(f"port {wanted} is taken, or none from 0 to 65535; --port 0 finds a free one")
     return wanted
 
 
@@ -416,6 +416,8 @@ def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> 
     words = [
         "curl",
         "-sS",
+        "-w",
+        "\\n",
         f"{info.url}/v2/finance/{path}",
         "-H",
         f"Authorization: Bearer {info.keys['admin']}",
