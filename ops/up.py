@@ -416,8 +416,6 @@ def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> 
     words = [
         "curl",
         "-sS",
-        "-w",
-        "\\n",
         f"{info.url}/v2/finance/{path}",
         "-H",
         f"Authorization: Bearer {info.keys['admin']}",
@@ -425,4 +423,4 @@ def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> 
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-H", f"Idempotency-Key: {key}"]
         words += ["-d", msgspec.json.encode(body).decode()]
-    return shlex.join(words)
+    return shlex.join([*words, "-w", "\\n"])

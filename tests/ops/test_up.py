@@ -42,7 +42,7 @@ def test_kafka_without_a_broker_is_refused(
 def test_a_port_that_is_none_is_refused(
     port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"port {port} is taken or may not be used" in refused(capsys, tmp_path, port=port)
+    assert f"port {port} is taken, or none from 0 to 65535" in refused(capsys, tmp_path, port=port)
 
 
 def test_a_taken_port_is_refused_where_it_was_asked_for(
