@@ -12,6 +12,7 @@ from api.errors import ApiError
 from domain.errors import Code
 
 WAIT_SECONDS: Final = 5.0
+LITTLE_SECONDS: Final = 0.25
 _log = structlog.get_logger("api")
 
 
@@ -46,16 +47,26 @@ class ProjectedPosition:
         """Return once the projections have reached a position. Raises `ApiError` (`unavailable`) if too late."""
         if position <= self.position:
             return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((position, future))
         try:
-            await asyncio.wait_for(future, WAIT_SECONDS)
+            await self._wait(position, WAIT_SECONDS)
         except TimeoutError:
             raise ApiError(
                 Code.UNAVAILABLE, f"The projections are at {self.position}, not yet at {position}."
             ) from None
+
+    async def _wait(self, position: int, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((position, future))
+        try:
+            await asyncio.wait_for(future, seconds)
         finally:
             self._waiters = [waiter for waiter in self._waiters if waiter[1] is not future]
+
+    async def wait_a_little(self, position: int) -> None:
+        """Return once the projections have reached a position, or are too far behind to wait for."""
+        if position > self.position:
+            with contextlib.suppress(TimeoutError):
+                await self._wait(position, LITTLE_SECONDS)
 
     def _reached(self, position: int) -> None:
         self.position = max(self.position, position)

@@ -90,9 +90,13 @@ class Services:
     async def read(self, tenant: str, *, at_least: int) -> AsyncGenerator[Reading]:
         """Open a read of one tenant's rows once the projections have reached a position.
 
-        Raises `ApiError` (`unavailable`) where they do not in time, or the database is away.
+        It reflects what was in the log when it came, also through another process, unless the projector is
+        far behind. Raises `ApiError` (`unavailable`) where `at_least` is not reached in time, or the
+        database is away.
         """
+        head = await self.write_position()
         await self.projected.wait_for(at_least)
+        await self.projected.wait_a_little(head)
         async with self._connection() as connection, connection.transaction():
             async with connection.pipeline():
                 await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

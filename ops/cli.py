@@ -107,7 +107,7 @@ def project(data: DataOption = None) -> None:
 
     settings = _settings(data)
     url = settings.need("projector_database_url")
-    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=5)
+    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=0)
 
 
 @app.command()

@@ -67,7 +67,9 @@ def test_mixed_results_in_order(service, admin):
         (201, None),
     ]
     assert all({"status", "code", "position", "replayed", "data"} <= one.keys() for one in found)
-    assert found[4]["errors"] == [{"pointer": "/data/amount", "detail": "Expected `int`, got `float`"}]
+    assert found[4]["errors"] == [
+        {"pointer": "/data/amount", "detail": "Expected a whole number (of minor units), got a fraction"}
+    ]
     assert found[16]["errors"][0]["pointer"] == "/data/colour"
     assert found[3]["available"] == 40
     done = [one for one in found if one["status"] == 201]

@@ -269,7 +269,7 @@ async def test_a_ghost_that_died_is_not_waited_for_and_done_again(database: Data
             return waiters(database) >= 1
 
         await until(ghost_waits)
-        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%bursar_append(%' AND pid <> pg_backend_pid()"
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%bursar_append(%' AND datname = current_database() AND pid <> pg_backend_pid()"
         assert one(database, ended) == 1
         await holder.rollback()
         await holder.close()
