@@ -103,14 +103,15 @@ CREATE TABLE relay_positions (
     epoch integer NOT NULL
 );
 
--- A length-prefixed field of a chained record; docs/reference/chain.md has the format byte by byte.
+-- A length-prefixed field of a chained record; docs/reference/chain.md has the format byte by byte. The database is
+-- in UTF-8, so that the length of a text in it is that of its bytes.
 CREATE FUNCTION bursar_field(value bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN int4send(octet_length(value)) || value;
 
 CREATE FUNCTION bursar_text(value text) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN int4send(octet_length(convert_to(value, 'UTF8'))) || convert_to(value, 'UTF8');
+    RETURN int4send(octet_length(value)) || convert_to(value, 'UTF8');
 
 CREATE FUNCTION bursar_lock_head(OUT "position" bigint, OUT commit bigint, OUT recorded_at timestamptz)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
@@ -208,7 +209,7 @@ BEGIN
                 || bursar_text(p.actor)
                 || bursar_text(p.reason)
                 || bursar_text(p.correlation_id)
-                || bursar_field(sha256(p.response))
+                || '\x00000020'::bytea || sha256(p.response) -- as a field, hashed once
                 || bursar_field(int8send((extract(epoch FROM at) * 1000000)::bigint))
                 || bursar_field(d.digest))
         FROM placed p JOIN digested d ON d.owner = p.n
