@@ -8,10 +8,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from api import openapi, reads
-from api.commands import BULK_PATH, PREFIX, ROUTES, CommandEndpoint, authenticate, match
+from api.commands.endpoint import BULK_PATH, PREFIX, ROUTES, CommandEndpoint, authenticate, match
 from api.errors import ApiError, FieldError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
+from api.openapi import document as openapi
+from api.reads import routes as reads
 from api.services import Services
 from domain.errors import Code, DomainError
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from application.fields import CURRENCY_PATTERN, TEXT_PATTERN
+from application.commands.fields import CURRENCY_PATTERN, TEXT_PATTERN
 from domain.errors import Code, DomainError
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 

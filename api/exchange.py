@@ -1,6 +1,6 @@
 """One HTTP exchange in bare ASGI: read what every request has, and send the answer or the error envelope.
 
-The hot path of a command is this and `api.commands`; measured against a framework's request and response
+The hot path of a command is this and `api.commands.endpoint`; measured against a framework's request and response
 objects it is what makes a command as fast as it is (docs/adr/0003).
 """
 

@@ -10,14 +10,14 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from api.auth import Authenticator, Credential
+from api.credentials import Authenticator, Credential
 from api.errors import ApiError
 from api.projected import ProjectedPosition
-from application.writer import Writer
+from application.pipeline.writer import Writer
 from domain.errors import Code
 from domain.receipt import ReceiptSigner
-from projections import tenants
-from projections.reading import SET_TENANT
+from projections.engine.reading import SET_TENANT
+from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
 

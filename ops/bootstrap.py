@@ -17,8 +17,8 @@ from adapters.postgres.store import PostgresStore
 from adapters.quickbooks.settings import QuickBooksSettings
 from api.app import Application
 from api.services import Services
-from application.feed import Feed
-from application.writer import Writer
+from application.feed.port import Feed
+from application.pipeline.writer import Writer
 from domain.receipt import ReceiptSigner
 from ops.settings import Settings
 

@@ -26,8 +26,8 @@ import typer
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from adapters.files import write_atomically
-from adapters.processes import end, free_port, spawn
+from adapters.system.files import write_atomically
+from adapters.system.processes import end, free_port, spawn
 
 _RESOURCES = Path(__file__).parent / "kafka"
 _START_SECONDS = 120.0

@@ -1,19 +1,28 @@
 """The parts of docs/reference that are made from the code: `python -m ops.reference` writes them."""
 
+import json
 import types
 from collections.abc import Iterator
 from datetime import date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from adapters.kafka import contract
+from adapters.postgres.store import PostgresStore
+from api.app import Application
 from api.errors import STATUS, HttpCode
+from api.openapi.document import document
+from api.services import Services
+from application.pipeline.writer import Writer
 from domain.aggregates import AGGREGATES
 from domain.chart import COUNTRIES, INCOME_ROLES
 from domain.errors import Code
 from domain.event import TOPICS, Event
 from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES
+from domain.receipt import ReceiptSigner
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -82,6 +91,8 @@ MEANINGS: Final[dict[Code | HttpCode, str]] = {
 def render() -> dict[str, str]:
     """Every generated page, by its file name."""
     return {
+        "openapi.json": _openapi(),
+        "asyncapi.yaml": contract.render(),
         "events.md": _page(_events()),
         "errors.md": _page(_errors()),
         "posting-recipes.md": _page(_recipes()),
@@ -214,6 +225,22 @@ def _recipes() -> Iterator[str]:
         yield "|---|---|---|---|"
         for account in sorted(template.accounts, key=lambda account: account.code):
             yield f"| {account.code} | {account.name} | {account.type} | `{account.role}` |"
+
+
+# --- HTTP
+
+
+def _openapi() -> str:
+    """The OpenAPI document, from an application that never connects."""
+    receipts = ReceiptSigner(key_id="", key=b"", public_url="")
+    services = Services(
+        writer=Writer(PostgresStore(""), receipts=receipts),
+        reader_url="",
+        receipts=receipts,
+        version=version("bursar"),
+    )
+    found = document(Application(services).fastapi)
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ from typing import Final
 import msgspec
 import psycopg
 
-from adapters.files import write_atomically
 from adapters.postgres.migrations import migrate
 from adapters.postgres.store import PostgresStore
 from adapters.quickbooks.settings import QuickBooksSettings
-from application.command import Command, Envelope, Outcome
+from adapters.system.files import write_atomically
 from application.commands import COMMANDS, tenants
-from application.writer import Writer
+from application.pipeline.command import Command, Envelope, Outcome
+from application.pipeline.writer import Writer
 from domain.errors import Code, DomainError
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner

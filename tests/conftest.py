@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from adapters.postgres.embedded.cluster import Cluster, set_role_passwords, temporary_cluster
 from adapters.postgres.migrations import migrate
-from adapters.postgres.server import Cluster, set_role_passwords, temporary_cluster
-from tests.support_service import Service, serving
+from tests.support.service import Service, serving
 
 with warnings.catch_warnings():
     # kafka-python 3.0.12 reads its schemas, on import, by a call that Python 3.11 deprecates (and 3.13 keeps).

@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient  # pyright: ignore[reportMissingImports]
 
-from adapters.kafka.record import Record
+from adapters.kafka.records import Record
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 """The largest record that topic, producer and consumer take: a command is never cut."""

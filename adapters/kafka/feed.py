@@ -9,10 +9,10 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from adapters.kafka import record
+from adapters.kafka import records as record
 from adapters.kafka.client import LogTruncationError, open_consumer
-from application.feed import Batch, Delivery, FeedLostError, FeedUnavailableError, Partition, Undecodable
-from application.message import Message
+from application.feed.message import Message
+from application.feed.port import Batch, Delivery, FeedLostError, FeedUnavailableError, Partition, Undecodable
 
 _BATCH: Final = 1000
 _log: Final = logging.getLogger(__name__)

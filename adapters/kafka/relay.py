@@ -9,11 +9,11 @@ import psycopg
 from kafka.errors import KafkaError
 from psycopg import Connection
 
-from adapters.backoff import Backoff
 from adapters.kafka.client import Publisher, StoppedError, ensure_topic
-from adapters.kafka.record import encode
+from adapters.kafka.records import encode
 from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
-from application.message import build
+from adapters.system.backoff import Backoff
+from application.feed.message import build
 
 PARTITIONS: Final = 6
 """Partitions of a topic that the relay makes. The count is fixed for the topic's life."""

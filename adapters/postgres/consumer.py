@@ -8,8 +8,9 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
-from adapters.backoff import Backoff
-from application.feed import (
+from adapters.system.backoff import Backoff
+from application.feed.message import Message
+from application.feed.port import (
     Admission,
     Batch,
     Feed,
@@ -23,7 +24,6 @@ from application.feed import (
     identity,
     tenants,
 )
-from application.message import Message
 
 Handler = Callable[[Connection[Any], Sequence[Message]], None]
 """Applies messages on the connection, in the consumer's transaction. `PoisonError` puts one aside; after any

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import Connection
 
 from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
-from application.feed import Batch, Delivery, FeedUnavailableError, Origin, Partition, Undecodable
-from application.message import LoggedCommand, Message, build
+from application.feed.message import LoggedCommand, Message, build
+from application.feed.port import Batch, Delivery, FeedUnavailableError, Origin, Partition, Undecodable
 
 PARTITION: Final = Partition("postgres", 0)
 """The log is one partition; an offset in it is a position."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from application.message import LoggedCommand
+from application.feed.message import LoggedCommand
 
 CHANNEL: Final = "bursar_log"
 """NOTIFY channel of the append function; the payload is the head's position."""

@@ -1,4 +1,4 @@
-"""The event store in PostgreSQL: implements `application.ports.EventStore` on one async connection."""
+"""The event store in PostgreSQL: implements `application.pipeline.ports.EventStore` on one async connection."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,7 +9,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from application.ports import (
+from application.pipeline.ports import (
     TAIL_LIMIT,
     Appended,
     Batch,

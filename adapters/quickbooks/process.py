@@ -8,9 +8,9 @@ import psycopg
 from psycopg import Connection
 
 from adapters.postgres.consumer import Consumer
-from adapters.quickbooks.exporter import handler, run_sender
+from adapters.quickbooks.sending.sender import handler, run_sender
 from adapters.quickbooks.settings import QuickBooksSettings
-from application.feed import Feed
+from application.feed.port import Feed
 
 GROUP: Final = "exporter"
 """The exporter's consumer group; its place in the feed is kept under this name."""

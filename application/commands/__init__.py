@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from application.command import CommandSpec
 from application.commands import exports, invoices, pos, tenants, wallets
+from application.pipeline.command import CommandSpec
 
 COMMANDS: Final[dict[str, CommandSpec]] = {
     spec.action: spec

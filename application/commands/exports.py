@@ -1,7 +1,7 @@
 """The export command: what is posted so far shall go to QuickBooks."""
 
 from application.answers import ExportQueued
-from application.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, Unit
 from domain import export_batch
 from domain.ids import export_stream
 

@@ -8,9 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from application.answers import InvoiceSettled, InvoiceView
-from application.command import Command, CommandSpec, Unit
 from application.commands import wallets
-from application.fields import (
+from application.commands.fields import (
     Amount,
     Currency,
     EffectiveDate,
@@ -21,6 +20,7 @@ from application.fields import (
     check_line,
     line_total,
 )
+from application.pipeline.command import Command, CommandSpec, Unit
 from domain import invoice, wallet
 from domain.errors import Code, DomainError
 from domain.event import Transaction

@@ -7,9 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from application.answers import RefundView, SaleCompletedAnswer, SaleRefundedAnswer, SaleView, WalletView
-from application.command import Command, CommandSpec, Unit
 from application.commands import wallets
-from application.fields import (
+from application.commands.fields import (
     Amount,
     Currency,
     EffectiveDate,
@@ -20,6 +19,7 @@ from application.fields import (
     check_line,
     line_total,
 )
+from application.pipeline.command import Command, CommandSpec, Unit
 from domain import sale, wallet
 from domain.errors import Code, DomainError
 from domain.ids import Name, Uuid, sale_stream, wallet_stream

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from application.answers import FeatureAnswer, KeyAnswer, TenantAnswer
-from application.command import Command, CommandSpec, Unit
-from application.fields import Text
+from application.commands.fields import Text
+from application.pipeline.command import Command, CommandSpec, Unit
 from domain import ledger_account, series, tenant
 from domain.chart import country
 from domain.ids import Name, account_stream, series_stream, tenant_stream

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import msgspec
 
 from application.answers import WalletMoved, WalletView
-from application.command import Command, CommandSpec, Unit
-from application.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
+from application.commands.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
+from application.pipeline.command import Command, CommandSpec, Unit
 from domain import wallet
 from domain.chart import check_income
 from domain.errors import Code, DomainError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support_service import Client, Service
+from tests.support.service import Client, Service
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from api.commands import PREFIX, ROUTES
+from api.commands.endpoint import PREFIX, ROUTES
 from application.commands import COMMANDS
 from domain.capability import ROLES
-from tests.support_service import fresh_name
+from tests.support.service import fresh_name
 
 _UUID = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
 READS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support_service import fresh_key, fresh_name, ok, refused
+from tests.support.service import fresh_key, fresh_name, ok, refused
 
 
 def element(action: str, *, key: str = "", **data) -> dict:

@@ -11,11 +11,11 @@ import httpx
 import psycopg
 import pytest
 
+from adapters.postgres.embedded.cluster import Cluster, prepare, set_role_passwords
 from adapters.postgres.migrations import migrate
-from adapters.postgres.server import Cluster, prepare, set_role_passwords
-from adapters.processes import end, spawn
+from adapters.system.processes import end, spawn
 from tests.conftest import fresh_database
-from tests.support_service import Client, Service, fresh_key, fresh_name, ok, refused, serving, until
+from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused, serving, until
 
 QUEUE_LIMIT = 5
 

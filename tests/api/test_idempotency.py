@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support_service import Client, Service, api, fresh_key, fresh_name, ok, refused
+from tests.support.service import Client, Service, api, fresh_key, fresh_name, ok, refused
 
 BODY = {"amount": 100, "currency": "KES", "source": {"type": "cash"}}
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support_service import api, fresh_name, ok, refused
+from tests.support.service import api, fresh_name, ok, refused
 
 
 def position(response) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from api.errors import STATUS, HttpCode
 from domain.errors import Code
-from tests.support_service import fresh_key, fresh_name, ok, refused
+from tests.support.service import fresh_key, fresh_name, ok, refused
 
 MAX = 10**15
 

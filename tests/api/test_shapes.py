@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support_service import Client, Service, fresh_key, fresh_name, ok
+from tests.support.service import Client, Service, fresh_key, fresh_name, ok
 
 RECEIPT = {"number", "qr"}
 WALLET = {"account", "currency", "balance", "available", "status", "payer"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support_service import fresh_name, ok, refused
+from tests.support.service import fresh_name, ok, refused
 
 WALLET, CASH = {"type": "wallet"}, {"type": "cash"}
 

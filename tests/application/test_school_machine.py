@@ -8,15 +8,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from application.command import Envelope, Outcome
-from application.memory import MemoryStore
-from application.writer import Writer
+from application.pipeline.command import Envelope, Outcome
+from application.pipeline.writer import Writer
 from domain import invoice, ledger_account, sale, wallet
 from domain.aggregates import apply, initial, kind_of
 from domain.errors import Code, DomainError
 from domain.event import State, decode
 from domain.series import NumberAllocated
-from tests.support_writer import SIGNER, answer, envelope
+from tests.support.memory_store import MemoryStore
+from tests.support.writer import SIGNER, answer, envelope
 
 ACCOUNTS = ("STU-1", "STU-2", "STU-3")
 AMOUNTS = st.integers(1, 5_000)

@@ -22,7 +22,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from adapters.processes import end, free_port, spawn
+from adapters.system.processes import end, free_port, spawn
 from tests.bench import library, load, measures
 from tests.bench.site import Service, Site, service, site, wait_for
 

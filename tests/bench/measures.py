@@ -11,15 +11,15 @@ import msgspec
 import psycopg
 
 from adapters.postgres.store import PostgresStore
-from application.command import Envelope
 from application.commands import COMMANDS
 from application.commands.wallets import TopUp
-from application.ports import Appended, Batch
-from application.writer import Writer
+from application.pipeline.command import Envelope
+from application.pipeline.ports import Appended, Batch
+from application.pipeline.writer import Writer
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
-from projections import runner
-from projections.rebuild import rebuild
+from projections.engine import runner
+from projections.engine.rebuild import rebuild
 from tests.bench.site import TENANT, Site
 
 CALLERS = 256

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.embedded.cluster import Cluster, set_role_passwords, temporary_cluster
 from adapters.postgres.migrations import migrate
-from adapters.postgres.server import Cluster, set_role_passwords, temporary_cluster
-from adapters.processes import end, free_port, spawn
+from adapters.system.processes import end, free_port, spawn
 from ops import setup
 
 TENANT = "greenhill"

@@ -7,10 +7,10 @@ from functools import wraps
 
 import pytest
 
-from application.ports import TAIL_LIMIT, Appended, Head, Known, KnownKey, Moved
+from application.pipeline.ports import TAIL_LIMIT, Appended, Head, Known, KnownKey, Moved
 from domain.aggregates import initial
 from domain.wallet import Wallet
-from tests.support_store import (
+from tests.support.store import (
     AT,
     InMemory,
     InPostgres,

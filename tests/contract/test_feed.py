@@ -12,15 +12,15 @@ import pytest
 
 from adapters.kafka.client import Publisher, ensure_topic
 from adapters.kafka.feed import KafkaFeed
-from adapters.kafka.record import encode
+from adapters.kafka.records import encode
 from adapters.postgres.consumer import Consumer, Handler
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.log_reader import read_commands, store_identity
-from application.feed import Feed, FeedGapError, FeedMixedError, PoisonError
-from application.message import Message, build
+from application.feed.message import Message, build
+from application.feed.port import Feed, FeedGapError, FeedMixedError, PoisonError
 from tests.conftest import Database
-from tests.support_feed import eventually, make_effects, record_effects
-from tests.support_log import Logged, append_all, top_up
+from tests.support.feed import eventually, make_effects, record_effects
+from tests.support.log import Logged, append_all, top_up
 
 _topics = count(1)
 

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.crash.support_campaign", "tests.e2e.support_day", "tests.support_up")
+pytest.register_assert_rewrite("tests.support.campaign", "tests.support.day", "tests.support.up")

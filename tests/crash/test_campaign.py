@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ops.kafka_broker import Broker
-from tests.crash.support_campaign import Account, check_answers, kill_parts, load
-from tests.e2e.support_day import check_agreement, check_log, export, nothing_created
-from tests.support_up import Client, Up, running
+from tests.support.campaign import Account, check_answers, kill_parts, load
+from tests.support.day import check_agreement, check_log, export, nothing_created
+from tests.support.up import Client, Up, running
 
 CAMPAIGN_SECONDS = float(os.environ.get("BURSAR_CAMPAIGN_SECONDS", "180"))
 PARTS = {"api", "postgres", "quickbooks", "projector", "exporter"}

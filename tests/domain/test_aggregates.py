@@ -9,8 +9,8 @@ from domain.aggregates import AGGREGATES, apply, initial
 from domain.event import TOPICS, decode
 from domain.export_batch import ExportRequested
 from domain.ledger_account import LedgerAccount
-from tests.domain.support_given import AT, fold, given
 from tests.domain.test_golden import golden
+from tests.support.given import AT, fold, given
 
 REQUESTED = ExportRequested(batch="b-1", channel="quickbooks", recorded_at=AT)
 OF_KIND = {"wallet": "bursar.wallet.opened.v1", "invoice": "bursar.invoice.drafted.v1"}

@@ -8,7 +8,7 @@ from domain.errors import Code
 from domain.invoice import Invoice, InvoiceDrafted, InvoiceIssued, InvoiceLine, PaymentApplied
 from domain.money import MAX_AMOUNT_MINOR
 from domain.tender import Share
-from tests.domain.support_given import AT, MOVED, TRANSACTION, given
+from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/invoice/i-1"
 DUE = date(2026, 4, 30)

@@ -6,7 +6,7 @@ import pytest
 from domain import ledger_account
 from domain.errors import Code
 from domain.ledger_account import AccountCredited, AccountDebited, AccountOpened, LedgerAccount
-from tests.domain.support_given import AT, MOVED, TRANSACTION, given
+from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/account/1000"
 ACCOUNT: dict[str, Any] = {"code": "1000", "role": "till_cash", "type": "asset", "currency": "KES"}

@@ -3,7 +3,7 @@ from typing import Any
 from domain import provider_receipt
 from domain.errors import Code
 from domain.provider_receipt import ProviderReceiptClaimed
-from tests.domain.support_given import MOVED, TRANSACTION, given
+from tests.support.given import MOVED, TRANSACTION, given
 
 STREAM = "greenhill/receipt/mpesa/RKT1"
 FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1", "amount": 5}

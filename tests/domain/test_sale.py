@@ -12,7 +12,7 @@ from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
 from domain.sale import RefundLine, Sale, SaleCompleted, SaleLine, SaleRefunded, SaleTender
 from domain.tender import Share
-from tests.domain.support_given import MOVED, TRANSACTION, fold, given
+from tests.support.given import MOVED, TRANSACTION, fold, given
 
 STREAM = "greenhill/sale/s-1"
 LINES = (

@@ -5,7 +5,7 @@ import pytest
 from domain import series
 from domain.errors import Code
 from domain.series import MAX_NUMBER_LENGTH, NumberAllocated, Series, SeriesPolicySet
-from tests.domain.support_given import AT, given
+from tests.support.given import AT, given
 
 STREAM = "greenhill/series/receipt"
 YEARLY = SeriesPolicySet(series="receipt", prefix="RCT", width=6, yearly=True, recorded_at=AT)

@@ -16,7 +16,7 @@ from domain.tenant import (
     Tenant,
     TenantRegistered,
 )
-from tests.domain.support_given import AT, fold, given
+from tests.support.given import AT, fold, given
 
 STREAM = "greenhill/tenant"
 SCHOOL: dict[str, Any] = {

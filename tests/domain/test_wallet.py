@@ -6,7 +6,7 @@ import pytest
 from domain import wallet
 from domain.errors import Code
 from domain.wallet import Wallet, WalletCharged, WalletOpened, WalletRefunded, WalletToppedUp
-from tests.domain.support_given import AT, MOVED, TRANSACTION, given
+from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/wallet/STU-1"
 OPENED = WalletOpened(account="STU-1", currency="KES", payer="P-1", recorded_at=AT)

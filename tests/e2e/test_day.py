@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.processes import free_port
+from adapters.system.processes import free_port
 from ops.kafka_broker import Broker
-from tests.e2e.support_day import (
+from tests.support.books import read
+from tests.support.day import (
     Office,
     SalesFile,
     all_posted,
@@ -29,8 +30,7 @@ from tests.e2e.support_day import (
     wait_for_projections,
     write_sales,
 )
-from tests.support_books import read
-from tests.support_up import Client, Up, another_api, running
+from tests.support.up import Client, Up, another_api, running
 
 
 @dataclass(frozen=True, kw_only=True)

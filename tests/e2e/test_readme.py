@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.processes import free_port
+from adapters.system.processes import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from adapters.processes import end, start_time
+from adapters.system.processes import end, start_time
 from ops.kafka_broker import BrokerError, broker, default_cache, fetch
 
 REPOSITORY = Path(__file__).parents[2]

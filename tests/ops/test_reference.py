@@ -12,7 +12,7 @@ import typer.main
 from api.errors import STATUS
 from domain.event import TOPICS
 from ops import reference
-from ops.cli import app
+from ops.cli.main import app
 from ops.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -22,17 +22,17 @@ from adapters.kafka.client import TopicMismatchError, ensure_topic
 from adapters.kafka.feed import KafkaFeed
 from adapters.kafka.relay import RelayEpochError, run_relay
 from adapters.postgres.consumer import Consumer
+from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare, set_role_passwords
 from adapters.postgres.log_reader import store_identity
 from adapters.postgres.migrations import migrate
-from adapters.postgres.server import ORPHAN_SIGNAL, Cluster, prepare, set_role_passwords
-from adapters.processes import end, free_port, spawn
-from application.feed import FeedLostError
-from application.message import Message
+from adapters.system.processes import end, free_port, spawn
+from application.feed.message import Message
+from application.feed.port import FeedLostError
 from ops import kafka_broker
 from ops.kafka_broker import Broker
 from tests.conftest import Database
-from tests.support_feed import eventually, make_effects, record_effects, start
-from tests.support_log import append_all, top_up
+from tests.support.feed import eventually, make_effects, record_effects, start
+from tests.support.log import append_all, top_up
 
 TENANTS = [f"school-{number}" for number in range(8)]
 _topics = count(1)

@@ -10,7 +10,7 @@ import pytest
 from adapters.postgres.log_reader import LogDamagedError, read_commands, store_identity
 from domain.event import encode
 from tests.conftest import Database
-from tests.support_log import append_all, top_up
+from tests.support.log import append_all, top_up
 
 
 @pytest.fixture

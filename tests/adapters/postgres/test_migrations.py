@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from adapters.postgres import migrations
+from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.migrations import migrate
-from adapters.postgres.server import Cluster
 from tests.conftest import of_database
 
 NAME = "migrated"

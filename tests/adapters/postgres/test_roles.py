@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from adapters.postgres.server import LOGIN_ROLES, Cluster
+from adapters.postgres.embedded.cluster import LOGIN_ROLES, Cluster
 from tests.conftest import Database
-from tests.support_log import append_all, top_up
-from tests.support_store import emptied
+from tests.support.log import append_all, top_up
+from tests.support.store import emptied
 
 LOG = ("events", "commands", "commits")
 HEADS = ("head", "tenant_heads", "store")

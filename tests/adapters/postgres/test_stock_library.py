@@ -16,15 +16,15 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 
-from adapters.postgres.library import EventMapper, RecordedEvent
-from adapters.postgres.server import Cluster
+from adapters.postgres.embedded.cluster import Cluster
+from adapters.postgres.eventsourcing_mapper import EventMapper, RecordedEvent
 from adapters.postgres.store import PostgresStore
 from domain.event import encode
 from domain.wallet import WalletCharged, WalletOpened, WalletToppedUp
 from tests.conftest import Database
-from tests.domain.support_given import fold
-from tests.support_store import emptied
-from tests.support_writer import charge, running_school, top_up
+from tests.support.given import fold
+from tests.support.store import emptied
+from tests.support.writer import charge, running_school, top_up
 
 STREAM = "greenhill/wallet/STU-1"
 
@@ -55,7 +55,7 @@ def factory(database: Database) -> Iterator[Any]:
         "POSTGRES_PASSWORD": unquote(str(parts.password)),
         "POSTGRES_ORIGINATOR_ID_TYPE": "text",
         "CREATE_TABLE": "n",
-        "MAPPER_TOPIC": "adapters.postgres.library:EventMapper",
+        "MAPPER_TOPIC": "adapters.postgres.eventsourcing_mapper:EventMapper",
     }
     made: Any = InfrastructureFactory.construct(Environment(env=settings))
     assert isinstance(made, PostgresFactory)

@@ -13,29 +13,20 @@ from typing import Any
 import psycopg
 import pytest
 
-from adapters.postgres.server import Cluster
+from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
-from application import writer as writer_module
-from application.command import Envelope, Outcome
-from application.ports import Appended, ContentRefusedError, StoreUnavailableError
-from application.writer import Writer
+from adapters.postgres.verify import verify
+from application.pipeline import writer as writer_module
+from application.pipeline.command import Envelope, Outcome
+from application.pipeline.ports import Appended, ContentRefusedError, StoreUnavailableError
+from application.pipeline.writer import Writer
 from domain import snapshot
 from domain.errors import Code, DomainError
-from ops.verify import verify
 from tests.conftest import Database
-from tests.support_hot_wallet import hammer
-from tests.support_proxy import proxied
-from tests.support_store import (
-    AT,
-    batch,
-    command,
-    emptied,
-    opened,
-    topped_up,
-    until,
-    waiters,
-)
-from tests.support_writer import School, answer, charge, running_school, running_writer, top_up
+from tests.support.hot_wallet import hammer
+from tests.support.proxy import proxied
+from tests.support.store import AT, batch, command, emptied, opened, topped_up, until, waiters
+from tests.support.writer import School, answer, charge, running_school, running_writer, top_up
 
 STREAM = "greenhill/wallet/STU-1"
 

@@ -12,7 +12,8 @@ from quickbooks import objects
 from quickbooks.batch import batch_create
 from quickbooks.cdc import change_data_capture
 from quickbooks.exceptions import AuthorizationException, ObjectNotFoundException
-from support_emulator import TOKEN, Emulator, School, code, emulator, library, ref, sales_line, sign_in
+
+from tests.support.emulator import TOKEN, Emulator, School, code, emulator, library, ref, sales_line, sign_in
 
 _realms = count(1000)
 

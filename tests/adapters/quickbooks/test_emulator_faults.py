@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from support_emulator import Emulator, School, code, emulator, ref
+
+from tests.support.emulator import Emulator, School, code, emulator, ref
 
 _realms = count(5000)
 

@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 from psycopg import sql
-from support_emulator import Emulator, emulator
-from support_exporter import Export, play
 
 from adapters.postgres import migrations
-from adapters.quickbooks.exporter import Absences, handler, send_open_batches
+from adapters.quickbooks.sending.sender import Absences, handler, send_open_batches
 from adapters.quickbooks.settings import QuickBooksSettings
-from application.feed import PoisonError
-from projections.export_batches import ExportBatchView, export_batch, export_batches
-from projections.reading import SET_TENANT
+from application.feed.port import PoisonError
+from projections.engine.reading import SET_TENANT
+from projections.views.export_batches import ExportBatchView, export_batch, export_batches
 from tests.conftest import Database
-from tests.support_school import Log, School
+from tests.support.emulator import Emulator, emulator
+from tests.support.exporter import Export, play
+from tests.support.school import Log, School
 
 T = TypeVar("T")
 

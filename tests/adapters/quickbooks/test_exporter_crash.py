@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from support_emulator import ROOT, Emulator
-from support_exporter import Export, play
 
 from adapters.postgres.feed import PostgresFeed
 from adapters.quickbooks.process import run_exporter
 from tests.conftest import Database
-from tests.support_log import Logged, append_all
-from tests.support_school import School
+from tests.support.emulator import ROOT, Emulator
+from tests.support.exporter import Export, play
+from tests.support.log import Logged, append_all
+from tests.support.school import School
 
 DEADLINE_SECONDS = 90
 _SENDER = """

@@ -9,12 +9,12 @@ from itertools import count
 import msgspec
 import psycopg
 import pytest
-from support_emulator import Emulator, emulator
-from support_exporter import Export, play
 
-from adapters.quickbooks.exporter import handler
+from adapters.quickbooks.sending.sender import handler
 from tests.conftest import Database
-from tests.support_school import School
+from tests.support.emulator import Emulator, emulator
+from tests.support.exporter import Export, play
+from tests.support.school import School
 
 # What passes by itself; the others leave something to a person.
 PASSING = (

@@ -1,0 +1,199 @@
+"""One call to QuickBooks, from its stored bytes to what became of each of its documents. No database here."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from adapters.quickbooks.api.client import CallError, Client
+from adapters.quickbooks.api.outcomes import (
+    Answered,
+    Barred,
+    CallOutcome,
+    Created,
+    Fault,
+    JobState,
+    Lost,
+    Missing,
+    Refused,
+    SignIn,
+    Step,
+    Throttled,
+    pauses,
+    step,
+)
+from adapters.quickbooks.mapping.documents import NUMBER_FIELD, DocumentKind, Json, same_document
+
+UNGUARDED: Final[frozenset[DocumentKind]] = frozenset({"Payment", "JournalEntry"})
+"""Kinds whose number QuickBooks may take twice: if their request id has expired, only looking first helps."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A document as it is sent. `calls` counts the calls it was in, this one included."""
+
+    id: int
+    kind: DocumentKind
+    number: str
+    body: bytes
+    calls: int
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored call. `resent`: it may have been sent before, last at `sent_at` (seconds since 1970)."""
+
+    id: int
+    request_id: str
+    body: bytes
+    jobs: tuple[Job, ...]
+    resent: bool
+    sent_at: float
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one document."""
+
+    job_id: int
+    state: JobState
+    quickbooks_id: str | None = None
+    sync_token: str | None = None
+    error: str | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The call is over. `pause` says why nothing more can be sent for the tenant, if so."""
+
+    results: tuple[Result, ...]
+    pause: str | None = None
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """The same call must be sent again: after `seconds`, or after the caller's own back-off.
+
+    `quiet`: QuickBooks wants to hear nothing of this company until then. `harmless`: this time it was
+    refused before anything happened, which is as good as not sent.
+    """
+
+    reason: str
+    seconds: float | None = None
+    quiet: bool = False
+    harmless: bool = False
+
+
+class Halted(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing can be sent for the tenant until a person has acted; the call stays open."""
+
+    reason: str
+    sign_in: bool = False
+
+
+Verdict = Settled | Again | Halted
+
+
+def perform(client: Client, call: Call, *, settle_seconds: float) -> Verdict:
+    """Send a call, and look for what its answer leaves open. Never raises for what QuickBooks does."""
+    try:
+        verdict = _attempt(client, call, settle_seconds)
+        if (
+            isinstance(verdict, Halted) and verdict.sign_in
+        ):  # a gateway may say so after the call went through
+            verdict = _attempt(client, msgspec.structs.replace(call, resent=True), settle_seconds)
+    except CallError as error:  # a look-up failed: the same call again finds out
+        verdict = _unsettled(error.outcome)
+        if isinstance(verdict, Again):
+            verdict = msgspec.structs.replace(verdict, harmless=False)
+    return verdict
+
+
+def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
+    if call.resent and any(job.kind in UNGUARDED for job in call.jobs):
+        seen = _seen_already(client, call, settle_seconds)
+        if seen is not None:
+            return seen
+    outcome = client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
+    return _verdict(client, call, outcome)
+
+
+def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict | None:
+    """Settle a call by what of it is in QuickBooks; None if nothing is."""
+    found = look_up(client, call.jobs)
+    if not found:
+        return None
+    left = call.sent_at + settle_seconds - time.time()
+    if left > 0 and any((job.kind, job.number) not in found for job in call.jobs):
+        return Again(reason="A part of the call is there; the rest may be coming.", seconds=left)
+    steps = [step(Missing(), resent=True, calls=job.calls) for job in call.jobs]
+    return Settled(results=tuple(_adopted(job, s, found) for job, s in zip(call.jobs, steps, strict=True)))
+
+
+def _verdict(client: Client, call: Call, outcome: CallOutcome) -> Verdict:
+    match outcome:
+        case Answered():
+            outcomes = outcome.outcomes
+        case Refused(fault=fault) if not pauses(fault):
+            outcomes = (fault,) * len(call.jobs)
+        case _:
+            return _unsettled(outcome)
+    steps = [step(o, resent=call.resent, calls=job.calls) for o, job in zip(outcomes, call.jobs, strict=True)]
+    asked = [job for job, s in zip(call.jobs, steps, strict=True) if s.ask]
+    found = look_up(client, asked) if asked else {}
+    results: list[Result] = []
+    for job, one, own in zip(call.jobs, outcomes, steps, strict=True):
+        if isinstance(one, Created):
+            results.append(
+                Result(job_id=job.id, state=own.state, quickbooks_id=one.id, sync_token=one.sync_token)
+            )
+        elif own.ask:
+            results.append(_adopted(job, own, found))
+        else:
+            results.append(Result(job_id=job.id, state=own.state, error=own.error))
+    pause = next((str(one) for one in outcomes if isinstance(one, Fault) and pauses(one)), None)
+    return Settled(results=tuple(results), pause=pause)
+
+
+def _unsettled(outcome: CallOutcome) -> Verdict:
+    match outcome:
+        case Throttled(seconds=seconds):
+            return Again(reason="Throttled.", seconds=seconds, quiet=True, harmless=True)
+        case Lost(reason=reason):
+            return Again(reason=reason)
+        case SignIn(reason=reason):
+            return Halted(reason=reason, sign_in=True)
+        case Barred(reason=reason):
+            return Halted(reason=reason)
+        case Refused(fault=fault):
+            return Halted(reason=str(fault)) if pauses(fault) else Again(reason=str(fault))
+        case Answered():
+            raise AssertionError(outcome)
+
+
+def look_up(client: Client, jobs: Sequence[Job]) -> dict[tuple[str, str], list[Json]]:
+    """What QuickBooks holds under the jobs' kinds and numbers. Raises `CallError`."""
+    numbers: dict[DocumentKind, list[str]] = {}
+    for job in jobs:
+        numbers.setdefault(job.kind, []).append(job.number)
+    found: dict[tuple[str, str], list[Json]] = {}
+    for kind, wanted in numbers.items():
+        for document in client.find(kind, NUMBER_FIELD[kind], wanted):
+            found.setdefault((kind, document[NUMBER_FIELD[kind]]), []).append(document)
+    return found
+
+
+def _adopted(job: Job, absent: Step, found: Mapping[tuple[str, str], Sequence[Json]]) -> Result:
+    """Adopt the document that is there and equal; what is there and differs is a person's to judge."""
+    there = found.get((job.kind, job.number), ())
+    if not there:
+        return Result(job_id=job.id, state=absent.state, error=absent.error)
+    if len(there) > 1:
+        error = f"QuickBooks has {len(there)} documents {job.kind} {job.number}."
+        return Result(job_id=job.id, state=JobState.DEAD, error=error)
+    document = there[0]
+    if not same_document(job.kind, job.body, document):
+        error = f"QuickBooks has another {job.kind} {job.number}, with id {document['Id']}."
+        return Result(job_id=job.id, state=JobState.DEAD, error=error)
+    return Result(
+        job_id=job.id,
+        state=JobState.CONFIRMED,
+        quickbooks_id=str(document["Id"]),
+        sync_token=str(document.get("SyncToken", "0")),
+    )

@@ -1,0 +1,426 @@
+"""`bursar up`: the whole service on one machine, composed of the parts that production runs one by one."""
+
+import http.client
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import psycopg
+
+from adapters.postgres.embedded import cluster as server
+from adapters.system.files import write_atomically
+from adapters.system.processes import free_port, port_is_free, start_time
+from ops.setup import Seeded, migrate, seed
+from ops.up.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
+
+DEFAULT_PORT = 8000
+_ANSWER_SECONDS = 0.5  # a part that is starting is asked again at once
+_ROOT = Path(__file__).parents[2]
+_OURS = (
+    "BURSAR_DATABASE_URL",
+    *(f"{role.upper()}_DATABASE_URL" for role in server.LOGIN_ROLES),
+    "BURSAR_KAFKA_BOOTSTRAP_SERVERS",
+    "BURSAR_KAFKA_TOPIC",
+    "BURSAR_QUICKBOOKS_URL",
+    "BURSAR_QUICKBOOKS_ACCESS_TOKEN",
+    "BURSAR_PUBLIC_URL",
+    "BURSAR_RECEIPT_KEY",
+    "BURSAR_READY_FILE",
+)
+
+
+class QuickBooksInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the emulator is, the company in it, and the token that it takes."""
+
+    url: str
+    realm: str
+    access_token: str
+
+
+class ReadyInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a client, a test or another command needs to reach a running service. Full of secrets."""
+
+    url: str
+    tenant: str
+    keys: Mapping[str, str]
+    quickbooks: QuickBooksInfo
+    database_url: str
+    database_urls: Mapping[str, str]
+    pids: Mapping[str, int]
+
+
+class NotRunningError(Exception):
+    """No `up` runs on that data folder."""
+
+
+class _UsageError(Exception):
+    """What was asked for cannot be had; the message says what to change."""
+
+
+class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    receipt_key: str
+    quickbooks_access_token: str
+
+
+class _Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `up.json`; with the pid and start time of `up` a stale one is told from a valid one."""
+
+    started: int
+    ready: ReadyInfo
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is settled before the first part starts, and holds until the last has ended."""
+
+    data: Path
+    port: int
+    quickbooks_port: int
+    cluster: server.Cluster | None  # None: the database is the user's
+    database_url: str
+    database_urls: Mapping[str, str]
+    passwords: Mapping[str, str]
+    kafka: Mapping[str, str]  # the broker and the topic, as the parts read them; empty without Kafka
+    secrets: _Secrets
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def quickbooks_url(self) -> str:
+        return f"http://127.0.0.1:{self.quickbooks_port}"
+
+
+def up(*, port: int | None, data: Path, kafka: bool, ready_file: Path | None) -> int:
+    """Run everything until Ctrl-C, and drain it. Returns the exit code.
+
+    That is 2 where what is asked for cannot be had, 1 where the database does not answer. `port` None prefers
+    8000, 0 takes any free one. With `BURSAR_DATABASE_URL` in the environment that database is used, not the
+    embedded one. `ready_file` is written once everything answers, and again with the new pids after a restart.
+    """
+    data = data.absolute()
+    try:
+        broker = _kafka_broker() if kafka else None
+        ready_file = _fresh(ready_file) if ready_file is not None else None
+        with sole_owner(data):
+            _run(_plan(data, _api_port(port), broker), ready_file)
+    except (_UsageError, AlreadyRunningError, server.ServerError, PermissionError) as error:
+        print(f"bursar up: {error}", file=sys.stderr)
+        return 2
+    except psycopg.OperationalError as error:
+        print(f"bursar up: the database does not answer: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def running(data: Path) -> ReadyInfo:
+    """Return how to reach the service that `up` runs on `data`. Raises NotRunningError if none does."""
+    note = data / "up.json"
+    try:
+        noted = msgspec.json.decode(note.read_bytes(), type=_Noted)
+    except FileNotFoundError as error:
+        raise NotRunningError(f"no bursar up runs on {data}: there is no {note}") from error
+    if start_time(noted.ready.pids["up"]) != noted.started:
+        raise NotRunningError(f"the bursar up that ran on {data} has ended")
+    return noted.ready
+
+
+def _kafka_broker() -> str:
+    servers = os.environ.get("BURSAR_KAFKA_BOOTSTRAP_SERVERS", "")
+    if not servers:
+        raise _UsageError(
+            "--kafka needs a broker: set BURSAR_KAFKA_BOOTSTRAP_SERVERS=HOST:PORT, or let `make run-kafka` start one"
+        )
+    return servers
+
+
+def _fresh(ready_file: Path) -> Path:
+    """Remove an old ready file, which would tell of processes that are gone."""
+    ready_file = ready_file.absolute()
+    if not ready_file.parent.is_dir():
+        raise _UsageError(f"there is no folder {ready_file.parent} to write the ready file to")
+    ready_file.unlink(missing_ok=True)
+    return ready_file
+
+
+def _api_port(wanted: int | None) -> int:
+    if wanted is None:
+        return DEFAULT_PORT if port_is_free(DEFAULT_PORT) else free_port()
+    if wanted == 0:
+        return free_port()
+    if not 0 < wanted < 65536 or not port_is_free(wanted):
+        raise _UsageError(f"port {wanted} is taken, or none from 0 to 65535; --port 0 finds a free one")
+    return wanted
+
+
+def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
+    given = os.environ.get("BURSAR_DATABASE_URL")
+    if given:
+        cluster, passwords = None, server.load_passwords(data)
+        urls = {role: server.url_for_role(given, role, passwords[role]) for role in server.LOGIN_ROLES}
+    else:
+        cluster = server.prepare(data)
+        passwords, urls = dict(cluster.passwords), cluster.urls()
+    quickbooks_port = free_port()
+    while quickbooks_port == port or (cluster is not None and quickbooks_port == cluster.port):
+        quickbooks_port = free_port()
+    return _Plan(
+        data=data,
+        port=port,
+        quickbooks_port=quickbooks_port,
+        cluster=cluster,
+        database_url=given or (cluster.superuser_url if cluster else ""),
+        database_urls=urls,
+        passwords=passwords,
+        kafka={}
+        if kafka is None
+        else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka, "BURSAR_KAFKA_TOPIC": _kafka_topic(data)},
+        secrets=_secrets(data),
+    )
+
+
+def _kafka_topic(data: Path) -> str:
+    """Return the topic of the store in this folder: a broker may serve several stores, and a topic only one."""
+    given = os.environ.get("BURSAR_KAFKA_TOPIC")
+    if given:
+        return given
+    path = data / "kafka-topic"
+    if not path.exists():
+        write_atomically(path, f"bursar-{secrets.token_hex(4)}".encode())
+    return path.read_text()
+
+
+def _secrets(data: Path) -> _Secrets:
+    """Return what signs receipts and what opens the emulator; made once, kept in an owner-only file."""
+    path = data / "secrets.json"
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Secrets)
+    except FileNotFoundError:
+        kept = _Secrets(receipt_key=secrets.token_hex(32), quickbooks_access_token=secrets.token_urlsafe(32))
+        write_atomically(path, msgspec.json.encode(kept))
+    given = os.environ.get("BURSAR_RECEIPT_KEY")
+    return msgspec.structs.replace(kept, receipt_key=given) if given else kept
+
+
+def _run(plan: _Plan, ready_file: Path | None) -> None:
+    seeded: list[Seeded] = []
+
+    def set_up() -> None:
+        migrate(plan.database_url)
+        with psycopg.connect(plan.database_url) as connection:
+            server.set_role_passwords(connection, plan.passwords)
+        seeded[:] = [seed(plan.database_urls["bursar_writer"], plan.data)]
+
+    def announce(pids: Mapping[str, int]) -> None:
+        first = not (plan.data / "up.json").exists()
+        info = _ready_info(plan, seeded[0], pids)
+        _note(plan.data, info)
+        if ready_file is not None:
+            write_atomically(ready_file, msgspec.json.format(msgspec.json.encode(info)) + b"\n")
+        if first:
+            print(_greeting(plan, info), flush=True)
+
+    (plan.data / "up.json").unlink(missing_ok=True)
+    if plan.cluster is None:
+        set_up()
+    try:
+        Supervisor(_parts(plan, set_up), plan.data, announce).run()
+    finally:
+        (plan.data / "up.json").unlink(missing_ok=True)
+
+
+def _ready_info(plan: _Plan, seeded: Seeded, pids: Mapping[str, int]) -> ReadyInfo:
+    return ReadyInfo(
+        url=plan.url,
+        tenant=seeded.tenant,
+        keys=seeded.keys,
+        quickbooks=QuickBooksInfo(
+            url=plan.quickbooks_url, realm=seeded.realm, access_token=plan.secrets.quickbooks_access_token
+        ),
+        database_url=plan.database_url,
+        database_urls=plan.database_urls,
+        pids={"up": os.getpid(), **pids},
+    )
+
+
+def _note(data: Path, info: ReadyInfo) -> None:
+    started = start_time(os.getpid())
+    assert started is not None
+    write_atomically(data / "up.json", msgspec.json.encode(_Noted(started=started, ready=info)))
+
+
+# The parts ---------------------------------------------------------------------------------------------------
+
+
+def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
+    """List the parts in the order of their first start. Each gets the URLs and secrets that it needs, no more."""
+    urls = {f"{role.upper()}_DATABASE_URL": url for role, url in plan.database_urls.items()}
+    token = {"BURSAR_QUICKBOOKS_ACCESS_TOKEN": plan.secrets.quickbooks_access_token}
+
+    def url_of(*roles: str) -> dict[str, str]:
+        return {name: urls[name] for name in (f"BURSAR_{role}_DATABASE_URL" for role in roles)}
+
+    books = [
+        "emulate",
+        "quickbooks",
+        "--port",
+        str(plan.quickbooks_port),
+        "--data",
+        str(_books(plan.data)),
+    ]
+    public = {
+        "BURSAR_PUBLIC_URL": os.environ.get("BURSAR_PUBLIC_URL", plan.url),
+        "BURSAR_RECEIPT_KEY": plan.secrets.receipt_key,
+    }
+    quickbooks = Part(
+        name="quickbooks",
+        argv=_command(*books),
+        env=_environment(token),
+        ready=lambda: _answers(f"{plan.quickbooks_url}/emulator/companies"),
+        foundation=True,
+    )
+    api = Part(
+        name="api",
+        argv=_command("serve", "--port", str(plan.port)),
+        env=_environment(url_of("WRITER", "READER") | public),
+        ready=lambda: _answers(f"{plan.url}/health/ready"),
+    )
+    relay = [_marked(plan, "relay", "relay", {**url_of("RELAY"), **plan.kafka})] if plan.kafka else []
+    quickbooks_of = {
+        "BURSAR_QUICKBOOKS_URL": plan.quickbooks_url,
+        "BURSAR_QUICKBOOKS_EMULATOR": "true",
+        **token,
+    }
+    return [
+        *_postgres(plan, set_up),
+        quickbooks,
+        api,
+        _marked(plan, "projector", "project", url_of("PROJECTOR")),
+        *relay,
+        _marked(plan, "exporter", "export", {**url_of("EXPORTER"), **quickbooks_of, **plan.kafka}),
+    ]
+
+
+def _books(data: Path) -> Path:
+    """Return the file in which the emulator keeps its companies."""
+    return data / "quickbooks.sqlite"
+
+
+def _postgres(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
+    if plan.cluster is None:
+        return []
+    part = Part(
+        name="postgres",
+        argv=plan.cluster.argv,
+        env=plan.cluster.env,
+        ready=plan.cluster.is_ready,
+        account=plan.cluster.account,
+        stop_signal=server.STOP_SIGNAL,
+        orphan_signal=server.ORPHAN_SIGNAL,
+        foundation=True,
+        once_ready=set_up,
+    )
+    return [part]
+
+
+def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str]) -> Part:
+    """Make a part that serves nothing to ask: it makes a file once it is at work."""
+    folder = plan.data / "ready"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    marker = folder / name
+    return Part(
+        name=name,
+        argv=_command(command),
+        env=_environment({**env, "BURSAR_READY_FILE": str(marker)}),
+        ready=marker.exists,
+        before_start=lambda: marker.unlink(missing_ok=True),
+    )
+
+
+def _command(*arguments: str) -> Sequence[str]:
+    return [sys.executable, "-m", "ops.cli", *arguments]
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return our own environment without any secret of ours but those given, and this very code to import."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+    path = os.pathsep.join(filter(None, [str(_ROOT), inherited.get("PYTHONPATH")]))
+    return {**inherited, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **given}
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+# What it says ------------------------------------------------------------------------------------------------
+
+
+def _greeting(plan: _Plan, info: ReadyInfo) -> str:
+    keys = "\n".join(f"  {name:<8} {key}" for name, key in info.keys.items())
+    commands = "\n\n".join(_curls(info))
+    return f"""
+Bursar answers at {info.url} for the school {info.tenant}.
+
+Keys, the same at every start:
+{keys}
+
+QuickBooks is emulated at {info.quickbooks.url}, company {info.quickbooks.realm}; its books are in {_books(plan.data)}.
+Data and logs are in {plan.data}.
+
+Open a wallet, top it up, send the same top-up again (nothing moves twice), sell to wallet and cash, read the statement:
+
+{commands}
+
+Ctrl-C stops it.
+"""
+
+
+def _curls(info: ReadyInfo) -> list[str]:
+    """Return five commands that work as printed, on the first day and on every later one."""
+    wallet = "STU-1001"
+    top_up = _curl(
+        info,
+        f"wallets/{wallet}/top-up",
+        key="first-top-up",
+        body={"amount": 150000, "currency": "KES", "source": {"type": "cash"}},
+    )
+    sale = {
+        "wallet": wallet,
+        "currency": "KES",
+        "lines": [{"sku": "UNIFORM", "quantity": 1, "unit_amount": 200000, "tax_code": "A"}],
+        "tenders": [{"type": "wallet"}, {"type": "cash"}],
+    }
+    return [
+        _curl(info, "wallets", key="first-wallet", body={"account": wallet, "currency": "KES"}),
+        top_up,
+        top_up,
+        _curl(info, "pos/checkout", key="first-sale", body=sale),
+        _curl(info, f"statements?account={wallet}"),
+    ]
+
+
+def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> str:
+    words = [
+        "curl",
+        "-sS",
+        f"{info.url}/v2/finance/{path}",
+        "-H",
+        f"Authorization: Bearer {info.keys['admin']}",
+    ]
+    if body is not None:
+        words += ["-H", "Content-Type: application/json", "-H", f"Idempotency-Key: {key}"]
+        words += ["-d", msgspec.json.encode(body).decode()]
+    return shlex.join([*words, "-w", "\\n"])

@@ -1,0 +1,32 @@
+"""All projections, and how far each has come."""
+
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from projections.engine.fold import Projection
+from projections.engine.reading import rows_of
+from projections.views import exports, invoices, ledger, receipts, tenants, wallets
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (
+    tenants.PROJECTION,
+    ledger.PROJECTION,
+    wallets.PROJECTION,
+    invoices.PROJECTION,
+    receipts.PROJECTION,
+    exports.PROJECTION,
+)
+
+
+class _Position(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    position: int
+
+
+async def positions(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
+    """The last position that each projection reflects. Needs no tenant."""
+    rows = await rows_of(
+        connection, _Position, "SELECT name, position FROM projection_positions ORDER BY name", {}
+    )
+    return {row.name: row.position for row in rows}

@@ -1,0 +1,167 @@
+"""The live projector: folds what was committed into the read tables, whole commands only, exactly once.
+
+One transaction locks the positions, folds a batch and moves the positions on, so that two projectors never
+fold the same event twice and a crash loses nothing.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg.types.numeric import Int8
+
+from domain.event import TOPICS
+from projections.engine import snapshots
+from projections.engine.fold import fold_range
+from projections.engine.registry import PROJECTIONS
+from projections.views.tenants import KEY_TOPICS
+
+BATCH_EVENTS: Final = 50_000
+"""The most that one transaction folds, unless a single command is larger."""
+
+_SMALL_BATCH_EVENTS: Final = 5_000
+_POLL_SECONDS: Final = 0.5  # what a notification lost costs at most
+_PAUSE_SECONDS: Final = (
+    0.02  # batches under load begin so far apart: a few large ones cost less than many small
+)
+_FIRST_RETRY_SECONDS: Final = 0.05
+_LAST_RETRY_SECONDS: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+# A small batch must never read a whole table, and not be planned anew each time. What a crash takes back of the
+# read tables it takes back of the positions too, so that no commit need wait for the disk.
+_SESSION: Final = """
+SET application_name = 'bursar projector';
+SET synchronous_commit = off;
+SET jit = off;
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET work_mem = '64MB';
+SET idle_in_transaction_session_timeout = '30s';
+LISTEN bursar_log;
+"""
+_FOR_LARGE_BATCH: Final = """
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on;
+"""
+
+_LOCK: Final = "SELECT name, position FROM projection_positions ORDER BY name FOR UPDATE"
+# The last position of the last command that fits, or of the first one where none does.
+_UPTO: Final = """
+SELECT p.position, coalesce(
+    (SELECT max(position) FROM commands WHERE position > p.position AND position <= p.position + %(limit)s),
+    (SELECT min(position) FROM commands WHERE position > p.position))
+FROM (SELECT min(position) AS position FROM projection_positions) AS p
+"""
+_CONTENT: Final = """
+SELECT array_agg(DISTINCT topic),
+    coalesce(array_agg(DISTINCT originator_id) FILTER (WHERE originator_version %% %(interval)s = 0), '{}')
+FROM events WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+"""
+_MOVE: Final = "UPDATE projection_positions SET position = greatest(position, %s)"
+_NOTIFY: Final = "SELECT pg_notify('bursar_projected', %s)"
+_NOTIFY_KEYS: Final = "SELECT pg_notify('bursar_keys', %s)"
+
+
+class UnknownTopicError(Exception):
+    """The log holds what this version does not know; folding on would make wrong balances."""
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What was folded: the events of `(after, upto]`, and the streams that are due for a snapshot."""
+
+    after: int
+    upto: int
+    long_streams: list[str]
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """Set a connection of bursar_projector, in autocommit, up for `project`."""
+    connection.execute(_SESSION)
+
+
+def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -> Batch | None:
+    """Fold the next batch of at most `limit` events, or return None where there is nothing to fold.
+
+    Waits for another projector's batch. Raises `UnknownTopicError`.
+    """
+    with connection.transaction():
+        with connection.pipeline():
+            locked = connection.execute(_LOCK, prepare=True)
+            ahead = connection.execute(_UPTO, {"limit": Int8(limit)}, prepare=True)
+            positions: dict[str, int] = dict(locked.fetchall())
+            after, upto = ahead.fetchone() or (0, None)
+        if upto is None:
+            return None
+        return _fold(connection, positions, after=after, upto=upto)
+
+
+def _fold(connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int) -> Batch:
+    if upto - after > _SMALL_BATCH_EVENTS:
+        connection.execute(_FOR_LARGE_BATCH)
+    range_ = {"after": Int8(after), "upto": Int8(upto), "interval": snapshots.INTERVAL}
+    found, long_streams = connection.execute(_CONTENT, range_, prepare=True).fetchone() or ([], [])
+    topics = frozenset[str](found)
+    if unknown := topics - TOPICS.keys():
+        raise UnknownTopicError(f"This version does not know {', '.join(sorted(unknown))}; run a newer one.")
+    with connection.pipeline():
+        for projection in PROJECTIONS:
+            behind = positions[projection.name]
+            if behind < upto:
+                fold_range(connection, projection, after=behind, upto=upto, topics=topics)
+        connection.execute(_MOVE, (Int8(upto),), prepare=True)
+        connection.execute(_NOTIFY, (str(upto),), prepare=True)
+        if topics & KEY_TOPICS:
+            connection.execute(_NOTIFY_KEYS, (str(upto),))
+    return Batch(after=after, upto=upto, long_streams=long_streams)
+
+
+def run(url: str, stop: Event, ready: Callable[[], None]) -> None:
+    """Project until `stop` is set; `ready` is called once all that was there has been folded.
+
+    `url` connects as bursar_projector. A lost database is tried again, at most two seconds apart.
+    Raises `UnknownTopicError`.
+    """
+    tell_once = [ready]
+    wait = _FIRST_RETRY_SECONDS
+    while not stop.is_set():
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                prepare(connection)
+                wait = _FIRST_RETRY_SECONDS
+                _follow(connection, stop, tell_once)
+        except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
+            _log.warning("the projector lost the database, and tries again: %s", error)
+            stop.wait(wait)
+            wait = min(2 * wait, _LAST_RETRY_SECONDS)
+
+
+def _follow(connection: psycopg.Connection[Any], stop: Event, ready: list[Callable[[], None]]) -> None:
+    """Fold whatever is there, then wait to be woken; a notification may get lost, so look at times anyway."""
+    due: set[str] = set()
+    while not stop.is_set():
+        began = time.monotonic()
+        batch = project(connection)
+        if batch is not None:
+            due.update(batch.long_streams)
+        if batch is not None and batch.upto - batch.after > _SMALL_BATCH_EVENTS:
+            continue  # far behind: snapshots can wait
+        if due and snapshots.advance(connection, stream := next(iter(due))):
+            due.remove(stream)
+        if batch is not None:
+            stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))
+            continue
+        while ready:
+            ready.pop()()
+        if not due:
+            for _ in connection.notifies(timeout=_POLL_SECONDS, stop_after=1):
+                pass

@@ -1,0 +1,161 @@
+"""Invoices with their lines, and what was paid on them."""
+
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from projections.engine.fold import Fold, Projection
+from projections.engine.reading import Page, bad_cursor, page, rows_of
+
+_DRAFTED: Final = Fold("""
+WITH drafted AS MATERIALIZED (
+    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+        convert_from(state, 'UTF8')::jsonb AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.invoice.drafted.v1'
+), listed AS (
+    INSERT INTO finance_invoices (tenant, invoice, number, status, payer, currency, total, open, due_date,
+        recorded_at, position)
+    SELECT tenant, (event ->> 'invoice')::uuid, '', 'draft', event ->> 'payer', event ->> 'currency',
+        (event ->> 'total')::bigint, 0, (event ->> 'due_date')::date, (event ->> 'recorded_at')::timestamptz,
+        position
+    FROM drafted
+)
+INSERT INTO finance_invoice_items (tenant, invoice, line, description, quantity, total, income, tax_code)
+SELECT tenant, (event ->> 'invoice')::uuid, item.ordinality, item.value ->> 'description',
+    (item.value ->> 'quantity')::bigint, (item.value ->> 'total')::bigint, item.value ->> 'income',
+    item.value ->> 'tax_code'
+FROM drafted CROSS JOIN LATERAL jsonb_array_elements(event -> 'lines') WITH ORDINALITY AS item
+""")
+
+_ISSUED: Final = Fold("""
+UPDATE finance_invoices i
+SET number = e.event ->> 'number', status = 'issued', open = i.total,
+    effective_date = (e.event ->> 'effective_date')::date, position = e.position
+FROM (
+    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+        convert_from(state, 'UTF8')::jsonb AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.invoice.issued.v1'
+    OFFSET 0
+) AS e
+WHERE i.tenant = e.tenant AND i.invoice = (e.event ->> 'invoice')::uuid
+""")
+
+# Each payment says what the invoice owes afterwards, so the last one of the range decides.
+_PAID: Final = Fold("""
+WITH paid AS MATERIALIZED (
+    SELECT tenant, position, event, bursar_member(event, 'invoice')::uuid AS invoice
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+            convert_from(state, 'UTF8') AS event
+        FROM events
+        WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+            AND topic = 'bursar.invoice.payment_applied.v1'
+        OFFSET 0
+    ) AS stored
+), entered AS (
+    INSERT INTO finance_payments (tenant, invoice, position, transaction_id, leg, tender, amount, account,
+        reference, receipt, effective_date, recorded_at)
+    SELECT tenant, invoice, position, bursar_member(event, 'transaction_id')::uuid, bursar_number(event, 'leg'),
+        bursar_member(event, 'tender'), bursar_number(event, 'amount'),
+        nullif(bursar_member(event, 'account'), ''), nullif(bursar_member(event, 'reference'), ''),
+        bursar_member(event, 'receipt'), bursar_member(event, 'effective_date')::date,
+        bursar_member(event, 'recorded_at')::timestamptz
+    FROM paid
+)
+UPDATE finance_invoices i
+SET open = s.open, position = s.position, status = CASE s.open WHEN 0 THEN 'paid' ELSE 'partially_paid' END
+FROM (
+    SELECT DISTINCT ON (tenant, invoice) tenant, invoice, position, bursar_number(event, 'open') AS open
+    FROM paid ORDER BY tenant, invoice, position DESC
+) AS s
+WHERE i.tenant = s.tenant AND i.invoice = s.invoice
+""")
+
+PROJECTION: Final = Projection(
+    name="invoices",
+    tables=("finance_invoices", "finance_invoice_items", "finance_payments"),
+    folds=(_DRAFTED, _ISSUED, _PAID),
+)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as billed; `total` in minor units."""
+
+    description: str
+    quantity: int
+    total: int
+    income: str
+    tax_code: str
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice; amounts in minor units. `number` is null until it is issued, and a draft owes nothing."""
+
+    id: str
+    number: str | None
+    status: str
+    payer: str
+    currency: str
+    total: int
+    open: int
+    due_date: date
+    lines: list[Line]
+
+
+_COLUMNS: Final = """
+SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer, i.currency, i.total, i.open, i.due_date, ARRAY(
+        SELECT jsonb_build_object('description', l.description, 'quantity', l.quantity, 'total', l.total,
+            'income', l.income, 'tax_code', l.tax_code)
+        FROM finance_invoice_items l WHERE l.tenant = i.tenant AND l.invoice = i.invoice ORDER BY l.line
+    ) AS lines
+FROM finance_invoices i
+"""
+_SELECT_INVOICE: Final = _COLUMNS + "WHERE i.invoice = %(invoice)s::uuid"
+_PAGE: Final = " AND i.invoice > %(after)s::uuid ORDER BY i.invoice LIMIT %(limit)s"
+# A statement for each filter, so that each is planned along its own index.
+_SELECT_ALL: Final = _COLUMNS + "WHERE true" + _PAGE
+_SELECT_BY_PAYER: Final = _COLUMNS + "WHERE i.payer = %(payer)s" + _PAGE
+_SELECT_BY_STATUS: Final = _COLUMNS + "WHERE i.status = %(status)s" + _PAGE
+_SELECT_BY_BOTH: Final = _COLUMNS + "WHERE i.payer = %(payer)s AND i.status = %(status)s" + _PAGE
+
+
+async def invoice(connection: psycopg.AsyncConnection[Any], invoice_id: str) -> Invoice | None:
+    """One invoice with its lines, or None. The id must be a UUID."""
+    found = await rows_of(connection, Invoice, _SELECT_INVOICE, {"invoice": invoice_id})
+    return found[0] if found else None
+
+
+async def invoices(
+    connection: psycopg.AsyncConnection[Any],
+    *,
+    limit: int,
+    payer: str | None = None,
+    status: str | None = None,
+    cursor: str | None = None,
+) -> Page[Invoice]:
+    """The tenant's invoices in order of creation (their ids'), of a payer or a status where given.
+
+    Raises `DomainError` (`invalid_request`) for a bad cursor.
+    """
+    match payer, status:
+        case None, None:
+            query = _SELECT_ALL
+        case _, None:
+            query = _SELECT_BY_PAYER
+        case None, _:
+            query = _SELECT_BY_STATUS
+        case _:
+            query = _SELECT_BY_BOTH
+    try:
+        after = UUID(cursor) if cursor is not None else UUID(int=0)
+    except ValueError:
+        raise bad_cursor() from None
+    found = await rows_of(
+        connection, Invoice, query, {"payer": payer, "status": status, "after": after, "limit": limit + 1}
+    )
+    return page(found, limit, lambda invoice: invoice.id)

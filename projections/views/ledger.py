@@ -1,0 +1,155 @@
+"""Ledger accounts: the chart with its totals, and every entry with its running balance."""
+
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from domain.chart import DEBIT_NORMAL
+from projections.engine.fold import Fold, Projection
+from projections.engine.reading import Page, after_position, page, rows_of
+
+_ACCOUNTS_OPENED: Final = Fold("""
+WITH opened AS (
+    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+        convert_from(state, 'UTF8')::jsonb AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.account.opened.v1'
+), listed AS (
+    INSERT INTO ledger_accounts (tenant, code, name, type, role, currency, opened_at, position)
+    SELECT tenant, event ->> 'code', event ->> 'name', event ->> 'type', event ->> 'role', event ->> 'currency',
+        (event ->> 'recorded_at')::timestamptz, position
+    FROM opened
+)
+INSERT INTO ledger_balances (tenant, code, debits, credits, position)
+SELECT tenant, event ->> 'code', 0, 0, position FROM opened
+""")
+
+# Of an account's balance, its row's place finds it again at once, and its position (no other row's) sorts
+# fastest; nobody else changes these rows. All of one transaction's debits say the same of it.
+_POSTED: Final = Fold("""
+WITH posted AS MATERIALIZED (
+    SELECT b.ctid AS place, b.position AS since, b.debits - b.credits AS before, e.*
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS code, position,
+            CASE WHEN is_debit THEN bursar_number(event, 'amount') ELSE 0 END AS debit,
+            CASE WHEN is_debit THEN 0 ELSE bursar_number(event, 'amount') END AS credit,
+            CASE WHEN is_debit THEN bursar_member(event, 'transaction_id')::uuid END AS transaction_id,
+            CASE WHEN is_debit THEN bursar_member(event, 'effective_date')::date END AS effective_date,
+            CASE WHEN is_debit THEN bursar_member(event, 'recorded_at')::timestamptz END AS recorded_at
+        FROM (
+            SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
+                topic = 'bursar.account.debited.v1' AS is_debit
+            FROM events
+            WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+                AND topic IN ('bursar.account.debited.v1', 'bursar.account.credited.v1')
+            OFFSET 0
+        ) AS stored
+        OFFSET 0
+    ) AS e
+    LEFT JOIN ledger_balances b ON b.tenant = e.tenant AND b.code = e.code
+), entered AS (
+    INSERT INTO ledger_entries (tenant, code, position, debit, credit, balance)
+    SELECT tenant, code, position, debit, credit,
+        before + sum(debit - credit) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING)
+    FROM posted
+), begun AS (
+    INSERT INTO ledger_transactions (position, tenant, transaction_id, effective_date, recorded_at)
+    SELECT min(position), tenant, transaction_id, effective_date, recorded_at
+    FROM posted WHERE transaction_id IS NOT NULL
+    GROUP BY transaction_id, tenant, effective_date, recorded_at
+)
+UPDATE ledger_balances b
+SET debits = b.debits + s.debits, credits = b.credits + s.credits, position = s.position
+FROM (
+    SELECT place, sum(debit) AS debits, sum(credit) AS credits, max(position) AS position
+    FROM posted GROUP BY place
+) AS s
+WHERE b.ctid = s.place
+""")
+
+PROJECTION: Final = Projection(
+    name="ledger",
+    tables=("ledger_accounts", "ledger_balances", "ledger_transactions", "ledger_entries"),
+    folds=(_ACCOUNTS_OPENED, _POSTED),
+)
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of the chart. Amounts in minor units; `balance` is positive on the account's normal side."""
+
+    code: str
+    name: str
+    type: str
+    role: str
+    currency: str
+    debits: int
+    credits: int
+    balance: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One posting; `balance` is the account's afterwards in record order, positive on its normal side."""
+
+    position: int
+    transaction_id: str
+    effective_date: date
+    recorded_at: datetime
+    debit: int
+    credit: int
+    balance: int
+
+
+_SELECT_ACCOUNTS: Final = """
+SELECT a.code, a.name, a.type, a.role, a.currency, b.debits, b.credits,
+    CASE WHEN a.type = ANY (%(debit_normal)s) THEN b.debits - b.credits ELSE b.credits - b.debits END AS balance
+FROM ledger_accounts a JOIN ledger_balances b ON b.tenant = a.tenant AND b.code = a.code
+WHERE %(code)s::text IS NULL OR a.code = %(code)s
+ORDER BY a.code
+"""
+
+_SELECT_ENTRIES: Final = """
+SELECT e.position, t.transaction_id::text, t.effective_date, t.recorded_at, e.debit, e.credit,
+    CASE WHEN a.type = ANY (%(debit_normal)s) THEN e.balance ELSE - e.balance END AS balance
+FROM ledger_accounts a
+JOIN ledger_entries e ON e.tenant = a.tenant AND e.code = a.code
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger_transactions t WHERE t.position <= e.position ORDER BY t.position DESC LIMIT 1
+) AS t
+WHERE a.code = %(code)s AND e.position > %(after)s
+ORDER BY e.position LIMIT %(limit)s
+"""
+
+
+async def accounts(connection: psycopg.AsyncConnection[Any]) -> list[Account]:
+    """The tenant's whole chart, by code."""
+    return await rows_of(
+        connection, Account, _SELECT_ACCOUNTS, {"code": None, "debit_normal": sorted(DEBIT_NORMAL)}
+    )
+
+
+async def account(connection: psycopg.AsyncConnection[Any], code: str) -> Account | None:
+    """One account as of now, or None where the chart has none of that code."""
+    found = await rows_of(
+        connection, Account, _SELECT_ACCOUNTS, {"code": code, "debit_normal": sorted(DEBIT_NORMAL)}
+    )
+    return found[0] if found else None
+
+
+async def entries(
+    connection: psycopg.AsyncConnection[Any], code: str, *, limit: int, cursor: str | None = None
+) -> Page[Entry]:
+    """The account's entries in record order. Raises `DomainError` (`invalid_request`) for a bad cursor."""
+    found = await rows_of(
+        connection,
+        Entry,
+        _SELECT_ENTRIES,
+        {
+            "code": code,
+            "after": after_position(cursor),
+            "limit": limit + 1,
+            "debit_normal": sorted(DEBIT_NORMAL),
+        },
+    )
+    return page(found, limit, lambda entry: str(entry.position))

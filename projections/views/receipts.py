@@ -1,0 +1,64 @@
+"""The register of receipts: which number stands for what, and what of it was given back."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from projections.engine.fold import Fold, Projection
+from projections.engine.reading import rows_of
+
+_ALLOCATED: Final = Fold("""
+INSERT INTO finance_receipts (tenant, number, kind, amount, currency, transaction_id, recorded_at, position)
+SELECT split_part(originator_id, '/', 1), bursar_member(event, 'number'), bursar_member(event, 'kind'),
+    bursar_number(event, 'amount'), bursar_member(event, 'currency'), bursar_member(event, 'document')::uuid,
+    bursar_member(event, 'recorded_at')::timestamptz, position
+FROM (
+    SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+        AND topic = 'bursar.series.number_allocated.v1' AND split_part(originator_id, '/', 3) = 'receipt'
+    OFFSET 0
+) AS stored
+""")
+
+# A sale's id is its transaction's, so the receipt of the sale is the one of that transaction.
+_REFUNDED: Final = Fold("""
+UPDATE finance_receipts r
+SET refunded = r.refunded + s.refunded
+FROM (
+    SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS sale,
+        sum((convert_from(state, 'UTF8')::jsonb ->> 'total')::bigint) AS refunded
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.sale.refunded.v1'
+    GROUP BY 1, 2
+) AS s
+WHERE r.tenant = s.tenant AND r.transaction_id = s.sale
+""")
+
+PROJECTION: Final = Projection(name="receipts", tables=("finance_receipts",), folds=(_ALLOCATED, _REFUNDED))
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt; amounts in minor units. `refunded` is what of a sale was given back since."""
+
+    number: str
+    kind: str
+    amount: int
+    refunded: int
+    currency: str
+    transaction_id: str
+    recorded_at: datetime
+
+
+async def receipt(connection: psycopg.AsyncConnection[Any], number: str) -> Receipt | None:
+    """The receipt of a number, or None where it was never given out."""
+    found = await rows_of(
+        connection,
+        Receipt,
+        "SELECT number, kind, amount, refunded, currency, transaction_id::text, recorded_at"
+        " FROM finance_receipts WHERE number = %(number)s",
+        {"number": number},
+    )
+    return found[0] if found else None

@@ -1,0 +1,234 @@
+"""Wallets: their balances, and every movement for statements."""
+
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from projections.engine.fold import Fold, Projection
+from projections.engine.reading import Page, bad_cursor, page, rows_of
+
+_OPENED: Final = Fold("""
+WITH opened AS (
+    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+        convert_from(state, 'UTF8')::jsonb AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.wallet.opened.v1'
+), listed AS (
+    INSERT INTO wallet_accounts (tenant, account, currency, payer, status, opened_at, position)
+    SELECT tenant, event ->> 'account', event ->> 'currency', event ->> 'payer', 'open',
+        (event ->> 'recorded_at')::timestamptz, position
+    FROM opened
+)
+INSERT INTO wallet_balances (tenant, account, balance, available, position)
+SELECT tenant, event ->> 'account', 0, 0, position FROM opened
+""")
+
+# Of a wallet's balance, its row's place finds it again at once, and its position (no other row's) sorts
+# fastest; nobody else changes these rows.
+_MOVED: Final = Fold("""
+WITH moved AS MATERIALIZED (
+    SELECT b.ctid AS place, b.position AS since, b.balance AS before, e.*
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account, position,
+            CASE WHEN is_charge THEN - bursar_number(event, 'amount')
+                 ELSE bursar_number(event, 'amount') END AS amount,
+            bursar_member(event, 'transaction_id')::uuid AS transaction_id,
+            bursar_member(event, 'effective_date')::date AS effective_date,
+            bursar_member(event, 'recorded_at')::timestamptz AS recorded_at,
+            bursar_words(event, 'description') AS description
+        FROM (
+            SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
+                topic = 'bursar.wallet.charged.v1' AS is_charge
+            FROM events
+            WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic IN (
+                'bursar.wallet.topped_up.v1', 'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1')
+            OFFSET 0
+        ) AS stored
+        OFFSET 0
+    ) AS e
+    LEFT JOIN wallet_balances b ON b.tenant = e.tenant AND b.account = e.account
+), entered AS (
+    INSERT INTO wallet_transactions (tenant, account, position, transaction_id, amount, balance, description,
+        effective_date, recorded_at)
+    SELECT tenant, account, position, transaction_id, amount,
+        before + sum(amount) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING),
+        description, effective_date, recorded_at
+    FROM moved
+)
+UPDATE wallet_balances b
+SET balance = b.balance + s.amount, available = b.available + s.amount, position = s.position
+FROM (SELECT place, sum(amount) AS amount, max(position) AS position FROM moved GROUP BY place) AS s
+WHERE b.ctid = s.place
+""")
+
+PROJECTION: Final = Projection(
+    name="wallets",
+    tables=("wallet_accounts", "wallet_balances", "wallet_transactions"),
+    folds=(_OPENED, _MOVED),
+)
+
+
+class Wallet(msgspec.Struct, frozen=True, kw_only=True):
+    """A wallet; amounts in minor units."""
+
+    account: str
+    currency: str
+    payer: str
+    balance: int
+    available: int
+    status: str
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement: `amount` is signed, `balance` runs by effective date, then position."""
+
+    position: int
+    transaction_id: str
+    recorded_at: datetime
+    effective_date: date
+    description: str
+    amount: int
+    balance: int
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a wallet's statement. Opening and closing balance are those of the whole range."""
+
+    account: str
+    currency: str
+    opening_balance: int
+    closing_balance: int
+    lines: list[StatementLine]
+    next: str | None
+    has_more: bool
+
+
+class _StatementRow(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+    currency: str
+    opening_balance: int
+    closing_balance: int
+    position: int | None
+    transaction_id: str | None
+    recorded_at: datetime | None
+    effective_date: date | None
+    description: str | None
+    amount: int | None
+    balance: int | None
+
+
+_SELECT_WALLET: Final = """
+SELECT a.account, a.currency, a.payer, b.balance, b.available, a.status
+FROM wallet_accounts a JOIN wallet_balances b ON b.tenant = a.tenant AND b.account = a.account
+WHERE a.account = %(account)s
+"""
+
+_SELECT_WALLETS: Final = """
+SELECT a.account, a.currency, a.payer, b.balance, b.available, a.status
+FROM wallet_accounts a JOIN wallet_balances b ON b.tenant = a.tenant AND b.account = a.account
+WHERE a.account > %(after)s
+ORDER BY a.account LIMIT %(limit)s
+"""
+
+# One statement, so that sums and lines are of one moment. All of it runs along the statement index.
+_SELECT_STATEMENT: Final = """
+WITH sums AS (
+    SELECT
+        coalesce(sum(amount) FILTER (WHERE effective_date < %(from)s::date), 0) AS opening_balance,
+        coalesce(sum(amount), 0) AS closing_balance,
+        coalesce(sum(amount) FILTER (
+            WHERE effective_date < %(from)s::date
+                OR (effective_date, position) <= (%(after_date)s::date, %(after)s)), 0) AS before_page
+    FROM wallet_transactions
+    WHERE account = %(account)s AND effective_date <= %(to)s::date
+), lines AS (
+    SELECT position, transaction_id::text, recorded_at, effective_date, description, amount,
+        sum(amount) OVER (ORDER BY effective_date, position ROWS UNBOUNDED PRECEDING) AS run
+    FROM wallet_transactions
+    WHERE account = %(account)s AND effective_date >= %(from)s::date AND effective_date <= %(to)s::date
+        AND (effective_date, position) > (%(after_date)s::date, %(after)s)
+    ORDER BY effective_date, position LIMIT %(limit)s
+)
+SELECT a.account, a.currency, s.opening_balance, s.closing_balance,
+    l.position, l.transaction_id, l.recorded_at, l.effective_date, l.description, l.amount,
+    s.before_page + l.run AS balance
+FROM wallet_accounts a CROSS JOIN sums s LEFT JOIN lines l ON true
+WHERE a.account = %(account)s
+ORDER BY l.effective_date, l.position
+"""
+
+
+async def wallet(connection: psycopg.AsyncConnection[Any], account: str) -> Wallet | None:
+    """One wallet as projected, or None where there is none."""
+    found = await rows_of(connection, Wallet, _SELECT_WALLET, {"account": account})
+    return found[0] if found else None
+
+
+async def wallets(
+    connection: psycopg.AsyncConnection[Any], *, limit: int, cursor: str | None = None
+) -> Page[Wallet]:
+    """The tenant's wallets by account; the cursor is the last account seen."""
+    found = await rows_of(connection, Wallet, _SELECT_WALLETS, {"after": cursor or "", "limit": limit + 1})
+    return page(found, limit, lambda wallet: wallet.account)
+
+
+async def statement(
+    connection: psycopg.AsyncConnection[Any],
+    account: str,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    limit: int,
+    cursor: str | None = None,
+) -> Statement | None:
+    """A wallet's movements with effective dates `first` to `last`, both inclusive and both optional.
+
+    None where there is no such wallet. Raises `DomainError` (`invalid_request`) for a bad cursor.
+    """
+    after_date, after = _statement_cursor(cursor)
+    rows = await rows_of(
+        connection,
+        _StatementRow,
+        _SELECT_STATEMENT,
+        {
+            "account": account,
+            "from": "-infinity" if first is None else first.isoformat(),
+            "to": "infinity" if last is None else last.isoformat(),
+            "after_date": after_date,
+            "after": after,
+            "limit": limit + 1,
+        },
+    )
+    if not rows:
+        return None
+    lines = page([_line(row) for row in rows if row.position is not None], limit, _cursor_of)
+    return Statement(
+        account=rows[0].account,
+        currency=rows[0].currency,
+        opening_balance=rows[0].opening_balance,
+        closing_balance=rows[0].closing_balance,
+        lines=lines.data,
+        next=lines.next,
+        has_more=lines.has_more,
+    )
+
+
+def _line(row: _StatementRow) -> StatementLine:
+    fields = {name: getattr(row, name) for name in StatementLine.__struct_fields__}
+    return StatementLine(**fields)
+
+
+def _cursor_of(line: StatementLine) -> str:
+    return f"{line.effective_date.isoformat()}_{line.position}"
+
+
+def _statement_cursor(cursor: str | None) -> tuple[str, int]:
+    if cursor is None:
+        return "-infinity", 0
+    day, _, position = cursor.partition("_")
+    try:
+        return date.fromisoformat(day).isoformat(), int(position)
+    except ValueError:
+        raise bad_cursor() from None

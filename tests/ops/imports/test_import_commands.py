@@ -1,0 +1,219 @@
+"""`bursar import` against the real service, by its command line: what it posts, says, writes and exits with."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from ops.cli.imports import app
+
+COLUMNS = [
+    "--customer",
+    "Who",
+    "--date",
+    "Day",
+    "--amount",
+    "Total",
+    "--quantity",
+    "Pieces",
+    "--description",
+    "What",
+]
+HEADER = "Who,Day,Total,Pieces,What\n"
+
+
+class School:
+    """The running service: files are imported with `key`, what they did is read with `reading_key`."""
+
+    def __init__(self, url: str, *, key: str, reading_key: str) -> None:
+        self.url, self.key = url, key
+        self.http = httpx.Client(
+            base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {reading_key}"}, timeout=30
+        )
+
+    def get(self, path: str, **params):
+        response = self.http.get(path, params=params)
+        response.raise_for_status()
+        return response.json()
+
+    def balance(self, role: str) -> int:
+        return next(account["balance"] for account in self.get("accounts")["data"] if account["role"] == role)
+
+    def wallet(self, account: str) -> int:
+        return self.get(f"wallets/{account}")["balance"]
+
+    def run(self, *arguments: object) -> Result:
+        runner = CliRunner()
+        return runner.invoke(app, [*map(str, arguments), "--url", self.url, "--key", self.key, "--json"])
+
+
+@pytest.fixture
+def school(ready_file: Path) -> Iterator[School]:
+    ready = json.loads(ready_file.read_text())
+    made = School(ready["url"], key=ready["keys"]["cashier"], reading_key=ready["keys"]["admin"])
+    yield made
+    made.http.close()
+
+
+def summary(result: Result) -> dict[str, int]:
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert list(found)[:5] == ["read", "posted", "already_there", "rejected", "total_minor"]
+    assert found["read"] == found["posted"] + found["already_there"] + found["rejected"]
+    return found
+
+
+def counts(result: Result) -> list[int]:
+    return list(summary(result).values())
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def rejected(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.with_name(f"{path.name}.rejected.csv").read_text().splitlines()))
+
+
+def test_a_file_of_cash_sales(school, tmp_path):
+    path = write(
+        tmp_path / "cash.csv",
+        HEADER + "S-1,2026-01-05,12.50,1,Pen\nS-1,2026-01-05,12.50,1,Pen\nS-2,2026-01-06,0,1,Pen\n",
+    )
+    sales, till = school.balance("sales"), school.balance("till_cash")
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 3, result.output
+    assert counts(result) == [3, 2, 0, 1, 2500]
+    assert (school.balance("sales") - sales, school.balance("till_cash") - till) == (2500, 2500)
+    assert rejected(tmp_path / "cash.csv") == [{"line": "4", "reason": "amount 0 is not above zero"}]
+    assert school.http.get("wallets/S-1").status_code == 404
+
+
+def test_a_file_again_and_a_file_that_has_grown(school, tmp_path):
+    text = HEADER + "G-1,2026-01-05,12.50,1,Pen\n" * 3
+    path = write(tmp_path / "grown.csv", text)
+    assert counts(school.run("sales", path, *COLUMNS)) == [3, 3, 0, 0, 3750]
+    position = school.get("ping")["position"]
+    again = school.run("sales", path, *COLUMNS)
+    assert (again.exit_code, counts(again)) == (0, [3, 0, 3, 0, 0])
+    assert school.get("ping")["position"] == position
+    write(path, text + "G-1,2026-01-05,12.50,1,Pen\nG-2,2026-01-05,1,1,Pen\n")
+    assert counts(school.run("sales", path, *COLUMNS)) == [5, 2, 3, 0, 1350]
+
+
+def test_sales_by_wallet(school, tmp_path):
+    path = write(
+        tmp_path / "wallet.csv",
+        HEADER + "w-1,2026-01-05,12.50,1,Pen\nW-1,2026-01-06,1,1,Pen\nW-2,2026-01-07,3,1,Pen\n",
+    )
+    result = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--prefund")
+    assert (result.exit_code, counts(result)) == (0, [3, 3, 0, 0, 1650]), result.output
+    assert (school.wallet("W-1"), school.wallet("W-2")) == (0, 0)
+    statement = school.get("statements", account="W-1")
+    assert [(line["effective_date"], line["amount"]) for line in statement["lines"]] == [
+        ("2026-01-05", 1250),
+        ("2026-01-05", -1250),
+        ("2026-01-06", 100),
+        ("2026-01-06", -100),
+    ]
+    assert counts(school.run("sales", path, *COLUMNS, "--tender", "wallet", "--prefund")) == [3, 0, 3, 0, 0]
+
+
+def test_a_wallet_that_is_empty_rejects_its_rows(school, tmp_path):
+    path = write(tmp_path / "empty.csv", HEADER + "E-1,2026-01-05,12.50,1,Pen\nE-2,2999-01-05,1,1,Pen\n")
+    result = school.run("sales", path, *COLUMNS, "--tender", "wallet")
+    assert (result.exit_code, counts(result)) == (3, [2, 0, 0, 2, 0])
+    reasons = [row["reason"].split(":")[0] for row in rejected(tmp_path / "empty.csv")]
+    assert reasons == ["insufficient_funds", "effective_date_in_future"]
+
+
+PREFUNDED = ("--tender", "wallet", "--prefund")
+
+
+def test_a_row_that_is_rejected_leaves_no_money_anywhere(school, tmp_path):
+    path = write(
+        tmp_path / "refused.csv",
+        HEADER + 'R-1,2026-01-05,12.50,1,"Lunch\nand juice"\nR-1,2026-01-05,1,1,Lunch\tand juice\n'
+        "R-2,2026-01-05,1,1000001,Pen\nR-3,2999-01-05,1,1,Pen\n",
+    )
+    till = school.balance("till_cash")
+    result = school.run("sales", path, *COLUMNS, *PREFUNDED)
+    assert (result.exit_code, counts(result)) == (3, [4, 0, 0, 4, 0]), result.output
+    assert school.balance("till_cash") == till
+    assert [school.http.get(f"wallets/R-{n}").status_code for n in (1, 2)] == [404, 404]
+    assert school.wallet("R-3") == 0
+    reasons = [row["reason"].partition(":")[0] for row in rejected(path)]
+    assert reasons[2:] == ["the quantity is too small or too large", "effective_date_in_future"]
+    assert set(reasons[:2]) == {
+        "the description is not one line of text, is too long, or has control characters"
+    }
+
+
+def test_a_sale_that_is_refused_after_its_prefunding_says_so(school, tmp_path):
+    path = write(tmp_path / "after.csv", HEADER + "P-1,2026-01-05,12.50,1,Pen\n")
+    school.run("sales", path, *COLUMNS)
+    result = school.run("sales", path, *COLUMNS, *PREFUNDED)
+    assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0, 1]), result.output
+    assert rejected(path)[0]["reason"].startswith("prefunded 12.50, sale refused: idempotency_key_reused")
+    assert "rejected after their wallet was prefunded: 1" in result.stdout
+    assert school.wallet("P-1") == 1250
+
+
+def test_an_mpesa_statement(school, tmp_path):
+    for account in ("M-1", "M-2"):
+        body = {"account": account, "currency": "KES"}
+        school.http.post(
+            "wallets", json=body, headers={"Idempotency-Key": f"open-{account}-x"}
+        ).raise_for_status()
+    by_till = {"amount": 700, "currency": "KES", "source": {"type": "mpesa", "reference": "QA40001"}}
+    key = {"Idempotency-Key": "at-the-till"}
+    school.http.post("wallets/M-2/top-up", json=by_till, headers=key).raise_for_status()
+    path = write(
+        tmp_path / "statement.csv",
+        "Organization,GREENHILL\n"
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        'QA10001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. m-1,Completed,"1,500.00",,0\n'
+        "QA20001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. 0712345678,Completed,100,,0\n"
+        "QA30001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Failed,100,,0\n"
+        "QA40001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-2,Completed,7,,0\n"
+        'QA10001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Completed,"1,500.00",,0\n',
+    )
+    clearing = school.balance("mpesa_clearing")
+    result = school.run("mpesa", path)
+    assert (result.exit_code, counts(result)) == (3, [5, 1, 2, 2, 150000]), result.output
+    assert school.balance("mpesa_clearing") - clearing == 150000
+    assert (school.wallet("M-1"), school.wallet("M-2")) == (150000, 700)
+    text = (tmp_path / "statement.csv.rejected.csv").read_text()
+    assert text == "line,receipt,reason\n4,QA20001,wallet_not_found\n5,QA30001,not completed\n"
+    assert counts(school.run("mpesa", path)) == [5, 0, 3, 2, 0]
+
+
+def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
+    path = write(tmp_path / "x.csv", "Name,Day,Total\nA,2026-01-05,1\n")
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "no column 'Who'" in result.stderr
+    school.key = "nobody's"
+    assert school.run("sales", path, *COLUMNS).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--prefund"], "--prefund goes with --tender wallet"),
+        (["--date-format", "DD/MM/YYYY"], "names no day"),
+        (["--date-format", "%Q"], "names no day"),
+        (["--tender", "barter"], "barter"),
+    ],
+)
+def test_options_that_are_wrong(tmp_path, options, expected):
+    path = write(tmp_path / "x.csv", HEADER)
+    result = CliRunner().invoke(
+        app, ["sales", str(path), *COLUMNS, *options, "--url", "http://x", "--key", "y"]
+    )
+    assert result.exit_code == 2
+    assert expected in result.output.replace("\n", " ")

@@ -1,0 +1,293 @@
+"""A file of sales, read: which rows become which commands, under which keys, and which are refused and why."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from ops.imports.importer import Entry, FileError, Rejection, count_records, rejected_path, write_rejections
+from ops.imports.sales_file import SalesOptions, sales
+
+OPTIONS = SalesOptions(
+    customer="Who",
+    date="Day",
+    amount="Total",
+    quantity="Pieces",
+    description="What",
+    source="shop.csv",
+    currency="KES",
+    time_zone="Africa/Nairobi",
+)
+HEADER = "Who,Day,Total,Pieces,What\n"
+
+
+def options(**changes) -> SalesOptions:
+    values = {name: getattr(OPTIONS, name) for name in OPTIONS.__struct_fields__}
+    return SalesOptions(**{**values, **changes})
+
+
+def rows(tmp_path: Path, text: str, **changes) -> list[Entry | Rejection]:
+    path = tmp_path / "shop.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    count_records(path)
+    return list(sales(path, options(**changes)))
+
+
+def entries(tmp_path: Path, text: str, **changes) -> list[Entry]:
+    found = rows(tmp_path, text, **changes)
+    kept = [row for row in found if isinstance(row, Entry)]
+    assert kept == found
+    return kept
+
+
+def keys(found: list[Entry]) -> list[str]:
+    return [entry.elements[-1].idempotency_key for entry in found]
+
+
+def reason(tmp_path: Path, row: str, **changes) -> str:
+    (found,) = rows(tmp_path, HEADER + row + "\n", **changes)
+    assert isinstance(found, Rejection)
+    assert found.line == 2
+    return found.reason
+
+
+def test_a_row_is_one_checkout_of_its_total(tmp_path):
+    (entry,) = entries(tmp_path, HEADER + ' stu-0042 ,2026-01-31,"1,250.50",3,Uniform\n')
+    (checkout,) = entry.elements
+    assert checkout.action == "pos.checkout"
+    assert checkout.data == {
+        "customer": "STU-0042",
+        "currency": "KES",
+        "lines": [{"sku": "SALE", "quantity": 3, "total": 125050, "tax_code": "A", "description": "Uniform"}],
+        "tenders": [{"type": "cash"}],
+        "effective_date": "2026-01-31",
+    }
+    assert entry.amount_minor == 125050
+
+
+def test_a_key_is_what_the_service_takes(tmp_path):
+    (entry,) = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n", tender="wallet", prefund=True)
+    for element in entry.elements:
+        assert 8 <= len(element.idempotency_key) <= 200
+        assert element.idempotency_key.isascii()
+        assert element.idempotency_key.isprintable()
+
+
+def test_keys_are_for_ever(tmp_path):
+    """Pinned: with any other derivation a file that was imported would be posted again."""
+    found = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\nA,2026-01-31,1,1,x\n")
+    assert keys(found) == [
+        "sale-7859cd9bdb002dd9be8605b4f76486fb4aaaa4958d952d7a4afbba12ccd5f2ed",
+        "sale-cc9f861edaa11edb525e3c206d95552ea424de68940a8671ca0a41e7ba939c8d",
+    ]
+
+
+def test_the_wallet_tender_opens_each_wallet_once_and_prefunds_under_the_rows_key(tmp_path):
+    text = HEADER + "A,2026-01-31,1.50,1,x\nA,2026-01-31,2,1,x\nB,2026-01-31,1,1,x\n"
+    found = entries(tmp_path, text, tender="wallet", prefund=True)
+    actions = [[element.action for element in entry.elements] for entry in found]
+    opening = ["wallet.open", "wallet.top_up", "pos.checkout"]
+    assert actions == [opening, opening[1:], opening]
+    open_a, prefund, checkout = found[0].elements
+    assert open_a.data == {"account": "A", "currency": "KES"}
+    assert prefund.idempotency_key == checkout.idempotency_key + ":prefund"
+    assert prefund.data == {
+        "account": "A",
+        "amount": 150,
+        "currency": "KES",
+        "source": {"type": "cash"},
+        "effective_date": "2026-01-31",
+    }
+    assert checkout.data["wallet"] == checkout.data["customer"] == "A"
+    assert checkout.data["tenders"] == [{"type": "wallet"}]
+    assert found[0].lane == found[1].lane == "A"
+
+
+def test_a_row_that_is_refused_leaves_the_opening_of_its_wallet_to_the_next(tmp_path):
+    text = HEADER + "A,2026-01-31,1,1000001,x\nA,2026-01-31,1,1,x\n"
+    refused, entry = rows(tmp_path, text, tender="wallet", prefund=True)
+    assert isinstance(refused, Rejection)
+    assert isinstance(entry, Entry)
+    assert [element.action for element in entry.elements] == ["wallet.open", "wallet.top_up", "pos.checkout"]
+
+
+def test_the_largest_values_are_taken(tmp_path):
+    text = HEADER + f"A,2026-01-31,10000000000000.00,1000000,{'x' * 500}\n"
+    (entry,) = entries(tmp_path, text, tender="wallet", prefund=True)
+    assert entry.amount_minor == 10**15
+
+
+def test_only_the_wallet_tender_opens_wallets(tmp_path):
+    (entry,) = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n", tender="card")
+    assert [element.action for element in entry.elements] == ["pos.checkout"]
+
+
+def test_equal_rows_are_sales_of_their_own(tmp_path):
+    row = "A,2026-01-31,1.00,1,x\n"
+    assert len(set(keys(entries(tmp_path, HEADER + row * 5)))) == 5
+
+
+def test_a_file_that_has_grown_keeps_the_keys_it_had(tmp_path):
+    row, other = "A,2026-01-31,1.00,1,x\n", "B,2026-01-31,1.00,1,x\n"
+    before = keys(entries(tmp_path, HEADER + row + other + row))
+    after = keys(entries(tmp_path, HEADER + other + row + row + row + other))
+    assert set(before) < set(after)
+    assert len(set(after)) == 5
+
+
+def test_the_way_a_value_is_written_makes_no_other_sale(tmp_path):
+    plain = keys(entries(tmp_path, HEADER + "STU-1,2026-01-31,1250.5,3,Uniform\n"))
+    for row in (
+        'stu-1,2026-01-31,"1,250.50",3,Uniform',
+        " STU-1 , 2026-01-31 , +1250.500 , 3.0 , Uniform ",
+        "STU-1,2026-01-31T09:30:00,1250.5,3,Uniform",
+        '"STU-1","20260131","1250.5","3","Uniform"',
+    ):
+        assert keys(entries(tmp_path, HEADER + row + "\n")) == plain, row
+    reordered = "What,Pieces,Total,Day,Who,More\nUniform,3,1250.5,31/01/26,STU-1,x\n"
+    assert keys(entries(tmp_path, reordered, date_format="%d/%m/%y")) == plain
+
+
+def test_every_value_tells_sales_apart(tmp_path):
+    found = entries(
+        tmp_path,
+        HEADER + "A,2026-01-31,1,1,x\nB,2026-01-31,1,1,x\nA,2026-01-30,1,1,x\nA,2026-01-31,2,1,x\n"
+        "A,2026-01-31,1,2,x\nA,2026-01-31,1,1,y\nA,2026-01-31,1,1,\n",
+    )
+    other = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n", source="other.csv")
+    assert len(set(keys(found + other))) == 8
+
+
+def test_values_that_run_together_tell_sales_apart(tmp_path):
+    first = entries(tmp_path, 'Who,Day,Total,What\nA,2026-01-31,1,"b"",""c"\n', quantity=None)
+    second = entries(tmp_path, 'Who,Day,Total,What\nA,2026-01-31,1,"b,c"\n', quantity=None)
+    assert keys(first) != keys(second)
+
+
+def test_without_a_column_for_it_the_quantity_is_one(tmp_path):
+    (entry,) = entries(tmp_path, "Who,Day,Total\nA,2026-01-31,5\n", quantity=None, description=None)
+    (line,) = entry.elements[0].data["lines"]
+    assert line == {"sku": "SALE", "quantity": 1, "total": 500, "tax_code": "A"}
+
+
+def test_a_time_with_an_offset_is_a_day_at_the_school(tmp_path):
+    (entry,) = entries(tmp_path, HEADER + "A,2026-01-31T22:30:00Z,1,1,x\n")
+    assert entry.elements[0].data["effective_date"] == "2026-02-01"
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("0", "not above zero"),
+        ("0.00", "not above zero"),
+        ("-5", "not above zero"),
+        ("1.001", "finer than"),
+        ("", "empty"),
+        ("1e3", "is not an amount"),
+        ("NaN", "is not an amount"),
+        ("KES 5", "is not an amount"),
+        ("1_000", "is not an amount"),
+        ('"12,5"', "is not an amount"),
+        ('"1.250,50"', "is not an amount"),
+        ("\u0665", "is not an amount"),
+        ("9" * 60, "too large"),
+        ("9" * 5000, "amount "),
+        ("10000000000000.01", "too large"),
+    ],
+)
+def test_an_amount_that_cannot_be_posted(tmp_path, amount, expected):
+    assert expected in reason(tmp_path, f"A,2026-01-31,{amount},1,x")
+
+
+@pytest.mark.parametrize("day", ["", "31/01/2026", "2026-02-30", "yesterday", "2026-13-01"])
+def test_a_date_that_is_none(tmp_path, day):
+    assert "is not an ISO date" in reason(tmp_path, f"A,{day},1,1,x")
+
+
+def test_a_date_that_is_not_of_the_form_named(tmp_path):
+    assert "of the form %d/%m/%Y" in reason(tmp_path, "A,2026-01-31,1,1,x", date_format="%d/%m/%Y")
+
+
+@pytest.mark.parametrize("customer", ["Jane Doe", "-A", "a/b", "x" * 41, "straße", "A\u0130"])
+def test_a_customer_that_is_no_id(tmp_path, customer):
+    assert "is not an id" in reason(tmp_path, f"{customer},2026-01-31,1,1,x")
+
+
+@pytest.mark.parametrize("quantity", ["", "0", "-1", "1.5", "many", "0.0", "1000001", "9" * 30, "9" * 5000])
+def test_a_quantity_that_is_none(tmp_path, quantity):
+    assert "quantity" in reason(tmp_path, f"A,2026-01-31,1,{quantity},x")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("A,2026-01-31", "no column Total, Pieces, What"),
+        (",,,,", "customer is empty"),
+        ("A,2026-01-31,1,1,x,y", "6 cells, the header 5"),
+        (f"A,2026-01-31,1,1,{'x' * 501}", "length <= 500"),
+        ('A,2026-01-31,1,1,"Lunch\nand juice"', "not one line of text"),
+        ("A,2026-01-31,1,1,Lunch\tand juice", "not one line of text"),
+        ("A,2026-01-31,1,1,Lunch\x7f", "not one line of text"),
+        ("A,2026-01-31,1,1000001,x", "quantity is too small or too large: Expected `int` <= 1000000"),
+        ('A,2026-01-31,1,1,"x"y', "broken quoting"),
+    ],
+)
+def test_a_row_of_another_shape(tmp_path, row, expected):
+    assert expected in reason(tmp_path, row)
+
+
+def test_empty_cells_behind_the_last_column_are_nothing(tmp_path):
+    assert len(entries(tmp_path, HEADER + "A,2026-01-31,1,1,x,,\n")) == 1
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
+    text = (
+        HEADER
+        + 'A,2026-01-31,1,1,"two\nlines"\n\n\nB,2026-01-31,0,1,x\n"C\nC",2026-01-31,1,1,x\nD,2026-01-31,1,1,x\n'
+    )
+    found = rows(tmp_path, text)
+    assert [row.line for row in found] == [2, 6, 7, 9]
+    assert [isinstance(row, Entry) for row in found] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r", "\n"])
+def test_a_file_of_a_spreadsheet(tmp_path, newline):
+    text = "\ufeff" + (HEADER + "A,2026-01-31,1,1,x\nB,2026-01-31,1,1,x\n").replace("\n", newline)
+    assert [entry.line for entry in entries(tmp_path, text)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "no column 'Who'"),
+        (b"Name,Day,Total,Pieces,What\nA,2026-01-31,1,1,x\n", "no column 'Who'; its columns are Name, Day"),
+        (b"Who,Who,Day,Total,Pieces,What\n", "more than one column 'Who'"),
+        (HEADER.encode() + b"A,2026-01-31,1,1,caf\xe9\n", "not UTF-8"),
+        (HEADER.encode() + b'A,2026-01-31,1,1,"x\nB,2026-01-31,1,1,x\n', "line 2 is never closed"),
+    ],
+)
+def test_a_file_that_is_refused_as_a_whole(tmp_path, content, expected):
+    path = tmp_path / "shop.csv"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=expected):
+        _ = count_records(path), next(sales(path, OPTIONS))
+
+
+def test_rejections_are_written_beside_the_file_in_its_order(tmp_path):
+    path = tmp_path / "shop.csv"
+    found = [Rejection(line=9, reason="b"), Rejection(line=3, reason='a, "quoted"')]
+    written = write_rejections(path, found, label=None)
+    assert written == rejected_path(path) == tmp_path / "shop.csv.rejected.csv"
+    assert written.read_text() == 'line,reason\n3,"a, ""quoted"""\n9,b\n'
+
+
+def test_a_run_without_rejections_leaves_no_old_ones(tmp_path):
+    path = tmp_path / "shop.csv"
+    write_rejections(path, [Rejection(line=2, reason="a")], label=None)
+    assert write_rejections(path, [], label=None) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_differ_by_occurrence_alone(tmp_path):
+    found = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n" * 3)
+    assert all(first.elements[-1].data == second.elements[-1].data for first, second in pairwise(found))

@@ -1,0 +1,101 @@
+"""What `up` refuses, notes and prints; that all its parts work together is shown end to end elsewhere."""
+
+import json
+import os
+import shlex
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from adapters.system.processes import start_time
+from ops.up import plan as it
+from ops.up.supervisor import sole_owner
+
+INFO = it.ReadyInfo(
+    url="http://127.0.0.1:8000",
+    tenant="greenhill",
+    keys={"admin": "a-key", "cashier": "c-key", "auditor": "r-key"},
+    quickbooks=it.QuickBooksInfo(url="http://127.0.0.1:8001", realm="1", access_token="t"),
+    database_url="postgresql://postgres:p@127.0.0.1:5432/postgres",
+    database_urls={"bursar_writer": "postgresql://bursar_writer:p@127.0.0.1:5432/postgres"},
+    pids={"up": os.getpid(), "api": 3},
+)
+
+
+def refused(capsys: pytest.CaptureFixture[str], data: Path, **arguments: object) -> str:
+    wanted = {"port": 0, "data": data, "kafka": False, "ready_file": None, **arguments}
+    assert it.up(**wanted) == 2  # type: ignore[arg-type] - the mapping mixes types
+    return capsys.readouterr().err
+
+
+def test_kafka_without_a_broker_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BURSAR_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    assert "set BURSAR_KAFKA_BOOTSTRAP_SERVERS" in refused(capsys, tmp_path / "data", kafka=True)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused(
+    port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"port {port} is taken, or none from 0 to 65535" in refused(capsys, tmp_path, port=port)
+
+
+def test_a_taken_port_is_refused_where_it_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in refused(capsys, tmp_path, port=port)
+
+
+def test_a_ready_file_in_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no folder" in refused(capsys, tmp_path, ready_file=tmp_path / "none" / "ready.json")
+
+
+def test_a_second_one_is_refused_before_anything_is_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sole_owner(tmp_path):
+        before = sorted(path.name for path in tmp_path.iterdir())
+        assert f"process {os.getpid()} already runs on {tmp_path}" in refused(capsys, tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_other_commands_find_a_running_one_and_only_that(tmp_path: Path) -> None:
+    with pytest.raises(it.NotRunningError, match="no bursar up runs"):
+        it.running(tmp_path)
+    it._note(tmp_path, INFO)
+    assert it.running(tmp_path) == INFO
+    assert stat.S_IMODE((tmp_path / "up.json").stat().st_mode) == 0o600
+    noted = json.loads((tmp_path / "up.json").read_bytes())
+    noted["started"] = (start_time(os.getpid()) or 0) - 1  # the pid has passed to another process
+    (tmp_path / "up.json").write_text(json.dumps(noted))
+    with pytest.raises(it.NotRunningError, match="has ended"):
+        it.running(tmp_path)
+
+
+def test_five_commands_are_printed_the_same_top_up_twice() -> None:
+    commands = [shlex.split(line) for line in it._curls(INFO)]
+    assert len(commands) == 5
+    assert all(command[0] == "curl" and "Authorization: Bearer a-key" in command for command in commands)
+    top_ups = [command for command in commands if command[2].endswith("/top-up")]
+    assert len(top_ups) == 2
+    assert top_ups[0] == top_ups[1]
+    assert "Idempotency-Key: first-top-up" in top_ups[0]
+    bodies = [json.loads(command[command.index("-d") + 1]) for command in commands if "-d" in command]
+    assert [tender["type"] for tender in bodies[3]["tenders"]] == ["wallet", "cash"]
+
+
+def test_a_part_gets_no_secret_but_those_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BURSAR_DATABASE_URL", "postgresql://postgres:hunter2@db/postgres")
+    monkeypatch.setenv("BURSAR_WRITER_DATABASE_URL", "postgresql://writer:hunter2@db/postgres")
+    monkeypatch.setenv("BURSAR_QUEUE_LIMIT", "5")
+    env = it._environment({"BURSAR_READER_DATABASE_URL": "postgresql://reader@db/postgres"})
+    assert "hunter2" not in "".join(env.values())
+    assert env["BURSAR_READER_DATABASE_URL"] == "postgresql://reader@db/postgres"
+    assert env["BURSAR_QUEUE_LIMIT"] == "5"

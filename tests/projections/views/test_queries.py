@@ -1,0 +1,214 @@
+"""The queries of the API, as it asks them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from functools import partial
+from typing import Any
+
+import pytest
+
+from domain.errors import DomainError
+from projections.engine.reading import Page
+from projections.engine.registry import positions
+from projections.views import invoices, ledger, receipts, tenants, wallets
+from tests.conftest import Database
+from tests.support.projected import AWKWARD, a_day, ask, catch_up, put
+from tests.support.school import School
+
+
+@pytest.fixture
+def school(database: Database) -> School:
+    school = School()
+    a_day(school)
+    return school
+
+
+@pytest.fixture
+def head(database: Database, school: School) -> int:
+    head = put(database, school)
+    catch_up(database)
+    return head
+
+
+def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Page[Any]]]) -> list[Any]:
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = ask(database, "greenhill", partial(query, limit=limit, cursor=cursor))
+        assert len(page.data) <= limit
+        assert page.has_more == (page.next is not None)
+        found += page.data
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def test_positions_are_the_head(database: Database, head: int) -> None:
+    found = ask(database, None, positions)
+    assert set(found.values()) == {head}
+    assert set(found) == {"tenants", "ledger", "wallets", "invoices", "receipts", "exports"}
+
+
+def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:
+    assert head
+    wallet = ask(database, "greenhill", lambda c: wallets.wallet(c, "STU-2"))
+    assert wallet == wallets.Wallet(
+        account="STU-2", currency="KES", payer="STU-2", balance=7_500, available=7_500, status="open"
+    )
+    assert ask(database, "greenhill", lambda c: wallets.wallet(c, "NOBODY")) is None
+    for limit in (1, 2, 3):
+        found = all_pages(
+            database, limit, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor)
+        )
+        assert [one.account for one in found] == ["STU-1", "STU-2"]
+
+
+def test_the_chart_balances(database: Database, head: int) -> None:
+    assert head
+    chart = ask(database, "greenhill", ledger.accounts)
+    assert len(chart) > 30
+    assert sum(one.debits for one in chart) == sum(one.credits for one in chart) > 0
+    by_role = {one.role: one for one in chart}
+    owed = by_role["wallet_liability"]
+    assert owed.balance == owed.credits - owed.debits
+    held = all_pages(database, 9, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor))
+    assert owed.balance == sum(wallet.balance for wallet in held)
+    assert ask(database, "greenhill", lambda c: ledger.account(c, owed.code)) == owed
+    assert ask(database, "greenhill", lambda c: ledger.account(c, "9999")) is None
+
+
+def test_entries_run_to_the_balance(database: Database, head: int) -> None:
+    assert head
+    owed = next(one for one in ask(database, "greenhill", ledger.accounts) if one.role == "wallet_liability")
+    for limit in (1, 3, 500):
+        found = all_pages(
+            database, limit, lambda c, limit, cursor: ledger.entries(c, owed.code, limit=limit, cursor=cursor)
+        )
+        assert len(found) == 7
+        assert found[-1].balance == owed.balance
+        running = 0
+        for entry in found:
+            running += entry.credit - entry.debit
+            assert entry.balance == running
+    statement = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=500))
+    assert statement is not None
+    theirs = {entry.transaction_id: (entry.effective_date, entry.recorded_at) for entry in found}
+    for line in statement.lines:
+        assert theirs[line.transaction_id] == (line.effective_date, line.recorded_at)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+def test_a_statement_runs_by_effective_date(database: Database, head: int, limit: int) -> None:
+    assert head
+    whole = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=500))
+    assert whole is not None
+    assert (whole.opening_balance, whole.closing_balance) == (0, 150_000 - 700 - 40_000 + 1_000)
+    assert whole.lines[0].description == AWKWARD
+    assert whole.lines[0].amount == whole.lines[0].balance == -700
+    lines: list[wallets.StatementLine] = []
+    cursor: str | None = None
+    while True:
+        page = ask(
+            database, "greenhill", partial(wallets.statement, account="STU-1", limit=limit, cursor=cursor)
+        )
+        assert page is not None
+        assert (page.opening_balance, page.closing_balance) == (0, whole.closing_balance)
+        lines += page.lines
+        cursor = page.next
+        assert page.has_more == (cursor is not None)
+        if cursor is None:
+            break
+    assert lines == whole.lines
+    running = 0
+    for line in lines:
+        running += line.amount
+        assert line.balance == running
+    assert running == whole.closing_balance
+
+
+def test_a_statement_of_a_range_opens_with_what_was_before(database: Database, head: int) -> None:
+    assert head
+    first, last = date(2026, 1, 4), date(2026, 1, 5)
+    found = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", first=first, limit=500))
+    assert found is not None
+    assert found.opening_balance == -700
+    assert found.lines[0].balance == found.opening_balance + found.lines[0].amount
+    found = ask(
+        database, "greenhill", lambda c: wallets.statement(c, "STU-2", first=first, last=last, limit=500)
+    )
+    assert found is not None
+    assert [line.amount for line in found.lines] == [20_000]
+    assert (found.opening_balance, found.closing_balance, found.has_more) == (0, 20_000, False)
+    empty = ask(
+        database, "greenhill", lambda c: wallets.statement(c, "STU-2", last=date(2020, 1, 1), limit=5)
+    )
+    assert empty is not None
+    assert (empty.lines, empty.closing_balance, empty.next) == ([], 0, None)
+    assert ask(database, "greenhill", lambda c: wallets.statement(c, "NOBODY", limit=5)) is None
+
+
+def test_invoices_by_payer_and_status(database: Database, head: int) -> None:
+    assert head
+
+    def listed(limit: int, **filters: str) -> list[invoices.Invoice]:
+        return all_pages(
+            database,
+            limit,
+            lambda c, limit, cursor: invoices.invoices(c, limit=limit, cursor=cursor, **filters),
+        )
+
+    assert listed(1) == sorted(listed(500), key=lambda one: one.id)
+    found = sorted(listed(2), key=lambda one: -one.total)
+    assert [(one.payer, one.status, one.total, one.open) for one in found] == [
+        ("STU-1", "paid", 90_000, 0), ("FUND", "issued", 5_001, 5_001), ("FUND", "draft", 9, 0),
+    ]  # fmt: skip
+    assert [one.number and one.number[-7:] for one in found] == ["-000001", "-000002", None]
+    assert [line.description for line in found[1].lines] == ["Term 1", AWKWARD]
+    assert found[1].lines[1].total == 1
+    assert sorted(listed(5, payer="FUND"), key=lambda one: -one.total) == found[1:]
+    assert listed(5, status="issued") == [found[1]]
+    assert listed(5, payer="FUND", status="draft") == [found[2]]
+    assert listed(5, payer="FUND", status="void") == []
+    assert ask(database, "greenhill", lambda c: invoices.invoice(c, found[0].id)) == found[0]
+
+
+def test_a_receipt_knows_what_was_refunded(database: Database, head: int) -> None:
+    assert head
+    found = [
+        ask(database, "greenhill", lambda c, n=n: receipts.receipt(c, f"RCT-{date.today().year}-{n:06}"))  # noqa: DTZ011
+        for n in range(1, 8)
+    ]
+    kinds = [one.kind if one else "" for one in found]
+    assert kinds == ["top_up", "top_up", "charge", "settlement", "settlement", "sale", "refund"]
+    sale, refund = found[5], found[6]
+    assert sale is not None
+    assert refund is not None
+    assert (sale.amount, sale.refunded, refund.amount, refund.refunded) == (25_000, 12_500, 12_500, 0)
+    assert ask(database, "greenhill", lambda c: receipts.receipt(c, "RCT-1999-000001")) is None
+
+
+def test_keys_until_they_are_revoked(database: Database, head: int) -> None:
+    assert head
+    assert ask(database, None, lambda c: tenants.authenticate(c, b"\xa1" * 32)) is None
+    auditor = ask(database, None, lambda c: tenants.authenticate(c, b"\xa2" * 32))
+    assert auditor is not None
+    assert (auditor.tenant, auditor.client, auditor.prefix) == ("greenhill", "TILL", "k2")
+    assert (auditor.expires_at, auditor.features) == (None, ["FINANCE_V2"])
+    assert "audit.read" in auditor.capabilities
+    again = ask(database, None, lambda c: tenants.authenticate(c, b"\xa3" * 32))
+    assert again is not None
+    assert again.prefix == "k4"
+    school = ask(database, "greenhill", tenants.tenant)
+    assert school is not None
+    assert (school.currency, school.country, school.time_zone) == ("KES", "KE", "Africa/Nairobi")
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1" * 30, "2026-01-01", "2026-13-01_4", "٣"])
+def test_a_cursor_of_somebody_else_is_refused(database: Database, cursor: str) -> None:
+    for query in (
+        lambda c: wallets.statement(c, "STU-1", limit=1, cursor=cursor),
+        lambda c: ledger.entries(c, "1000", limit=1, cursor=cursor),
+        lambda c: invoices.invoices(c, limit=1, cursor=cursor),
+    ):
+        with pytest.raises(DomainError, match="cursor"):
+            ask(database, "greenhill", query)

@@ -1,0 +1,102 @@
+"""The event store in memory: what the writer's own tests and the state machines of whole schools run on."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from application.pipeline.ports import (
+    TAIL_LIMIT,
+    Appended,
+    Batch,
+    Head,
+    Known,
+    KnownKey,
+    LoggedEvent,
+    Moved,
+    NewCommand,
+    Tail,
+)
+from domain.aggregates import apply, initial
+from domain.event import State, decode
+
+
+class MemoryLog:
+    """The log itself, which several stores may share as several processes share a database."""
+
+    def __init__(self) -> None:
+        self.events: list[LoggedEvent] = []
+        self.commands: list[tuple[int, NewCommand]] = []
+        self.keys: dict[tuple[str, str, str], tuple[bytes, bytes, int]] = {}
+        self.recorded_at = datetime(1970, 1, 1, tzinfo=UTC)
+        self.lock = asyncio.Lock()
+
+
+class MemoryStore:
+    """One process's way to a `MemoryLog`; implements `application.pipeline.ports.EventStore`."""
+
+    def __init__(self, log: MemoryLog | None = None) -> None:
+        self.log = log or MemoryLog()
+        self._locked = False
+
+    async def head(self) -> Head:
+        return Head(position=len(self.log.events), recorded_at=self.log.recorded_at)
+
+    async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
+        states = {stream: initial(stream) for stream in streams}
+        for event in self.log.events[:at]:
+            if event.stream in states:
+                apply(event.stream, states[event.stream], decode(event.topic, event.state))
+        return states
+
+    async def append(self, batch: Batch) -> Appended | Moved | Known:
+        if not self._locked:
+            await self._take_lock()
+        try:
+            return self._append(batch)
+        finally:
+            await self.unlock()
+
+    def _append(self, batch: Batch) -> Appended | Moved | Known:
+        log = self.log
+        if len(log.events) != batch.decided_at:
+            return Moved(len(log.events))
+        known = [KnownKey(i, *log.keys[key]) for i, key in enumerate(batch.keys) if key in log.keys]
+        if known:
+            return Known(known)
+        assert batch.recorded_at >= log.recorded_at
+        for command in batch.commands:
+            assert command.events
+            log.events.extend(command.events)
+            position = len(log.events)
+            log.commands.append((position, command))
+            log.recorded_at = batch.recorded_at
+            if command.idempotency_key is not None:
+                key = (command.tenant, command.client, command.idempotency_key)
+                assert key not in log.keys
+                log.keys[key] = (command.request_hash, command.response, position)
+        return Appended(len(log.events))
+
+    async def lock(self, *, after: int) -> Tail:
+        await self._take_lock()
+        events = self.log.events[after:]
+        return Tail(await self.head(), None if len(events) > TAIL_LIMIT else events)
+
+    async def _take_lock(self) -> None:
+        await self.log.lock.acquire()
+        self._locked = True
+
+    async def unlock(self) -> None:
+        if self._locked:
+            self._locked = False
+            self.log.lock.release()
+
+    async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:
+        wanted = set(command_ids)
+        return {
+            command.id: (position, command.response)
+            for position, command in self.log.commands
+            if position > after and command.id in wanted
+        }
+
+    async def close(self) -> None:
+        await self.unlock()
