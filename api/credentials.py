@@ -10,7 +10,7 @@ import msgspec
 from api.errors import ApiError
 from domain.errors import Code
 
-CACHE_LIMIT: Final = 10_000
+MAX_CACHED_CREDENTIALS: Final = 10_000
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class Authenticator:
             raise ApiError(Code.UNAUTHENTICATED, "The key is unknown, was revoked or has expired.")
         # What was looked up before a change was announced must not outlive it.
         if generation == self._generation:
-            if len(self._cache) >= CACHE_LIMIT:
+            if len(self._cache) >= MAX_CACHED_CREDENTIALS:
                 self._cache.clear()
             self._cache[authorization] = found
         return found

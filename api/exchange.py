@@ -21,9 +21,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_LIMIT: Final = 1_000_000
-BULK_BODY_LIMIT: Final = 16_000_000
-DISCARD_LIMIT: Final = 64_000_000
+MAX_BODY_BYTES: Final = 1_000_000
+MAX_BULK_BODY_BYTES: Final = 16_000_000
+MAX_DISCARDED_BYTES: Final = 64_000_000
 """How much of a body that is too large is read, so that its sender hears the answer."""
 _TRACE_PARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON: Final = b"application/json"
@@ -115,7 +115,7 @@ class Exchange:
             if size <= limit:
                 chunks.append(chunk)
             # A client that still sends when its connection is closed may never see why.
-            last = not message.get("more_body") or size > DISCARD_LIMIT
+            last = not message.get("more_body") or size > MAX_DISCARDED_BYTES
             if last and size > limit:
                 raise ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
             if last:

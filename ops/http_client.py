@@ -18,8 +18,8 @@ GIVE_UP_SECONDS: Final = 600.0
 """How long a service may go without one useful answer before we give up."""
 
 _FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
-_LONGEST_RETRY_AFTER_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 5.0
+_MAX_RETRY_AFTER_SECONDS = 60.0
 _TRY_AGAIN = frozenset({429, 502, 503, 504})  # 502 and 504 come from a proxy that cannot reach the service
 _T = TypeVar("_T")
 _NEVER_MENDS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
@@ -101,9 +101,9 @@ class Patience:
         """Pause before the next attempt. Raises UnreachableError where it is time to give up."""
         if time.monotonic() - self._since >= self._give_up_seconds:
             raise UnreachableError(f"gave up after {self._give_up_seconds:.0f} seconds of failure: {why}")
-        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
+        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _MAX_PAUSE_SECONDS)
         jittered = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, guards nothing
-        pause = max(jittered, min(retry_after_seconds, _LONGEST_RETRY_AFTER_SECONDS))
+        pause = max(jittered, min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS))
         self._failures += 1
         self._notice(f"{why}; trying again in {pause:.1f} s")
         if self._stop.wait(pause):

@@ -12,7 +12,14 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from adapters.kafka import records as record
 from adapters.kafka.client import LogTruncationError, open_consumer
 from application.feed.message import Message
-from application.feed.port import Batch, Delivery, FeedLostError, FeedUnavailableError, Partition, Undecodable
+from application.feed.port import (
+    Delivery,
+    FeedBatch,
+    FeedLostError,
+    FeedUnavailableError,
+    Partition,
+    Undecodable,
+)
 
 _BATCH: Final = 1000
 _log: Final = logging.getLogger(__name__)
@@ -67,7 +74,7 @@ class _KafkaSubscription:
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
 
-    def poll(self, seconds: float) -> Sequence[Batch]:
+    def poll(self, seconds: float) -> Sequence[FeedBatch]:
         try:
             polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
         except (OffsetOutOfRangeError, LogTruncationError, NoOffsetForPartitionError) as error:
@@ -75,7 +82,7 @@ class _KafkaSubscription:
         except KafkaError as error:
             raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
         return [
-            Batch(
+            FeedBatch(
                 partition=Partition(place.topic, place.partition),
                 deliveries=[_delivery(arrived) for arrived in arrivals],
             )
@@ -83,7 +90,7 @@ class _KafkaSubscription:
             if arrivals
         ]
 
-    def applied(self, batch: Batch) -> None:
+    def applied(self, batch: FeedBatch) -> None:
         place = TopicPartition(batch.partition.topic, batch.partition.number)
         try:
             self._consumer.commit_async({place: OffsetAndMetadata(batch.next_offset, "", -1)})

@@ -12,8 +12,8 @@ from adapters.system.backoff import Backoff
 from application.feed.message import Message
 from application.feed.port import (
     Admission,
-    Batch,
     Feed,
+    FeedBatch,
     FeedMixedError,
     FeedUnavailableError,
     Partition,
@@ -162,7 +162,7 @@ class Consumer:
                         subscription.applied(batch)
                     announce()
 
-    def _apply(self, connection: Connection[Any], batch: Batch) -> None:
+    def _apply(self, connection: Connection[Any], batch: FeedBatch) -> None:
         """Apply a batch once; each message that the handler finds to be poison is put aside in another try.
 
         Where the handler fails otherwise, nobody knows over which message, so each gets a transaction of its own.
@@ -178,7 +178,7 @@ class Consumer:
                 if len(batch.deliveries) > 1:
                     _log.warning("%s: a handler failed, each message is tried alone: %s", self._group, error)
                     for delivery in batch.deliveries:
-                        self._apply(connection, Batch(partition=batch.partition, deliveries=[delivery]))
+                        self._apply(connection, FeedBatch(partition=batch.partition, deliveries=[delivery]))
                     return
                 _log.exception("%s: a handler failed at position %d", self._group, batch.last_position)
                 poison[batch.last_position] = str(error)
@@ -187,7 +187,7 @@ class Consumer:
                 return
 
     def _apply_in_transaction(
-        self, connection: Connection[Any], batch: Batch, poison: Mapping[int, str]
+        self, connection: Connection[Any], batch: FeedBatch, poison: Mapping[int, str]
     ) -> None:
         self._lock_partition(connection, batch.partition)
         self._check_identity(connection, batch)
@@ -223,7 +223,7 @@ class Consumer:
                 f"{partition.topic}/{partition.number} is at {found}, not at {expected} where we left it"
             )
 
-    def _check_identity(self, connection: Connection[Any], batch: Batch) -> None:
+    def _check_identity(self, connection: Connection[Any], batch: FeedBatch) -> None:
         came_from = identity(batch)
         if came_from is None:
             return
@@ -243,7 +243,7 @@ class Consumer:
             for tenant, sequence, position, waits in rows
         }
 
-    def _store(self, connection: Connection[Any], batch: Batch, admission: Admission) -> None:
+    def _store(self, connection: Connection[Any], batch: FeedBatch, admission: Admission) -> None:
         partition = batch.partition
         key = (self._group, partition.topic, partition.number)
         if admission.parked:

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
 from application.feed.message import LoggedCommand, Message, build
-from application.feed.port import Batch, Delivery, FeedUnavailableError, Origin, Partition, Undecodable
+from application.feed.port import Delivery, FeedBatch, FeedUnavailableError, Origin, Partition, Undecodable
 
 PARTITION: Final = Partition("postgres", 0)
 """The log is one partition; an offset in it is a position."""
@@ -58,7 +58,7 @@ class _PostgresSubscription:
         self._store, self._epoch = store_identity(connection)
         self._position: int | None = None
 
-    def poll(self, seconds: float) -> Sequence[Batch]:
+    def poll(self, seconds: float) -> Sequence[FeedBatch]:
         if self._position is None and not self._take_over():
             self._wait(seconds)
             return []
@@ -69,9 +69,9 @@ class _PostgresSubscription:
             return []
         self._position = commands[-1].position
         deliveries = [self._delivery(command) for command in commands]
-        return [Batch(partition=PARTITION, deliveries=deliveries)]
+        return [FeedBatch(partition=PARTITION, deliveries=deliveries)]
 
-    def applied(self, batch: Batch) -> None:
+    def applied(self, batch: FeedBatch) -> None:
         """Nothing to tell: the inbox row is in the same database as the log."""
 
     def _take_over(self) -> bool:

@@ -10,9 +10,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from application.pipeline.ports import (
-    TAIL_LIMIT,
+    MAX_TAIL_EVENTS,
+    AppendBatch,
     Appended,
-    Batch,
     ContentRefusedError,
     Head,
     Known,
@@ -99,7 +99,7 @@ class PostgresStore:
                 assert states[stream].version == version, stream
         return states
 
-    async def append(self, batch: Batch) -> Appended | Moved | Known:
+    async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
         async with self._unavailable():
             connection = await self._connected()
         locked = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
@@ -130,10 +130,10 @@ class PostgresStore:
             async with connection.pipeline():
                 await connection.execute("BEGIN")
                 locked = await connection.execute(_LOCK)
-                tail = await connection.execute(_TAIL, (after, TAIL_LIMIT + 1))
+                tail = await connection.execute(_TAIL, (after, MAX_TAIL_EVENTS + 1))
             position, recorded_at = _only(await locked.fetchone())
             rows = await tail.fetchall()
-        events = None if len(rows) > TAIL_LIMIT else [LoggedEvent(*row) for row in rows]
+        events = None if len(rows) > MAX_TAIL_EVENTS else [LoggedEvent(*row) for row in rows]
         return Tail(Head(position=position, recorded_at=recorded_at), events)
 
     async def unlock(self) -> None:
@@ -198,7 +198,7 @@ def _only(row: TupleRow | None) -> TupleRow:
     return row
 
 
-def _arguments(batch: Batch) -> tuple[Any, ...]:
+def _arguments(batch: AppendBatch) -> tuple[Any, ...]:
     """The batch as the arrays that `bursar_append` takes."""
     commands = batch.commands
     events = [(event, owner) for owner, command in enumerate(commands, 1) for event in command.events]

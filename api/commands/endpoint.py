@@ -9,7 +9,7 @@ import msgspec
 
 from api.credentials import Authenticator, Credential, check_capability
 from api.errors import STATUS, ApiError, FieldError, HttpCode, validation_error
-from api.exchange import BODY_LIMIT, BULK_BODY_LIMIT, Exchange, new_id
+from api.exchange import MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, Exchange, new_id
 from application.commands import COMMANDS
 from application.pipeline.command import Command, CommandSpec, Envelope, Outcome
 from application.pipeline.writer import Writer
@@ -18,7 +18,7 @@ from domain.ids import NAME_PATTERN, UUID_PATTERN
 
 PREFIX: Final = "/v2/finance"
 BULK_PATH: Final = f"{PREFIX}/bulk"
-BULK_LIMIT: Final = 10_000
+MAX_BULK_ELEMENTS: Final = 10_000
 ELEMENT_OBJECTS: Final = 125
 """No element holds more objects: itself, its data, 100 lines, 20 tenders, and some."""
 
@@ -99,7 +99,7 @@ class CommandEndpoint:
             raise ApiError(Code.NOT_SUPPORTED, "If-Match is not supported yet.")
         dry_run = _dry_run(exchange)
         key = _idempotency_key(exchange.headers.get(b"idempotency-key"), required=spec.key_required)
-        command = decode(spec, await exchange.body(BODY_LIMIT), parameter)
+        command = decode(spec, await exchange.body(MAX_BODY_BYTES), parameter)
         outcome = await self._writer.submit(
             _envelope(
                 exchange,
@@ -126,12 +126,12 @@ class CommandEndpoint:
             raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
         if exchange.scope["query_string"]:
             raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
-        body = await exchange.body(BULK_BODY_LIMIT)
-        if len(body) > BODY_LIMIT:
+        body = await exchange.body(MAX_BULK_BODY_BYTES)
+        if len(body) > MAX_BODY_BYTES:
             _check_bulk_shape(body)
         elements = decode_json(_bulk_decoder, body)
-        if len(elements) > BULK_LIMIT:
-            raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
+        if len(elements) > MAX_BULK_ELEMENTS:
+            raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {MAX_BULK_ELEMENTS} elements.")
         reason = exchange.header(b"bursar-reason", least=1, most=500)
         trace_id = exchange.trace_id()
         prepared: list[Envelope | ApiError] = []
@@ -201,8 +201,8 @@ def _field_error(pointer: str, detail: str) -> ApiError:
 
 def _check_bulk_shape(body: bytes) -> None:
     """Look at a large bulk before it is decoded: 16 MB of "0," or "{}," would become millions of objects."""
-    if body.count(b"{") > BULK_LIMIT * ELEMENT_OBJECTS:
-        raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {BULK_LIMIT} elements.")
+    if body.count(b"{") > MAX_BULK_ELEMENTS * ELEMENT_OBJECTS:
+        raise ApiError(Code.INVALID_REQUEST, f"A bulk request has at most {MAX_BULK_ELEMENTS} elements.")
     decode_json(_bulk_shape, body)
 
 

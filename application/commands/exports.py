@@ -1,7 +1,7 @@
 """The export command: what is posted so far shall go to QuickBooks."""
 
 from application.answers import ExportQueued
-from application.pipeline.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import export_batch
 from domain.ids import export_stream
 
@@ -10,7 +10,7 @@ class RequestExport(Command, frozen=True, kw_only=True):
     """Queue an export of all that is posted and not yet confirmed by QuickBooks."""
 
 
-def handle_request(command: RequestExport, unit: Unit) -> ExportQueued:
+def handle_request(command: RequestExport, unit: UnitOfWork) -> ExportQueued:
     del command
     batch = unit.command_id
     unit.create(

@@ -20,7 +20,7 @@ from application.commands.fields import (
     check_line,
     line_total,
 )
-from application.pipeline.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import invoice, wallet
 from domain.errors import Code, DomainError
 from domain.event import Transaction
@@ -83,7 +83,7 @@ class SettleInvoice(Command, frozen=True, kw_only=True):
         yield invoice_stream(tenant_name, self.invoice)
 
 
-def handle_create(command: CreateInvoice, unit: Unit) -> InvoiceView:
+def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
     transaction = unit.transaction(command.currency, command.effective_date)
     stream = invoice_stream(unit.tenant_name, unit.command_id)
     lines: list[invoice.InvoiceLine] = []
@@ -113,7 +113,7 @@ def handle_create(command: CreateInvoice, unit: Unit) -> InvoiceView:
     return InvoiceView.of(unit.state(invoice.Invoice, stream))
 
 
-def handle_issue(command: IssueInvoice, unit: Unit) -> InvoiceView:
+def handle_issue(command: IssueInvoice, unit: UnitOfWork) -> InvoiceView:
     stream = invoice_stream(unit.tenant_name, command.invoice)
     state = unit.state(invoice.Invoice, stream)
     invoice.check_draft(state, command.invoice)
@@ -121,19 +121,19 @@ def handle_issue(command: IssueInvoice, unit: Unit) -> InvoiceView:
     return InvoiceView.of(unit.state(invoice.Invoice, stream))
 
 
-def _issue(unit: Unit, stream: str, transaction: Transaction) -> None:
+def _issue(unit: UnitOfWork, stream: str, transaction: Transaction) -> None:
     state = unit.state(invoice.Invoice, stream)
     journal = Journal()
     for line in state.lines:
         journal.post("invoice issued", line.total, income=line.income)
     unit.post(journal, transaction)
-    number = unit.number(
+    number = unit.allocate_number(
         "invoice", kind="invoice", document=state.invoice, amount=state.total, currency=state.currency
     )
     unit.emit(stream, invoice.issue(state, transaction, number=number))
 
 
-def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
+def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     stream = invoice_stream(unit.tenant_name, command.invoice)
     state = unit.state(invoice.Invoice, stream)
     invoice.check_open(state, command.invoice)
@@ -158,7 +158,7 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
             journal.post("settlement excess", share.excess, tender=share.type)
     unit.post(journal, transaction)
     received = sum(share.amount + share.excess for share in shares)
-    receipt = unit.number(
+    receipt = unit.allocate_number(
         "receipt", kind="settlement", document=unit.command_id, amount=received, currency=state.currency
     )
     for share in shares:
@@ -178,7 +178,7 @@ def handle_settle(command: SettleInvoice, unit: Unit) -> InvoiceSettled:
     )
 
 
-def _excess_wallet(unit: Unit, payer: str, share: Share, tenders: Sequence[Tender]) -> str:
+def _excess_wallet(unit: UnitOfWork, payer: str, share: Share, tenders: Sequence[Tender]) -> str:
     """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
     if share.account:
         return share.account
@@ -194,7 +194,7 @@ def _excess_wallet(unit: Unit, payer: str, share: Share, tenders: Sequence[Tende
 
 
 def _move_wallets(
-    unit: Unit,
+    unit: UnitOfWork,
     transaction: Transaction,
     share: Share,
     excess_wallets: dict[int, str],

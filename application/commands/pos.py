@@ -19,7 +19,7 @@ from application.commands.fields import (
     check_line,
     line_total,
 )
-from application.pipeline.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import sale, wallet
 from domain.errors import Code, DomainError
 from domain.ids import Name, Uuid, sale_stream, wallet_stream
@@ -80,7 +80,7 @@ class Refund(Command, frozen=True, kw_only=True):
         return (sale_stream(tenant_name, self.sale),)
 
 
-def _wallet(unit: Unit, account: str | None) -> WalletView | None:
+def _wallet(unit: UnitOfWork, account: str | None) -> WalletView | None:
     """The wallet that an answer shows, where one was named; refused where it is not there."""
     if account is None:
         return None
@@ -108,7 +108,7 @@ def _lines(command: Checkout) -> list[sale.SaleLine]:
     return found
 
 
-def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
+def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     if command.till:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
     transaction = unit.transaction(command.currency, command.effective_date)
@@ -124,7 +124,7 @@ def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
     for line in lines:
         journal.post("sale earned", line.total, income=line.income)
     unit.post(journal, transaction)
-    receipt = unit.number(
+    receipt = unit.allocate_number(
         "receipt", kind="sale", document=unit.command_id, amount=total, currency=command.currency
     )
     for share in shares:
@@ -153,7 +153,7 @@ def handle_checkout(command: Checkout, unit: Unit) -> SaleCompletedAnswer:
     )
 
 
-def handle_refund(command: Refund, unit: Unit) -> SaleRefundedAnswer:
+def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
     if (command.lines is None) == (command.amount is None):
         raise DomainError(Code.INVALID_REQUEST, "A refund takes exactly one of lines and amount.")
     stream = sale_stream(unit.tenant_name, command.sale)
@@ -170,7 +170,7 @@ def handle_refund(command: Refund, unit: Unit) -> SaleRefundedAnswer:
     for tender in tenders:
         journal.post("sale refunded", tender.amount, tender=tender.type)
     unit.post(journal, transaction)
-    receipt = unit.number(
+    receipt = unit.allocate_number(
         "receipt", kind="refund", document=unit.command_id, amount=amount, currency=state.currency
     )
     unit.emit(stream, sale.refund(state, transaction, lines=lines, receipt=receipt))

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from application.answers import FeatureAnswer, KeyAnswer, TenantAnswer
 from application.commands.fields import Text
-from application.pipeline.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import ledger_account, series, tenant
 from domain.chart import country
 from domain.ids import Name, account_stream, series_stream, tenant_stream
@@ -46,7 +46,7 @@ class RevokeKey(Command, frozen=True, kw_only=True):
     prefix: Text
 
 
-def handle_register(command: RegisterTenant, unit: Unit) -> TenantAnswer:
+def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
     template = country(command.country)
     name = unit.tenant_name
     for event in tenant.register(
@@ -80,7 +80,7 @@ def handle_register(command: RegisterTenant, unit: Unit) -> TenantAnswer:
     return TenantAnswer(tenant=name, country=command.country, currency=template.currency)
 
 
-def handle_feature(command: SetFeature, unit: Unit) -> FeatureAnswer:
+def handle_feature(command: SetFeature, unit: UnitOfWork) -> FeatureAnswer:
     state = unit.tenant()
     tenant.check_exists(state, unit.tenant_name)
     event = tenant.set_feature(
@@ -91,7 +91,7 @@ def handle_feature(command: SetFeature, unit: Unit) -> FeatureAnswer:
     return FeatureAnswer(feature=command.feature, enabled=command.enabled)
 
 
-def handle_create_key(command: CreateKey, unit: Unit) -> KeyAnswer:
+def handle_create_key(command: CreateKey, unit: UnitOfWork) -> KeyAnswer:
     state = unit.tenant()
     tenant.check_exists(state, unit.tenant_name)
     for event in tenant.add_key(
@@ -107,7 +107,7 @@ def handle_create_key(command: CreateKey, unit: Unit) -> KeyAnswer:
     return KeyAnswer(prefix=command.prefix)
 
 
-def handle_revoke_key(command: RevokeKey, unit: Unit) -> KeyAnswer:
+def handle_revoke_key(command: RevokeKey, unit: UnitOfWork) -> KeyAnswer:
     event = tenant.revoke_key(unit.tenant(), prefix=command.prefix, recorded_at=unit.recorded_at)
     unit.emit(tenant_stream(unit.tenant_name), event)
     return KeyAnswer(prefix=command.prefix)

@@ -7,7 +7,7 @@ import msgspec
 
 from application.answers import WalletMoved, WalletView
 from application.commands.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
-from application.pipeline.command import Command, CommandSpec, Unit
+from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import wallet
 from domain.chart import check_income
 from domain.errors import Code, DomainError
@@ -74,7 +74,7 @@ class Charge(Command, frozen=True, kw_only=True):
         return (wallet_stream(tenant_name, self.account),)
 
 
-def available(unit: Unit, currency: str) -> Callable[[str], int]:
+def available(unit: UnitOfWork, currency: str) -> Callable[[str], int]:
     """What each wallet may spend, for splitting tenders; refused where a wallet may not pay in `currency`."""
 
     def of(account: str) -> int:
@@ -86,7 +86,7 @@ def available(unit: Unit, currency: str) -> Callable[[str], int]:
 
 
 def pay(
-    unit: Unit,
+    unit: UnitOfWork,
     transaction: Transaction,
     share: Share,
     *,
@@ -109,7 +109,7 @@ def pay(
     unit.emit(stream, charged)
 
 
-def handle_open(command: OpenWallet, unit: Unit) -> WalletView:
+def handle_open(command: OpenWallet, unit: UnitOfWork) -> WalletView:
     school = unit.tenant()
     if command.currency != school.currency:
         raise DomainError(
@@ -127,7 +127,7 @@ def handle_open(command: OpenWallet, unit: Unit) -> WalletView:
     return WalletView.of(unit.state(wallet.Wallet, stream))
 
 
-def handle_top_up(command: TopUp, unit: Unit) -> WalletMoved:
+def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
     stream = wallet_stream(unit.tenant_name, command.account)
     state = unit.state(wallet.Wallet, stream)
     transaction = unit.transaction(command.currency, command.effective_date)
@@ -135,7 +135,7 @@ def handle_top_up(command: TopUp, unit: Unit) -> WalletMoved:
     journal = Journal()
     journal.post("wallet topped up", command.amount, tender=tender)
     unit.post(journal, transaction)
-    receipt = unit.number(
+    receipt = unit.allocate_number(
         "receipt", kind="top_up", document=unit.command_id, amount=command.amount, currency=command.currency
     )
     unit.claim(transaction, provider=tender, reference=reference, amount=command.amount)
@@ -157,7 +157,7 @@ def handle_top_up(command: TopUp, unit: Unit) -> WalletMoved:
     )
 
 
-def handle_charge(command: Charge, unit: Unit) -> WalletMoved:
+def handle_charge(command: Charge, unit: UnitOfWork) -> WalletMoved:
     stream = wallet_stream(unit.tenant_name, command.account)
     state = unit.state(wallet.Wallet, stream)
     check_income(command.income)
@@ -166,7 +166,7 @@ def handle_charge(command: Charge, unit: Unit) -> WalletMoved:
     journal = Journal()
     journal.post("wallet charged", command.amount, income=command.income)
     unit.post(journal, transaction)
-    receipt = unit.number(
+    receipt = unit.allocate_number(
         "receipt", kind="charge", document=unit.command_id, amount=command.amount, currency=command.currency
     )
     event = wallet.charge(

@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     content: Message | Undecodable
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class FeedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries of one partition in order, at least one."""
 
     partition: Partition
@@ -94,11 +94,11 @@ class PoisonError(Exception):
 class Subscription(Protocol):
     """A member's share of a group's partitions, for as long as it is open."""
 
-    def poll(self, seconds: float) -> Sequence[Batch]:
+    def poll(self, seconds: float) -> Sequence[FeedBatch]:
         """Wait up to `seconds` for messages. Raises `FeedUnavailableError` and `FeedLostError`."""
         ...
 
-    def applied(self, batch: Batch) -> None:
+    def applied(self, batch: FeedBatch) -> None:
         """Let dashboards see how far the group is. Nothing depends on it."""
         ...
 
@@ -145,12 +145,12 @@ class Admission(msgspec.Struct, kw_only=True):
     places: dict[str, TenantPlace]
 
 
-def tenants(batch: Batch) -> list[str]:
+def tenants(batch: FeedBatch) -> list[str]:
     """Name the tenants of a batch, sorted, so that whoever locks their places locks them in one order."""
     return sorted({origin.tenant for origin in batch.origins if origin is not None})
 
 
-def admit(batch: Batch, places: Mapping[str, TenantPlace], *, poison: Mapping[int, str]) -> Admission:
+def admit(batch: FeedBatch, places: Mapping[str, TenantPlace], *, poison: Mapping[int, str]) -> Admission:
     """Decide what becomes of each delivery; `poison` gives the reason of what a handler refused, by position.
 
     What comes of a tenant after a message that is put aside waits behind it. Raises `FeedGapError` where a
@@ -195,7 +195,7 @@ def _admit(delivery: Delivery, admission: Admission, *, poison: Mapping[int, str
     admission.places[origin.tenant] = TenantPlace(sequence=sequence, position=origin.position, waits=waits)
 
 
-def identity(batch: Batch) -> tuple[str, int] | None:
+def identity(batch: FeedBatch) -> tuple[str, int] | None:
     """Name the store and epoch that a batch comes from; None where nothing in it is ours.
 
     Raises `FeedMixedError` if there are several.

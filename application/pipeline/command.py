@@ -49,7 +49,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     action: str
     command_type: type[Command]
-    handler: Callable[[Any, "Unit"], object]
+    handler: Callable[[Any, "UnitOfWork"], object]
     answer_type: type[msgspec.Struct]
     capability: str
     key_required: bool = False
@@ -92,7 +92,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-class Unit:
+class UnitOfWork:
     """One command's view of the states, in which its events take effect as they are emitted.
 
     Nothing outside changes: `events` and `changed` are what the writer takes over once the whole
@@ -177,7 +177,7 @@ class Unit:
                 stream, ledger_account.post(state, transaction, side=posting.side, amount=posting.amount)
             )
 
-    def number(
+    def allocate_number(
         self, name: str, *, kind: series.DocumentKind, document: str, amount: int, currency: str
     ) -> str:
         """Allocate the next number of a series to a document."""

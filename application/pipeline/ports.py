@@ -8,7 +8,7 @@ import msgspec
 
 from domain.event import State
 
-TAIL_LIMIT: Final = 10_000
+MAX_TAIL_EVENTS: Final = 10_000
 """A process that is further behind starts at the head with an empty cache, rather than read it all under the lock."""
 
 
@@ -45,7 +45,7 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[LoggedEvent]
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class AppendBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided at a position. `keys` holds (tenant, client, key) of rejected commands too."""
 
     decided_at: int
@@ -111,7 +111,7 @@ class EventStore(Protocol):
         """The states of all `streams` as of position `at`. Raises `StoreUnavailableError`."""
         ...
 
-    async def append(self, batch: Batch) -> Appended | Moved | Known:
+    async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
         """Append a batch in one commit; after `lock`, in the one that frees the lock, whatever it answers.
 
         Raises `StoreUnavailableError`, `ContentRefusedError` or `OutcomeUnknownError`; a lock that was
@@ -122,7 +122,7 @@ class EventStore(Protocol):
     async def lock(self, *, after: int) -> Tail:
         """Lock the head against all other writers, and read what was written after a position.
 
-        More than `TAIL_LIMIT` events are not read.
+        More than `MAX_TAIL_EVENTS` events are not read.
 
         Raises `StoreUnavailableError`.
         """

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from application.pipeline.command import Envelope, Outcome, Unit
+from application.pipeline.command import Envelope, Outcome, UnitOfWork
 from application.pipeline.ports import (
+    AppendBatch,
     Appended,
-    Batch,
     ContentRefusedError,
     EventStore,
     Known,
@@ -34,16 +34,16 @@ from domain.event import State, decode, encode
 from domain.ids import tenant_stream
 from domain.receipt import ReceiptSigner
 
-QUEUE_LIMIT: Final = 10_000
-BATCH_LIMIT: Final = 512
-CACHE_LIMIT: Final = 100_000
-COMMAND_LIMIT_BYTES: Final = 256_000
+MAX_QUEUE_COMMANDS: Final = 10_000
+MAX_BATCH_COMMANDS: Final = 512
+MAX_CACHED_STATES: Final = 100_000
+MAX_COMMAND_BYTES: Final = 256_000
 """So much of events and answer a command may make; messages and records are sized for it."""
 CAREFUL_BATCHES: Final = 20
 """How many batches take the lock first after somebody else wrote."""
-RECOVERY_SECONDS: Final = 5.0
+MAX_RECOVERY_SECONDS: Final = 5.0
 """How long callers wait for the fate of a commit whose connection broke, before they hear `outcome_unknown`."""
-BREAK_LIMIT: Final = 3
+MAX_BREAKS: Final = 3
 """How often a command is decided again after its commit lost the connection and was found not to be there."""
 
 _encoder = msgspec.json.Encoder()
@@ -111,8 +111,8 @@ class Writer:
         *,
         receipts: ReceiptSigner,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        queue_limit: int = QUEUE_LIMIT,
-        cache_limit: int = CACHE_LIMIT,
+        queue_limit: int = MAX_QUEUE_COMMANDS,
+        cache_limit: int = MAX_CACHED_STATES,
     ) -> None:
         self._store = store
         self._receipts = receipts
@@ -201,7 +201,7 @@ class Writer:
         """The next batch. Equal keys share one outcome where body and credential are equal too; else they wait."""
         batch: list[_Pending] = []
         by_key: dict[tuple[str, str, str], _Pending] = {}
-        while self._queue and len(batch) < BATCH_LIMIT:
+        while self._queue and len(batch) < MAX_BATCH_COMMANDS:
             pending = self._queue[0]
             key = pending.key()
             first = by_key.get(key) if key else None
@@ -268,7 +268,7 @@ class Writer:
         denied = {id(pending) for pending in decided.denied}
         keyed = [pending for pending in batch if pending.key() and id(pending) not in denied]
         result = await self._store.append(
-            Batch(
+            AppendBatch(
                 decided_at=self._position,
                 recorded_at=decided.recorded_at,
                 keys=[key for pending in keyed if (key := pending.key())],
@@ -329,7 +329,7 @@ class Writer:
         may still come, and it holds the lock as long as it may.
         """
         after = max(self._position, 0)
-        deadline = asyncio.get_running_loop().time() + RECOVERY_SECONDS
+        deadline = asyncio.get_running_loop().time() + MAX_RECOVERY_SECONDS
         while True:
             try:
                 await self._store.lock(after=after)
@@ -360,10 +360,10 @@ class Writer:
         for pending in left:
             pending.breaks += 1
         _refuse_all(
-            [pending for pending in left if pending.breaks >= BREAK_LIMIT],
+            [pending for pending in left if pending.breaks >= MAX_BREAKS],
             DomainError(Code.UNAVAILABLE, "The database breaks off again and again, nothing was written."),
         )
-        left = [pending for pending in left if pending.breaks < BREAK_LIMIT]
+        left = [pending for pending in left if pending.breaks < MAX_BREAKS]
         if left:
             await self._process(left)
 
@@ -409,7 +409,7 @@ class Writer:
                 raise _NotLoaded(stream)
             return state
 
-        unit = Unit(
+        unit = UnitOfWork(
             tenant_name=envelope.tenant,
             command_id=envelope.command_id,
             recorded_at=decided.recorded_at,
@@ -438,14 +438,14 @@ class Writer:
         decided.accepted.append((pending, command))
 
 
-def _new_command(pending: _Pending, unit: Unit, response: bytes) -> NewCommand:
+def _new_command(pending: _Pending, unit: UnitOfWork, response: bytes) -> NewCommand:
     envelope = pending.envelope
     events = [
         LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
     ]
-    if len(response) + sum(len(event.state) for event in events) > COMMAND_LIMIT_BYTES:
+    if len(response) + sum(len(event.state) for event in events) > MAX_COMMAND_BYTES:
         raise DomainError(
-            Code.COMMAND_TOO_LARGE, f"A command's events have at most {COMMAND_LIMIT_BYTES} bytes."
+            Code.COMMAND_TOO_LARGE, f"A command's events have at most {MAX_COMMAND_BYTES} bytes."
         )
     return NewCommand(
         id=envelope.command_id,
@@ -463,7 +463,7 @@ def _new_command(pending: _Pending, unit: Unit, response: bytes) -> NewCommand:
     )
 
 
-def _authorise(envelope: Envelope, unit: Unit) -> None:
+def _authorise(envelope: Envelope, unit: UnitOfWork) -> None:
     """Check feature and key where they act, on the state that the command is decided on."""
     if envelope.credential is None:
         return
@@ -473,7 +473,7 @@ def _authorise(envelope: Envelope, unit: Unit) -> None:
         raise DomainError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
 
 
-def _dry_run(answer: object, unit: Unit) -> dict[str, object]:
+def _dry_run(answer: object, unit: UnitOfWork) -> dict[str, object]:
     events = [{"type": event.topic, "stream": stream, "data": event} for stream, _, event in unit.events]
     return {"dry_run": True, "answer": answer, "events": events}
 

@@ -29,7 +29,7 @@ _PAUSE_SECONDS: Final = (
     0.02  # batches under load begin so far apart: a few large ones cost less than many small
 )
 _FIRST_RETRY_SECONDS: Final = 0.05
-_LAST_RETRY_SECONDS: Final = 2.0
+_MAX_RETRY_SECONDS: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class UnknownTopicError(Exception):
     """The log holds what this version does not know; folding on would make wrong balances."""
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class FoldedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What was folded: the events of `(after, upto]`, and the streams that are due for a snapshot."""
 
     after: int
@@ -89,7 +89,7 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_SESSION)
 
 
-def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -> Batch | None:
+def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -> FoldedBatch | None:
     """Fold the next batch of at most `limit` events, or return None where there is nothing to fold.
 
     Waits for another projector's batch. Raises `UnknownTopicError`.
@@ -105,7 +105,9 @@ def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -
         return _fold(connection, positions, after=after, upto=upto)
 
 
-def _fold(connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int) -> Batch:
+def _fold(
+    connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int
+) -> FoldedBatch:
     if upto - after > _SMALL_BATCH_EVENTS:
         connection.execute(_FOR_LARGE_BATCH)
     range_ = {"after": Int8(after), "upto": Int8(upto), "interval": snapshots.INTERVAL}
@@ -122,7 +124,7 @@ def _fold(connection: psycopg.Connection[Any], positions: dict[str, int], *, aft
         connection.execute(_NOTIFY, (str(upto),), prepare=True)
         if topics & KEY_TOPICS:
             connection.execute(_NOTIFY_KEYS, (str(upto),))
-    return Batch(after=after, upto=upto, long_streams=long_streams)
+    return FoldedBatch(after=after, upto=upto, long_streams=long_streams)
 
 
 def run(url: str, stop: Event, ready: Callable[[], None]) -> None:
@@ -142,7 +144,7 @@ def run(url: str, stop: Event, ready: Callable[[], None]) -> None:
         except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
             _log.warning("the projector lost the database, and tries again: %s", error)
             stop.wait(wait)
-            wait = min(2 * wait, _LAST_RETRY_SECONDS)
+            wait = min(2 * wait, _MAX_RETRY_SECONDS)
 
 
 def _follow(connection: psycopg.Connection[Any], stop: Event, ready: list[Callable[[], None]]) -> None:

@@ -17,14 +17,14 @@ from adapters.system.processes import end, spawn
 from tests.conftest import fresh_database
 from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused, serving, until
 
-QUEUE_LIMIT = 5
+MAX_QUEUE_COMMANDS = 5
 
 
 @pytest.fixture(scope="module")
 def small(cluster: Cluster) -> Iterator[Service]:
     """A service whose queue is short."""
     with fresh_database(cluster) as made:
-        limit = str(QUEUE_LIMIT)
+        limit = str(MAX_QUEUE_COMMANDS)
         with serving(made.urls(), made.superuser_url, BURSAR_QUEUE_LIMIT=limit) as running:
             yield running
 
@@ -55,7 +55,7 @@ def test_a_full_queue(small):
         with locked_head(small):
             waiting = [pool.submit(client.top_up, account, 1)]
             until(lambda: someone_waits(small), "the first waits for the lock")
-            waiting += [pool.submit(client.top_up, account, 1) for _ in range(QUEUE_LIMIT + 5)]
+            waiting += [pool.submit(client.top_up, account, 1) for _ in range(MAX_QUEUE_COMMANDS + 5)]
             until(lambda: sum(one.done() for one in waiting) == 5, "five find no room")
             for one in waiting:
                 if one.done():
@@ -63,17 +63,17 @@ def test_a_full_queue(small):
             refused(client.post("bulk", top_ups(account, 2)), 503, "unavailable")
             assert ok(client.get(f"wallets/{account}"))["balance"] == 0  # reads go on
         answers = [one.result() for one in waiting]
-    assert sum(one.status_code == 201 for one in answers) == 1 + QUEUE_LIMIT
-    assert small.head() == before + 4 * (1 + QUEUE_LIMIT)
-    assert client.balance(account) == 1 + QUEUE_LIMIT
+    assert sum(one.status_code == 201 for one in answers) == 1 + MAX_QUEUE_COMMANDS
+    assert small.head() == before + 4 * (1 + MAX_QUEUE_COMMANDS)
+    assert client.balance(account) == 1 + MAX_QUEUE_COMMANDS
 
 
 def test_a_bulk_request_enters_a_short_queue_as_there_is_room(small):
     client = small.client()
     account = client.wallet()
-    found = client.bulk(top_ups(account, 20 * QUEUE_LIMIT))
+    found = client.bulk(top_ups(account, 20 * MAX_QUEUE_COMMANDS))
     assert {one["status"] for one in found} == {201}
-    assert client.balance(account) == 20 * QUEUE_LIMIT
+    assert client.balance(account) == 20 * MAX_QUEUE_COMMANDS
 
 
 def test_a_bug_is_sanitised(small):

@@ -14,7 +14,7 @@ from adapters.postgres.store import PostgresStore
 from application.commands import COMMANDS
 from application.commands.wallets import TopUp
 from application.pipeline.command import Envelope
-from application.pipeline.ports import Appended, Batch
+from application.pipeline.ports import AppendBatch, Appended
 from application.pipeline.writer import Writer
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
@@ -109,15 +109,15 @@ class Captured(PostgresStore):
 
     def __init__(self, writer_url: str) -> None:
         super().__init__(writer_url)
-        self.batches: list[Batch] = []
+        self.batches: list[AppendBatch] = []
 
-    async def append(self, batch: Batch) -> Any:
+    async def append(self, batch: AppendBatch) -> Any:
         if self.batches is not None and len(batch.commands) > 50:
             self.batches.append(batch)
         return await super().append(batch)
 
 
-async def captured_batches(site: Site, accounts: Sequence[str], commands: int) -> list[Batch]:
+async def captured_batches(site: Site, accounts: Sequence[str], commands: int) -> list[AppendBatch]:
     """The very batches that a writer appends for this many top-ups."""
     made = InProcess(site, accounts)
     store = Captured(site.url("writer", made.database))
@@ -129,7 +129,7 @@ async def captured_batches(site: Site, accounts: Sequence[str], commands: int) -
     return store.batches
 
 
-async def appended_per_second(site: Site, batches: Sequence[Batch]) -> float:
+async def appended_per_second(site: Site, batches: Sequence[AppendBatch]) -> float:
     """Events a second through the append function: keys, command log and chain included."""
     database = site.database()
     store = PostgresStore(site.url("writer", database))
@@ -146,7 +146,7 @@ async def appended_per_second(site: Site, batches: Sequence[Batch]) -> float:
     return position / elapsed
 
 
-async def unnested_per_second(site: Site, batches: Sequence[Batch]) -> float:
+async def unnested_per_second(site: Site, batches: Sequence[AppendBatch]) -> float:
     """The same rows, of events and of commands, by plain unnest inserts into tables with the same indexes."""
     database = site.database()
     with psycopg.connect(site.superuser_url(database), autocommit=True) as connection:

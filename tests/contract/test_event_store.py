@@ -7,7 +7,7 @@ from functools import wraps
 
 import pytest
 
-from application.pipeline.ports import TAIL_LIMIT, Appended, Head, Known, KnownKey, Moved
+from application.pipeline.ports import MAX_TAIL_EVENTS, Appended, Head, Known, KnownKey, Moved
 from domain.aggregates import initial
 from domain.wallet import Wallet
 from tests.support.store import (
@@ -208,14 +208,14 @@ async def test_a_store_that_is_closed_holds_no_lock(log: LogUnderTest) -> None:
 @on_a_loop
 async def test_who_is_far_behind_is_not_made_to_read_it_all(log: LogUnderTest) -> None:
     mine, other = log.store(), log.store()
-    events = [opened(), *(topped_up(version, 1) for version in range(2, TAIL_LIMIT + 2))]
+    events = [opened(), *(topped_up(version, 1) for version in range(2, MAX_TAIL_EVENTS + 2))]
     await other.append(batch(0, command(*events)))
     tail = await mine.lock(after=1)
     assert tail.events is not None
-    assert len(tail.events) == TAIL_LIMIT
+    assert len(tail.events) == MAX_TAIL_EVENTS
     await mine.unlock()
     tail = await mine.lock(after=0)
-    assert (tail.head.position, tail.events) == (TAIL_LIMIT + 1, None)
+    assert (tail.head.position, tail.events) == (MAX_TAIL_EVENTS + 1, None)
     await mine.unlock()
     await mine.close()
     await other.close()

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from application.pipeline.ports import (
-    TAIL_LIMIT,
+    MAX_TAIL_EVENTS,
+    AppendBatch,
     Appended,
-    Batch,
     Head,
     Known,
     KnownKey,
@@ -48,7 +48,7 @@ class MemoryStore:
                 apply(event.stream, states[event.stream], decode(event.topic, event.state))
         return states
 
-    async def append(self, batch: Batch) -> Appended | Moved | Known:
+    async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
         if not self._locked:
             await self._take_lock()
         try:
@@ -56,7 +56,7 @@ class MemoryStore:
         finally:
             await self.unlock()
 
-    def _append(self, batch: Batch) -> Appended | Moved | Known:
+    def _append(self, batch: AppendBatch) -> Appended | Moved | Known:
         log = self.log
         if len(log.events) != batch.decided_at:
             return Moved(len(log.events))
@@ -79,7 +79,7 @@ class MemoryStore:
     async def lock(self, *, after: int) -> Tail:
         await self._take_lock()
         events = self.log.events[after:]
-        return Tail(await self.head(), None if len(events) > TAIL_LIMIT else events)
+        return Tail(await self.head(), None if len(events) > MAX_TAIL_EVENTS else events)
 
     async def _take_lock(self) -> None:
         await self.log.lock.acquire()

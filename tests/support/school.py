@@ -11,7 +11,7 @@ import msgspec
 from application.commands import COMMANDS
 from application.feed import message
 from application.feed.message import LoggedCommand, Message
-from application.pipeline.command import Unit
+from application.pipeline.command import UnitOfWork
 from domain.aggregates import initial
 from domain.event import Event, State, encode
 from domain.ids import uuid7
@@ -48,7 +48,7 @@ class School:
             data.setdefault("currency", self.currency)
         command = msgspec.convert(data, spec.command_type)
         recorded_at = datetime.now(UTC)
-        unit = Unit(
+        unit = UnitOfWork(
             tenant_name=self.tenant,
             command_id=uuid7(int(time.time() * 1000), os.urandom(10)),
             recorded_at=recorded_at,
@@ -64,7 +64,7 @@ class School:
     def _state(self, stream: str) -> State:
         return self._states.get(stream) or initial(stream)
 
-    def _publish(self, action: str, unit: Unit) -> None:
+    def _publish(self, action: str, unit: UnitOfWork) -> None:
         first = self._log.position + 1
         self._log.position += len(unit.events)
         logged = LoggedCommand(

@@ -10,7 +10,7 @@ import psycopg
 
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
-from application.pipeline.ports import Batch, EventStore, LoggedEvent, NewCommand
+from application.pipeline.ports import AppendBatch, EventStore, LoggedEvent, NewCommand
 from domain.event import encode
 from domain.ids import wallet_stream
 from domain.wallet import WalletOpened
@@ -135,8 +135,8 @@ def batch(
     *commands: NewCommand,
     keys: Sequence[tuple[str, str, str]] | None = None,
     recorded_at: datetime = AT,
-) -> Batch:
+) -> AppendBatch:
     """A batch; its keys are those of its commands unless given."""
     if keys is None:
         keys = [(one.tenant, one.client, one.idempotency_key) for one in commands if one.idempotency_key]
-    return Batch(decided_at=decided_at, recorded_at=recorded_at, keys=keys, commands=commands)
+    return AppendBatch(decided_at=decided_at, recorded_at=recorded_at, keys=keys, commands=commands)

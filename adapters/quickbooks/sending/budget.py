@@ -7,7 +7,7 @@ from psycopg import Connection
 from adapters.quickbooks.registry import statements
 from adapters.quickbooks.settings import QuickBooksSettings
 
-_SHORTEST_WAIT_SECONDS: Final = 0.2
+_MIN_WAIT_SECONDS: Final = 0.2
 
 
 class Budget:
@@ -37,7 +37,7 @@ class Budget:
         full = (batches_limit is not None and batches_spent >= batches_limit) or (
             items_limit is not None and items_spent + items > items_limit
         )
-        return max(float(window), _SHORTEST_WAIT_SECONDS) if full else 0.0
+        return max(float(window), _MIN_WAIT_SECONDS) if full else 0.0
 
     def spend(self, call_id: int | None, items: int) -> int:
         """Note a batch as sent; `answered` takes the number that this returns."""

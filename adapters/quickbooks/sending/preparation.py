@@ -25,10 +25,10 @@ from adapters.quickbooks.sending.budget import Budget
 from adapters.quickbooks.settings import QuickBooksSettings
 from adapters.system.backoff import Backoff
 
-MOST_LOSSES: Final = 3
+MAX_LOSSES: Final = 3
 """How often the same thing is asked for in vain in one turn, before the tenant is left alone for a while."""
 
-_MOST_REFUSALS: Final = 5
+_MAX_REFUSALS: Final = 5
 _T = TypeVar("_T")
 
 _log: Final = logging.getLogger(__name__)
@@ -112,14 +112,14 @@ class Preparation:
                 match error.outcome:
                     case Throttled() | Lost():
                         losses += 1
-                        self._wait_out(error.outcome, backoff, enough=losses >= MOST_LOSSES)
+                        self._wait_out(error.outcome, backoff, enough=losses >= MAX_LOSSES)
                     case SignIn(reason=reason):
                         refusals += 1
                         if refusals > 1:
                             raise PausedError(reason, sign_in=True) from None
                     case Refused(fault=fault):
                         refusals += 1
-                        if refusals > _MOST_REFUSALS or pauses(fault):
+                        if refusals > _MAX_REFUSALS or pauses(fault):
                             raise PausedError(str(fault)) from None
                         backoff.wait(self._stop)
                     case Barred(reason=reason):

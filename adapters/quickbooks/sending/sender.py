@@ -24,7 +24,7 @@ from adapters.quickbooks.registry import statements
 from adapters.quickbooks.registry.registration import handler
 from adapters.quickbooks.sending.budget import Budget
 from adapters.quickbooks.sending.preparation import (
-    MOST_LOSSES,
+    MAX_LOSSES,
     AwayError,
     Names,
     PausedError,
@@ -442,7 +442,7 @@ class _Sending:
             self._budget.answered(send_id, verdict.reason)
             if not verdict.harmless:
                 self._connection.execute(statements.MARK_UNKNOWN, (verdict.reason, call.id))
-        if lost >= MOST_LOSSES:
+        if lost >= MAX_LOSSES:
             self._left, self._left_reason = self._left + 1, verdict.reason
             return
         resent = call.resent or not verdict.harmless

@@ -38,7 +38,7 @@ def database(cluster: Cluster) -> Database:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "RECOVERY_SECONDS", 0.3)
+    monkeypatch.setattr(writer_module, "MAX_RECOVERY_SECONDS", 0.3)
 
 
 def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:

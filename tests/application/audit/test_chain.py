@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from application.audit import chain
-from application.pipeline.ports import Appended, Batch, LoggedEvent, NewCommand
+from application.pipeline.ports import AppendBatch, Appended, LoggedEvent, NewCommand
 from tests.conftest import Database
 from tests.support.store import batch, command, emptied, opened, topped_up
 
@@ -139,7 +139,7 @@ def new_command(one: dict[str, Any]) -> NewCommand:
     )
 
 
-async def append_all(database: Database, batches: list[Batch]) -> None:
+async def append_all(database: Database, batches: list[AppendBatch]) -> None:
     store = PostgresStore(database.url("bursar_writer"))
     for one in batches:
         assert isinstance(await store.append(one), Appended)

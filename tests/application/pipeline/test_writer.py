@@ -11,11 +11,11 @@ import pytest
 
 from application.commands import COMMANDS
 from application.pipeline import writer as writer_module
-from application.pipeline.command import Envelope, Outcome, Unit
+from application.pipeline.command import Envelope, Outcome, UnitOfWork
 from application.pipeline.ports import (
-    TAIL_LIMIT,
+    MAX_TAIL_EVENTS,
+    AppendBatch,
     Appended,
-    Batch,
     ContentRefusedError,
     Known,
     Moved,
@@ -23,7 +23,7 @@ from application.pipeline.ports import (
     StoreUnavailableError,
     Tail,
 )
-from application.pipeline.writer import BREAK_LIMIT, CAREFUL_BATCHES, Writer
+from application.pipeline.writer import CAREFUL_BATCHES, MAX_BREAKS, Writer
 from domain.errors import Code, DomainError
 from domain.event import decode
 from tests.support.given import fold
@@ -60,7 +60,7 @@ class WatchedStore(MemoryStore):
 
     def __init__(self, log: MemoryLog | None = None) -> None:
         super().__init__(log)
-        self.batches: list[Batch] = []
+        self.batches: list[AppendBatch] = []
         self.locks = 0
         self.failures: list[Exception] = []
         """What the next appends raise, having written nothing."""
@@ -70,7 +70,7 @@ class WatchedStore(MemoryStore):
         self.poison: set[str] = set()
         """Ids of commands whose content is refused."""
 
-    async def append(self, batch: Batch) -> Appended | Moved | Known:
+    async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
         self._check_away()
         if self.failures:
             raise self.failures.pop(0)
@@ -330,9 +330,9 @@ async def test_who_is_far_behind_starts_anew_at_the_head() -> None:
         await here.give(top_up())
         position = len(log.events)
         version = sum(event.stream == STREAM for event in log.events)
-        events = [topped_up(version + number, 1) for number in range(1, TAIL_LIMIT + 2)]
+        events = [topped_up(version + number, 1) for number in range(1, MAX_TAIL_EVENTS + 2)]
         await MemoryStore(log).append(batch(position, command(*events), recorded_at=log.recorded_at))
-        moved = answer(await here.give(charge(amount=TAIL_LIMIT + 1 + 100)))
+        moved = answer(await here.give(charge(amount=MAX_TAIL_EVENTS + 1 + 100)))
         assert moved["wallet"]["balance"] == 0
 
 
@@ -388,10 +388,10 @@ def test_a_commit_that_broke_is_looked_up_and_answered_once(written: bool) -> No
 def test_an_outcome_that_cannot_be_looked_up_is_unknown_until_asked_again(
     written: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "RECOVERY_SECONDS", 0.05)
+    monkeypatch.setattr(writer_module, "MAX_RECOVERY_SECONDS", 0.05)
 
     class GoesAway(WatchedStore):
-        async def append(self, batch: Batch) -> Appended | Moved | Known:
+        async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
             try:
                 return await super().append(batch)
             except OutcomeUnknownError:
@@ -416,7 +416,7 @@ def test_an_outcome_that_cannot_be_looked_up_is_unknown_until_asked_again(
 async def test_a_commit_that_breaks_each_time_is_given_up() -> None:
     store = WatchedStore()
     async with running_school(store) as school:
-        store.failures = [OutcomeUnknownError() for _ in range(BREAK_LIMIT)]
+        store.failures = [OutcomeUnknownError() for _ in range(MAX_BREAKS)]
         assert code((await outcomes(school.writer, top_up(key="key-0001")))[0]) == Code.UNAVAILABLE
         assert balance(store) == 0
         assert not (await school.give(top_up(key="key-0001"))).replayed
@@ -424,11 +424,11 @@ async def test_a_commit_that_breaks_each_time_is_given_up() -> None:
 
 @on_a_loop
 async def test_a_bug_in_a_handler_reaches_its_caller_alone() -> None:
-    def handle(command: Any, unit: Unit) -> object:
+    def handle(command: Any, unit: UnitOfWork) -> object:
         COMMANDS["wallet.top_up"].handler(command, unit)
         raise RuntimeError("a bug")
 
-    def answer_nonsense(command: Any, unit: Unit) -> object:
+    def answer_nonsense(command: Any, unit: UnitOfWork) -> object:
         COMMANDS["wallet.top_up"].handler(command, unit)
         return object()
 

@@ -157,9 +157,9 @@ def test_a_batch_ends_with_a_command(database: Database) -> None:
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
         runner.prepare(connection)
         batch = runner.project(connection, limit=3)
-        assert batch == runner.Batch(after=0, upto=registered - 1, long_streams=[])
+        assert batch == runner.FoldedBatch(after=0, upto=registered - 1, long_streams=[])
         batch = runner.project(connection, limit=3)
-        assert batch == runner.Batch(after=registered - 1, upto=registered, long_streams=[])
+        assert batch == runner.FoldedBatch(after=registered - 1, upto=registered, long_streams=[])
         assert runner.project(connection) is None
 
 
