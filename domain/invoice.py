@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import msgspec
 
@@ -110,6 +110,41 @@ def evolve(state: Invoice, event: Event) -> None:
             state.total = event.total
         case _:
             raise AssertionError(event)
+
+
+# --- as answers show it
+
+
+class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice as every answer shows it, of a read or of a command; a draft has no number and owes nothing.
+
+    Amounts in minor units.
+    """
+
+    id: str
+    number: str | None
+    status: InvoiceStatus
+    payer: str
+    currency: str
+    total: int
+    open: int
+    due_date: date
+    lines: Sequence[InvoiceLine]
+
+    @classmethod
+    def of(cls, state: Invoice) -> Self:
+        assert state.due_date is not None
+        return cls(
+            id=state.invoice,
+            number=state.number or None,
+            status=state.status,
+            payer=state.payer,
+            currency=state.currency,
+            total=state.total,
+            open=state.open,
+            due_date=state.due_date,
+            lines=state.lines,
+        )
 
 
 # --- decisions

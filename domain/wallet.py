@@ -1,7 +1,9 @@
 """The wallet: money that a school holds for somebody, a liability of the school."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+import msgspec
 
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
@@ -85,6 +87,31 @@ def evolve(state: Wallet, event: Event) -> None:
             state.payer = event.payer
         case _:
             raise AssertionError(event)
+
+
+# --- as answers show it
+
+
+class WalletView(msgspec.Struct, frozen=True, kw_only=True):
+    """A wallet as every answer shows it, of a read or of a command. Amounts in minor units."""
+
+    account: str
+    currency: str
+    balance: int
+    available: int
+    status: str
+    payer: str
+
+    @classmethod
+    def of(cls, state: Wallet) -> Self:
+        return cls(
+            account=state.account,
+            currency=state.currency,
+            balance=state.balance,
+            available=state.available,
+            status=state.status,
+            payer=state.payer,
+        )
 
 
 # --- decisions

@@ -1,6 +1,7 @@
 """The export command: what is posted so far shall go to QuickBooks."""
 
-from application.answers import ExportQueued
+import msgspec
+
 from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import export_batch
 from domain.ids import export_stream
@@ -8,6 +9,19 @@ from domain.ids import export_stream
 
 class RequestExport(Command, frozen=True, kw_only=True):
     """Queue an export of all that is posted and not yet confirmed by QuickBooks."""
+
+
+# --- answers
+
+
+class ExportQueued(msgspec.Struct, frozen=True, kw_only=True):
+    """An export batch that was asked for."""
+
+    batch_id: str
+    status: str
+
+
+# --- handlers
 
 
 def handle_request(command: RequestExport, unit: UnitOfWork) -> ExportQueued:

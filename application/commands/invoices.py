@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from application.answers import InvoiceSettled, InvoiceView
 from application.commands import wallets
 from application.commands.fields import (
     Amount,
@@ -20,11 +19,12 @@ from application.commands.fields import (
     check_line,
     line_total,
 )
-from application.pipeline.command import Command, CommandSpec, UnitOfWork
+from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
 from domain import invoice, wallet
 from domain.errors import Code, DomainError
 from domain.event import Transaction
 from domain.ids import Name, Uuid, invoice_stream, wallet_stream
+from domain.invoice import InvoiceView
 from domain.journal import Journal
 from domain.tender import Share, Tender, split
 
@@ -81,6 +81,20 @@ class SettleInvoice(Command, frozen=True, kw_only=True):
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         yield invoice_stream(tenant_name, self.invoice)
+
+
+# --- answers
+
+
+class InvoiceSettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A settlement."""
+
+    transaction_id: str
+    invoice: InvoiceView
+    receipt: ReceiptView
+
+
+# --- handlers
 
 
 def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:

@@ -1,12 +1,11 @@
 """Point-of-sale commands: checkout and refund."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from application.answers import RefundView, SaleCompletedAnswer, SaleRefundedAnswer, SaleView, WalletView
 from application.commands import wallets
 from application.commands.fields import (
     Amount,
@@ -19,12 +18,14 @@ from application.commands.fields import (
     check_line,
     line_total,
 )
-from application.pipeline.command import Command, CommandSpec, UnitOfWork
+from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
 from domain import sale, wallet
 from domain.errors import Code, DomainError
 from domain.ids import Name, Uuid, sale_stream, wallet_stream
 from domain.journal import Journal
+from domain.sale import RefundLine, Sale, SaleTender
 from domain.tender import Tender, split
+from domain.wallet import WalletView
 
 
 class SaleLineInput(
@@ -78,6 +79,84 @@ class Refund(Command, frozen=True, kw_only=True):
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         return (sale_stream(tenant_name, self.sale),)
+
+
+# --- answers
+
+
+class TenderView(msgspec.Struct, frozen=True):
+    """What one tender paid, or got back."""
+
+    type: str
+    amount: int
+
+
+class SaleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale, what paid for it, and how much of it has been refunded."""
+
+    id: str
+    total: int
+    refunded: int
+    tenders: Sequence[TenderView]
+
+    @classmethod
+    def of(cls, state: Sale) -> "SaleView":
+        return cls(
+            id=state.sale,
+            total=state.total,
+            refunded=sum(state.returned_amounts),
+            tenders=tenders(state.tenders),
+        )
+
+
+class RefundLineView(msgspec.Struct, frozen=True):
+    """What of a line (from 1) was taken back."""
+
+    line: int
+    amount: int
+
+
+class RefundView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken back, and who got it."""
+
+    total: int
+    lines: Sequence[RefundLineView]
+    tenders: Sequence[TenderView]
+
+    @classmethod
+    def of(cls, lines: Sequence[RefundLine], given_back: Sequence[SaleTender]) -> "RefundView":
+        return cls(
+            total=sum(line.amount for line in lines),
+            lines=[RefundLineView(line.line, line.amount) for line in lines],
+            tenders=tenders(given_back),
+        )
+
+
+class SaleCompletedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A checkout; `wallet` is there where one was named or paid."""
+
+    transaction_id: str
+    sale: SaleView
+    wallet: WalletView | None = None
+    receipt: ReceiptView
+
+
+class SaleRefundedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A refund; `wallet` is there where one got money back."""
+
+    transaction_id: str
+    sale: SaleView
+    refund: RefundView
+    wallet: WalletView | None = None
+    receipt: ReceiptView
+
+
+def tenders(found: Sequence[SaleTender]) -> list[TenderView]:
+    """Tenders as answers show them."""
+    return [TenderView(tender.type, tender.amount) for tender in found]
+
+
+# --- handlers
 
 
 def _wallet(unit: UnitOfWork, account: str | None) -> WalletView | None:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, ClassVar
 
+import msgspec
 from msgspec import Meta
 
-from application.answers import FeatureAnswer, KeyAnswer, TenantAnswer
 from application.commands.fields import Text
 from application.pipeline.command import Command, CommandSpec, UnitOfWork
 from domain import ledger_account, series, tenant
@@ -44,6 +44,33 @@ class RevokeKey(Command, frozen=True, kw_only=True):
     """Revoke a key by its prefix."""
 
     prefix: Text
+
+
+# --- answers
+
+
+class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered school."""
+
+    tenant: str
+    country: str
+    currency: str
+
+
+class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature as it is now."""
+
+    feature: str
+    enabled: bool
+
+
+class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, without its secret."""
+
+    prefix: str
+
+
+# --- handlers
 
 
 def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:

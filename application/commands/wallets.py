@@ -5,9 +5,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from application.answers import WalletMoved, WalletView
 from application.commands.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
-from application.pipeline.command import Command, CommandSpec, UnitOfWork
+from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
 from domain import wallet
 from domain.chart import check_income
 from domain.errors import Code, DomainError
@@ -15,6 +14,7 @@ from domain.event import Transaction
 from domain.ids import Name, provider_receipt_stream, wallet_stream
 from domain.journal import Journal
 from domain.tender import Share
+from domain.wallet import WalletView
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -72,6 +72,20 @@ class Charge(Command, frozen=True, kw_only=True):
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         return (wallet_stream(tenant_name, self.account),)
+
+
+# --- answers
+
+
+class WalletMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """A top-up or a charge."""
+
+    transaction_id: str
+    wallet: WalletView
+    receipt: ReceiptView
+
+
+# --- handlers
 
 
 def available(unit: UnitOfWork, currency: str) -> Callable[[str], int]:

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from application.answers import ReceiptView
 from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import apply, initial
 from domain.errors import Code, DomainError
@@ -79,6 +78,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     def request_hash(self) -> bytes:
         """SHA-256 of the action and the command's encoding in fixed field order without defaults."""
         return sha256(self.spec.action.encode() + b"\n" + _encoder.encode(self.command)).digest()
+
+
+class ReceiptView(msgspec.Struct, frozen=True):
+    """A receipt's legal number, and the address that its QR code holds."""
+
+    number: str
+    qr: str
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

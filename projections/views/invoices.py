@@ -1,12 +1,11 @@
 """Invoices with their lines, and what was paid on them."""
 
-from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 import psycopg
 
+from domain.invoice import InvoiceView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import Page, bad_cursor, page, rows_of
 
@@ -83,30 +82,6 @@ PROJECTION: Final = Projection(
 )
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line as billed; `total` in minor units."""
-
-    description: str
-    quantity: int
-    total: int
-    income: str
-    tax_code: str
-
-
-class Invoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice; amounts in minor units. `number` is null until it is issued, and a draft owes nothing."""
-
-    id: str
-    number: str | None
-    status: str
-    payer: str
-    currency: str
-    total: int
-    open: int
-    due_date: date
-    lines: list[Line]
-
-
 _COLUMNS: Final = """
 SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer, i.currency, i.total, i.open, i.due_date, ARRAY(
         SELECT jsonb_build_object('description', l.description, 'quantity', l.quantity, 'total', l.total,
@@ -124,9 +99,9 @@ _SELECT_BY_STATUS: Final = _COLUMNS + "WHERE i.status = %(status)s" + _PAGE
 _SELECT_BY_BOTH: Final = _COLUMNS + "WHERE i.payer = %(payer)s AND i.status = %(status)s" + _PAGE
 
 
-async def invoice(connection: psycopg.AsyncConnection[Any], invoice_id: str) -> Invoice | None:
+async def invoice(connection: psycopg.AsyncConnection[Any], invoice_id: str) -> InvoiceView | None:
     """One invoice with its lines, or None. The id must be a UUID."""
-    found = await rows_of(connection, Invoice, _SELECT_INVOICE, {"invoice": invoice_id})
+    found = await rows_of(connection, InvoiceView, _SELECT_INVOICE, {"invoice": invoice_id})
     return found[0] if found else None
 
 
@@ -137,7 +112,7 @@ async def invoices(
     payer: str | None = None,
     status: str | None = None,
     cursor: str | None = None,
-) -> Page[Invoice]:
+) -> Page[InvoiceView]:
     """The tenant's invoices in order of creation (their ids'), of a payer or a status where given.
 
     Raises `DomainError` (`invalid_request`) for a bad cursor.
@@ -156,6 +131,6 @@ async def invoices(
     except ValueError:
         raise bad_cursor() from None
     found = await rows_of(
-        connection, Invoice, query, {"payer": payer, "status": status, "after": after, "limit": limit + 1}
+        connection, InvoiceView, query, {"payer": payer, "status": status, "after": after, "limit": limit + 1}
     )
     return page(found, limit, lambda invoice: invoice.id)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from domain.wallet import WalletView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import Page, bad_cursor, page, rows_of
 
@@ -68,17 +69,6 @@ PROJECTION: Final = Projection(
     tables=("wallet_accounts", "wallet_balances", "wallet_transactions"),
     folds=(_OPENED, _MOVED),
 )
-
-
-class Wallet(msgspec.Struct, frozen=True, kw_only=True):
-    """A wallet; amounts in minor units."""
-
-    account: str
-    currency: str
-    payer: str
-    balance: int
-    available: int
-    status: str
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,17 +150,19 @@ ORDER BY l.effective_date, l.position
 """
 
 
-async def wallet(connection: psycopg.AsyncConnection[Any], account: str) -> Wallet | None:
+async def wallet(connection: psycopg.AsyncConnection[Any], account: str) -> WalletView | None:
     """One wallet as projected, or None where there is none."""
-    found = await rows_of(connection, Wallet, _SELECT_WALLET, {"account": account})
+    found = await rows_of(connection, WalletView, _SELECT_WALLET, {"account": account})
     return found[0] if found else None
 
 
 async def wallets(
     connection: psycopg.AsyncConnection[Any], *, limit: int, cursor: str | None = None
-) -> Page[Wallet]:
+) -> Page[WalletView]:
     """The tenant's wallets by account; the cursor is the last account seen."""
-    found = await rows_of(connection, Wallet, _SELECT_WALLETS, {"after": cursor or "", "limit": limit + 1})
+    found = await rows_of(
+        connection, WalletView, _SELECT_WALLETS, {"after": cursor or "", "limit": limit + 1}
+    )
     return page(found, limit, lambda wallet: wallet.account)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from domain.errors import DomainError
+from domain.invoice import InvoiceView
+from domain.wallet import WalletView
 from projections.engine.reading import Page
 from projections.engine.registry import positions
 from projections.views import invoices, ledger, receipts, tenants, wallets
@@ -52,7 +54,7 @@ def test_positions_are_the_head(database: Database, head: int) -> None:
 def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:
     assert head
     wallet = ask(database, "greenhill", lambda c: wallets.wallet(c, "STU-2"))
-    assert wallet == wallets.Wallet(
+    assert wallet == WalletView(
         account="STU-2", currency="KES", payer="STU-2", balance=7_500, available=7_500, status="open"
     )
     assert ask(database, "greenhill", lambda c: wallets.wallet(c, "NOBODY")) is None
@@ -150,7 +152,7 @@ def test_a_statement_of_a_range_opens_with_what_was_before(database: Database, h
 def test_invoices_by_payer_and_status(database: Database, head: int) -> None:
     assert head
 
-    def listed(limit: int, **filters: str) -> list[invoices.Invoice]:
+    def listed(limit: int, **filters: str) -> list[InvoiceView]:
         return all_pages(
             database,
             limit,
