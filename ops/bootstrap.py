@@ -16,6 +16,7 @@ from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.store import PostgresStore
 from adapters.quickbooks.settings import QuickBooksSettings
 from api.app import Application
+from api.reads.routes import PUBLIC
 from api.services import Services
 from application.feed.port import Feed
 from application.pipeline.writer import Writer
@@ -31,12 +32,12 @@ def application(settings: Settings) -> Application:
     receipts = ReceiptSigner(
         key_id=settings.receipt_key_id,
         key=bytes.fromhex(settings.need("receipt_key")),
-        public_url=settings.public_url.rstrip("/"),
+        page_url=f"{settings.public_url.rstrip('/')}{PUBLIC.rstrip('/')}",
     )
     writer = Writer(
         PostgresStore(_noticing_loss(settings.need("writer_database_url"))),
         receipts=receipts,
-        queue_limit=settings.queue_limit,
+        max_queue_commands=settings.queue_limit,
     )
     return Application(
         Services(

@@ -41,7 +41,7 @@ __all__ = [
 SEEDED_TENANT: Final = "greenhill"
 SEEDED_ROLES: Final = ("admin", "cashier", "auditor")
 PREFIX_LENGTH: Final = 11
-_UNUSED_SIGNER: Final = ReceiptSigner(key_id="none", key=b"", public_url="")
+_UNUSED_SIGNER: Final = ReceiptSigner(key_id="none", key=b"", page_url="")
 
 
 class Seeded(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from domain.chart import check_income
 from domain.errors import Code, DomainError
+from domain.line import Parts
 from domain.money import MAX_AMOUNT_MINOR
 
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}\Z"
@@ -24,23 +25,29 @@ IncomeRole = Annotated[
 EffectiveDate = Annotated[
     date, Meta(description="The accounting date; today in the tenant's time zone if absent.")
 ]
-TaxCode = Literal["A", "B", "C", "D", "E"]
+UNTAXED: Final = ("A", "C", "D")
+TaxCode = Annotated[
+    Literal["A", "B", "C", "D", "E"],
+    Meta(
+        description="A: exempt, C: zero-rated, D: outside the scope of tax.",
+        extra_json_schema={"enum": list(UNTAXED)},  # B and E are understood, and refused
+    ),
+]
 
-_UNTAXED = frozenset("ACD")
 
+def line_parts(
+    *, quantity: int, unit_amount: int | None, total: int | None, income: str, tax_code: str
+) -> Parts:
+    """What a line amounts to; exactly one of unit amount and total is given.
 
-def line_total(*, quantity: int, unit_amount: int | None, total: int | None) -> int:
-    """What a line amounts to; exactly one of unit amount and total is given."""
+    Refused: an unknown income role, and a taxed code (`not_supported`).
+    """
+    check_income(income)
+    if tax_code not in UNTAXED:
+        raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
     if (unit_amount is None) == (total is None):
         raise DomainError(Code.INVALID_REQUEST, "A line takes exactly one of unit_amount and total.")
     amount = total if total is not None else quantity * (unit_amount or 0)
     if amount > MAX_AMOUNT_MINOR:
         raise DomainError(Code.AMOUNT_TOO_LARGE, f"A line amounts to at most {MAX_AMOUNT_MINOR} minor units.")
-    return amount
-
-
-def check_line(*, income: str, tax_code: str) -> None:
-    """Refuse what a line may not name: an unknown income role, or a taxed code (`not_supported`)."""
-    check_income(income)
-    if tax_code not in _UNTAXED:
-        raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
+    return Parts(discount=0, net=amount, tax=0, total=amount)
