@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, assert_never
 
 import msgspec
 
@@ -76,6 +76,8 @@ class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
     reference: str | None = None
 
 
+InvoiceEvent = InvoiceDrafted | InvoiceIssued | PaymentApplied
+
 # --- state
 
 
@@ -93,7 +95,7 @@ class Invoice(State, kw_only=True):
     open: int = 0
 
 
-def evolve(state: Invoice, event: Event) -> None:
+def evolve(state: Invoice, event: InvoiceEvent) -> None:
     match event:
         case PaymentApplied():
             pass
@@ -107,7 +109,7 @@ def evolve(state: Invoice, event: Event) -> None:
             state.lines = event.lines
             state.total = event.total
         case _:
-            raise AssertionError(event)
+            assert_never(event)
     state.status, state.open = event.status, event.open
 
 
@@ -201,9 +203,7 @@ def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIs
         total=state.total,
         status="issued",
         open=state.total,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 
@@ -234,7 +234,5 @@ def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, rec
         open=remaining,
         account=share.account,
         reference=share.reference,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )

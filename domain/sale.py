@@ -1,12 +1,12 @@
 """The sale: what was sold over the counter, what paid for it, and what of it was taken back."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 import msgspec
 
 from domain.errors import Code, DomainError
-from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.event import MoneyEvent, State, Transaction, stored
 from domain.line import Line, Parts, in_proportion
 from domain.money import allocate, check_limit
 from domain.tender import Share, TenderType
@@ -64,6 +64,8 @@ class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
     receipt: str
 
 
+SaleEvent = SaleCompleted | SaleRefunded
+
 # --- state
 
 
@@ -85,7 +87,7 @@ class Sale(State, kw_only=True):
         return self.lines[index].total - self.returned_amounts[index]
 
 
-def evolve(state: Sale, event: Event) -> None:
+def evolve(state: Sale, event: SaleEvent) -> None:
     match event:
         case SaleCompleted():
             state.sale = event.sale
@@ -104,7 +106,7 @@ def evolve(state: Sale, event: Event) -> None:
             state.returned_pieces, state.returned_amounts = tuple(pieces), tuple(amounts)
             state.returned_tenders = _returned(state, event.tenders)
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 def _returned(state: Sale, refunded: Sequence[SaleTender]) -> tuple[int, ...]:
@@ -144,9 +146,7 @@ def complete(
         ),
         total=total,
         receipt=receipt,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 
@@ -230,9 +230,7 @@ def refund(
         tenders=tuple(refund_tenders(state, total)),
         total=total,
         receipt=receipt,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 

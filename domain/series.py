@@ -1,7 +1,7 @@
 """The numbering series: legal numbers without gaps, each allocated in the commit that issues its document."""
 
 from datetime import datetime
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, assert_never
 
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
@@ -46,6 +46,8 @@ class NumberAllocated(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+SeriesEvent = SeriesPolicySet | NumberAllocated
+
 # --- state
 
 
@@ -61,7 +63,7 @@ class Series(State, kw_only=True):
     count: int = 0
 
 
-def evolve(state: Series, event: Event) -> None:
+def evolve(state: Series, event: SeriesEvent) -> None:
     match event:
         case NumberAllocated():
             state.year = event.year
@@ -73,7 +75,7 @@ def evolve(state: Series, event: Event) -> None:
             state.width = event.width
             state.yearly = event.yearly
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- decisions

@@ -1,7 +1,7 @@
 """The tenant: a school, its chart, its features, its clients and their keys."""
 
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 
 import msgspec
 
@@ -73,6 +73,8 @@ class KeyRevoked(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+TenantEvent = TenantRegistered | ChartMapped | FeatureSet | ClientAdded | KeyAdded | KeyRevoked
+
 # --- state
 
 
@@ -102,7 +104,7 @@ class Tenant(State, kw_only=True):
     revoked: frozenset[str] = frozenset()
 
 
-def evolve(state: Tenant, event: Event) -> None:
+def evolve(state: Tenant, event: TenantEvent) -> None:
     match event:
         case TenantRegistered():
             state.tenant = event.tenant
@@ -130,7 +132,7 @@ def evolve(state: Tenant, event: Event) -> None:
             state.keys = {prefix: key for prefix, key in state.keys.items() if prefix != event.prefix}
             state.revoked = state.revoked | {event.prefix}
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- decisions
