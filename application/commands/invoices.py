@@ -9,14 +9,12 @@ from msgspec import Meta
 
 from application.commands import wallets
 from application.commands.fields import (
-    Amount,
     Currency,
     EffectiveDate,
     IncomeRole,
-    Quantity,
+    LineInput,
     TaxCode,
     Text,
-    line_parts,
 )
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
@@ -30,15 +28,10 @@ from domain.journal import Journal
 from domain.tender import Share, Tender, split
 
 
-class InvoiceLineInput(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """One line to bill: `unit_amount` for each of the quantity, or `total` for all of it."""
+class InvoiceLineInput(LineInput, frozen=True, kw_only=True):
+    """One line to bill."""
 
     description: Text
-    quantity: Quantity
-    unit_amount: Amount | None = None
-    total: Amount | None = None
     income: IncomeRole
     tax_code: TaxCode = "A"
 
@@ -103,27 +96,12 @@ def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
         unit.require(Capability.INVOICE_ISSUE)
     transaction = unit.transaction(command.currency, command.effective_date)
     stream = invoice_stream(unit.tenant_name, unit.command_id)
-    lines: list[invoice.InvoiceLine] = []
-    for line in command.lines:
-        parts = line_parts(
-            quantity=line.quantity,
-            unit_amount=line.unit_amount,
-            total=line.total,
-            income=line.income,
-            tax_code=line.tax_code,
+    lines = [
+        invoice.InvoiceLine(
+            description=line.description, **line.priced(income=line.income, tax_code=line.tax_code)
         )
-        lines.append(
-            invoice.InvoiceLine(
-                description=line.description,
-                quantity=line.quantity,
-                discount=parts.discount,
-                net=parts.net,
-                tax=parts.tax,
-                total=parts.total,
-                income=line.income,
-                tax_code=line.tax_code,
-            )
-        )
+        for line in command.lines
+    ]
     event = invoice.draft(
         invoice=unit.command_id,
         payer=command.payer,

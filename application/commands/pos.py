@@ -12,10 +12,10 @@ from application.commands.fields import (
     Currency,
     EffectiveDate,
     IncomeRole,
+    LineInput,
     Quantity,
     TaxCode,
     Text,
-    line_parts,
 )
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
@@ -29,16 +29,11 @@ from domain.tender import Tender, split
 from domain.wallet import WalletView
 
 
-class SaleLineInput(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """One line sold: `unit_amount` for each piece, or `total` for all of them."""
+class SaleLineInput(LineInput, frozen=True, kw_only=True):
+    """One line sold."""
 
     sku: Name
     description: Text | None = None
-    quantity: Quantity
-    unit_amount: Amount | None = None
-    total: Amount | None = None
     income: IncomeRole = "sales"
     tax_code: TaxCode
 
@@ -172,29 +167,14 @@ def _wallet(unit: UnitOfWork, account: str | None) -> WalletView | None:
 
 
 def _lines(command: Checkout) -> list[sale.SaleLine]:
-    found: list[sale.SaleLine] = []
-    for line in command.lines:
-        parts = line_parts(
-            quantity=line.quantity,
-            unit_amount=line.unit_amount,
-            total=line.total,
-            income=line.income,
-            tax_code=line.tax_code,
+    return [
+        sale.SaleLine(
+            sku=line.sku,
+            description=line.description or line.sku,
+            **line.priced(income=line.income, tax_code=line.tax_code),
         )
-        found.append(
-            sale.SaleLine(
-                sku=line.sku,
-                description=line.description or line.sku,
-                quantity=line.quantity,
-                discount=parts.discount,
-                net=parts.net,
-                tax=parts.tax,
-                total=parts.total,
-                income=line.income,
-                tax_code=line.tax_code,
-            )
-        )
-    return found
+        for line in command.lines
+    ]
 
 
 def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
