@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from adapters.postgres.server import Cluster
 from psycopg import sql
 
 from adapters.postgres.migrations import HEAD
-from adapters.postgres.server import Cluster
 from ops.cli import app
 from tests.conftest import of_database
 
