@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from adapters.postgres.server import Cluster
 from psycopg import sql
 
+from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.migrations import HEAD
-from ops.cli import app
+from ops.cli.main import app
 from tests.conftest import of_database
 
 REPOSITORY = Path(__file__).parents[2]
