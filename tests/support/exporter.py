@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import psycopg
 
-from adapters.quickbooks.sending.sender import Absences, handler, send_open_batches
+from adapters.quickbooks.registry.registration import handler
+from adapters.quickbooks.sending.sender import send_open_batches
+from adapters.quickbooks.sending.turn import Absences
 from adapters.quickbooks.settings import QuickBooksSettings
 from tests.support.emulator import TOKEN, Emulator
 from tests.support.school import School
@@ -25,7 +27,7 @@ def settings_for(server: Emulator, **changes: Any) -> QuickBooksSettings:
         "timeout_seconds": 1.0,
         "throttle_seconds": 0.05,
         "settle_seconds": 0.1,
-        "longest_wait_seconds": 0.2,
+        "max_wait_seconds": 0.2,
     }
     return msgspec.structs.replace(made, **{**short, **changes})
 

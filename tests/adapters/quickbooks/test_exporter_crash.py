@@ -25,7 +25,7 @@ DEADLINE_SECONDS = 90
 _SENDER = """
 import sys, threading
 import msgspec
-from adapters.quickbooks.exporter import run_sender
+from adapters.quickbooks.sending.sender import run_sender
 from adapters.quickbooks.settings import QuickBooksSettings
 settings = msgspec.json.decode(sys.argv[2], type=QuickBooksSettings)
 run_sender(sys.argv[1], settings, threading.Event(), lambda: print("ready", flush=True))
