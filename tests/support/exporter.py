@@ -18,7 +18,8 @@ from adapters.quickbooks.sending.sender import send_open_batches
 from adapters.quickbooks.sending.turn import Absences
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.message import Message
-from application.pipeline.command import UnitOfWork
+from application.pipeline.unit_of_work import Caller, UnitOfWork
+from domain.capability import CAPABILITIES
 from domain.event import Event
 from domain.ids import uuid7
 from tests.support.emulator import TOKEN, Emulator
@@ -168,6 +169,7 @@ def happen(school: School, *happened: tuple[str, Event]) -> Message:
     """Let events happen to a school by a command that it has no name for, such as an approval."""
     unit = UnitOfWork(
         tenant_name=school.tenant,
+        caller=Caller(client="tester", actor="tester", capabilities=CAPABILITIES),
         command_id=uuid7(int(time.time() * 1000), os.urandom(10)),
         recorded_at=datetime.now(UTC),
         receipts=RECEIPTS,

@@ -142,9 +142,9 @@ def _refund(event: SaleRefunded, chart: Chart) -> Document:
     deposit, other_tenders = _deposit(event.tenders)
     returns = chart.item("sales_returns")
     lines = [
-        item_line(returns, line.amount, event.currency, f"{line.sku} {line.description}".strip())
+        item_line(returns, line.total, event.currency, f"{line.sku} {line.description}".strip())
         for line in event.lines
-        if line.amount
+        if line.total
     ]
     lines += _tender_lines(other_tenders, event.currency, chart)
     return Document(
