@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support_emulator import Emulator, School, emulator, ref, sales_line
 
 from adapters.quickbooks.emulator import companies, writes
 from adapters.quickbooks.emulator.books import Books
@@ -21,6 +20,7 @@ from adapters.quickbooks.emulator.pages import accounts, customers, documents, f
 from adapters.quickbooks.emulator.pages.listing import MAX_PAGE_ROWS, Place
 from adapters.quickbooks.emulator.pages.markup import tag
 from adapters.quickbooks.emulator.store import Company, Store, load_company, now_ms
+from tests.support.emulator import Emulator, School, emulator, ref, sales_line
 
 AMOUNT = re.compile(r"-?\d{1,3}(,\d{3})*\.\d\d")
 MANY = 2 * MAX_PAGE_ROWS + 20
