@@ -177,7 +177,7 @@ def migrate(data: DataOption = None) -> None:
     """Bring the schema up to date; with all role URLs in the environment, give the roles their passwords."""
     from urllib.parse import urlsplit
 
-    from adapters.postgres.embedded.cluster import LOGIN_ROLES, set_role_passwords
+    from adapters.postgres.roles import LOGIN_ROLES, set_role_passwords
     from ops import setup
 
     settings = _settings(data)

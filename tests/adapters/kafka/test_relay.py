@@ -22,9 +22,10 @@ from adapters.kafka.client import TopicMismatchError, ensure_topic
 from adapters.kafka.feed import KafkaFeed
 from adapters.kafka.relay import RelayEpochError, run_relay
 from adapters.postgres.consumer import Consumer
-from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare, set_role_passwords
+from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare
 from adapters.postgres.log_reader import store_identity
 from adapters.postgres.migrations import migrate
+from adapters.postgres.roles import set_role_passwords
 from adapters.system.processes import end, free_port, spawn
 from application.feed.message import Message
 from application.feed.port import FeedLostError
