@@ -109,7 +109,7 @@ async def test_two_processes_on_one_wallet(database: Database) -> None:
     async with running_school(store(database)) as school:
         running = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.support_hot_wallet", database.url("bursar_writer"), name, "32", "20",
+                sys.executable, "-m", "tests.support.hot_wallet", database.url("bursar_writer"), name, "32", "20",
                 stdout=subprocess.PIPE,
             )
             for name in ("process-1", "process-2")
