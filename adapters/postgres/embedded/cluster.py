@@ -16,9 +16,11 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from errno import ENOENT, ENOTEMPTY
 from pathlib import Path
 
 import msgspec
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from adapters.postgres.embedded.installation import (
     ServerError,
@@ -38,6 +40,7 @@ ORPHAN_SIGNAL = signal.SIGQUIT  # its immediate shutdown: the backends go too; t
 _DATABASE = "postgres"
 _MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 107
 _MAX_START_SECONDS = 60.0
+_MAX_SWEEP_SECONDS = 10.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
@@ -211,7 +214,7 @@ def _new_cluster(data: Path, *, binaries: Path, account: Account | None, passwor
 def _initialise(directory: Path, *, binaries: Path, account: Account | None, password: str) -> None:
     """Make a cluster at `directory`. It gets that name only when it is whole; a killed attempt is swept away."""
     for abandoned in directory.parent.glob("postgres.new-*"):
-        shutil.rmtree(abandoned)
+        _sweep(abandoned)
     staging = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=directory.parent))
     password_file = staging / "password"
     write_atomically(password_file, password.encode())
@@ -238,6 +241,20 @@ def _initialise(directory: Path, *, binaries: Path, account: Account | None, pas
     (staging / "data").rename(directory)
     sync_folder(directory.parent)
     shutil.rmtree(staging)
+
+
+def _sweep(abandoned: Path) -> None:
+    """Remove what a killed attempt left. The server that it had begun ends a moment later, and cleans up meanwhile."""
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: getattr(error, "errno", None) in (ENOENT, ENOTEMPTY)),
+        wait=wait_random(max=0.1),
+        stop=stop_after_delay(_MAX_SWEEP_SECONDS),
+        reraise=True,
+    )
+    for attempt in attempts:
+        with attempt:
+            if abandoned.exists():
+                shutil.rmtree(abandoned)
 
 
 def _forget_dead_server(directory: Path) -> None:
