@@ -11,7 +11,6 @@ from typing import Final
 
 from adapters.system.retry import keep_at
 from ops.settings import Settings
-from projections.engine import runner
 
 MAX_PROJECTOR_WAIT_SECONDS: Final = 2.0
 """How long a projector that lost the database waits at most before it tries again: readers wait for it."""
@@ -47,6 +46,8 @@ def run_projector(url: str, stop: threading.Event, ready: Callable[[], None]) ->
 
     `url` connects as bursar_projector; `ready` is called once all that was there has been folded.
     """
+    from projections.engine import runner  # no other worker needs the projections
+
     keep_at(
         partial(runner.follow, url, stop),
         name="projector",
