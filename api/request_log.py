@@ -1,58 +1,62 @@
-"""One line of the log for each request, made in bulk: what is said of a request costs it next to nothing.
+"""One line of the log for each request, lean enough for the fastest of them.
 
-A line has the fields that all lines of the log have (docs/reference/configuration.md), and nothing personal: a route, not
-a path, since a path holds names.
+A line is made when its request is over, and waits a moment for others, so that one write takes many. It has the
+fields that all lines of the log have, and nothing personal: a route, not a path, since a path holds names.
 """
 
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 import orjson
 
 from api.exchange import Exchange
 
 FLUSH_SECONDS: Final = 0.1
-"""How long a line may wait for others; a normal stop writes what waits."""
+"""How long a line may wait; a normal stop writes what waits."""
 
 _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 class RequestLog:
-    """Gathers what is to be said of requests, and writes it a few times a second."""
+    """Says of each request what became of it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._waiting: list[tuple[Exchange, float, float]] = []
+        self._waiting: list[bytes] = []
+
+    @classmethod
+    def at(cls, level: str, stream: BinaryIO) -> Self | None:
+        """The log of requests, which are said at level info; none where `level` is above it."""
+        return cls(stream) if logging.getLevelNamesMapping()[level.upper()] <= logging.INFO else None
 
     def add(self, exchange: Exchange) -> None:
-        """Say of an exchange what became of it; it is over."""
+        """Note an exchange that is over."""
+        line = {
+            "event": "request",
+            "process": "api",
+            "level": "info",
+            "timestamp": datetime.now(UTC),
+            "request_id": exchange.request_id,
+            "tenant": exchange.tenant,
+            "client": exchange.client,
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": exchange.status,
+            "milliseconds": int((time.perf_counter() - exchange.began) * 100_000) / 100,
+            "bytes": exchange.sent_bytes,
+        }
+        if exchange.transaction_id:
+            line["transaction_id"] = exchange.transaction_id
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._waiting.append((exchange, time.time(), time.perf_counter()))
+        self._waiting.append(orjson.dumps(line, option=_OPTIONS))
 
     def flush(self) -> None:
         """Write what waits."""
-        waiting, self._waiting = self._waiting, []
-        self._stream.write(b"".join(_line(*request) for request in waiting))
+        lines = b"".join(self._waiting)
+        self._waiting.clear()
+        self._stream.write(lines)
         self._stream.flush()
-
-
-def _line(exchange: Exchange, at: float, ended: float) -> bytes:
-    line = {
-        "event": "request",
-        "process": "api",
-        "level": "info",
-        "timestamp": datetime.fromtimestamp(at, UTC),
-        "request_id": exchange.request_id,
-        "tenant": exchange.tenant,
-        "client": exchange.client,
-        "transaction_id": exchange.transaction_id,
-        "method": exchange.method,
-        "route": exchange.route,
-        "status": exchange.status,
-        "milliseconds": round((ended - exchange.began) * 1000, 2),
-        "bytes": exchange.sent_bytes,
-    }
-    return orjson.dumps(line, option=_OPTIONS)

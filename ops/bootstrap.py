@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.store import PostgresStore
 from adapters.quickbooks.settings import QuickBooksSettings
 from api.app import Application
+from api.request_log import RequestLog
 from api.services import Services
 from application.feed.port import Feed
 from application.pipeline.writer import Writer
@@ -44,7 +46,8 @@ def application(settings: Settings) -> Application:
             reader_url=_noticing_loss(settings.need("reader_database_url")),
             receipts=receipts,
             version=version("bursar"),
-        )
+        ),
+        requests=RequestLog.at(os.environ.get("BURSAR_LOG_LEVEL", "info"), sys.stderr.buffer),
     )
 
 
