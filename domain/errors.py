@@ -42,6 +42,7 @@ class Code(ErrorCode):
     UNKNOWN_COUNTRY = "unknown_country", "invalid", "There is no chart template for this country."
     UNKNOWN_FEATURE = "unknown_feature", "invalid", "There is no such feature."
     UNKNOWN_ROLE = "unknown_role", "invalid", "There is no such role for a key."
+    UNKNOWN_TIME_ZONE = "unknown_time_zone", "invalid", "The time zone is not in the IANA database."
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", "invalid", "The key was used before with another body; `first_position` is where its command stands."
 
     # --- the state forbids it

@@ -59,10 +59,10 @@ class _PostgresSubscription:
         self._position: int | None = None
 
     def poll(self, seconds: float) -> Sequence[FeedBatch]:
-        if self._position is None and not self._take_over():
-            self._wait(seconds)
-            return []
-        assert self._position is not None
+        if self._position is None:
+            if not self._take_over():
+                self._wait(seconds)
+            return []  # at once where it took over: the consumer tells by it that the feed answers
         commands = read_commands(self._connection, self._position, _BATCH)
         if not commands:
             self._wait(seconds)

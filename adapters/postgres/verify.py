@@ -11,10 +11,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from application.audit import chain
-from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import State, decode
 from domain.ledger_account import AccountCredited, AccountDebited
+from projections.engine import snapshots
 
 _PAGE: Final = 2_000
 _COMMANDS: Final = """
@@ -175,11 +175,11 @@ class _Verifier:
     def _check_snapshots(self) -> None:
         rows = self._connection.execute(
             "SELECT originator_id, originator_version, position, state FROM snapshots WHERE format = %s",
-            (snapshot.SNAPSHOT_FORMAT,),
+            (snapshots.SNAPSHOT_FORMAT,),
         ).fetchall()
         for stream, version, position, stored in rows:
             try:
-                genuine = self._refold(stream, version, position) == snapshot.decode(stream, stored)
+                genuine = self._refold(stream, version, position) == snapshots.decode_state(stream, stored)
             except (LookupError, AssertionError, msgspec.MsgspecError):
                 genuine = False  # bytes that nothing folds or loads
             if not genuine:

@@ -5,7 +5,7 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -166,13 +166,10 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
     else:
         cluster = server.prepare(data)
         passwords, urls = dict(cluster.passwords), cluster.urls()
-    quickbooks_port = free_port()
-    while quickbooks_port == port or (cluster is not None and quickbooks_port == cluster.port):
-        quickbooks_port = free_port()
     return _Plan(
         data=data,
         port=port,
-        quickbooks_port=quickbooks_port,
+        quickbooks_port=_quickbooks_port(data, taken=[port] if cluster is None else [port, cluster.port]),
         cluster=cluster,
         database_url=given or (cluster.superuser_url if cluster else ""),
         database_urls=urls,
@@ -182,6 +179,17 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
         else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka, "BURSAR_KAFKA_TOPIC": _kafka_topic(data)},
         secrets=_secrets(data),
     )
+
+
+def _quickbooks_port(data: Path, *, taken: Collection[int]) -> int:
+    """Return the emulator's port: the one of the last run if it is free, so that a page left open goes on."""
+    note = data / "quickbooks.port"
+    if note.exists() and (noted := int(note.read_text())) not in taken and port_is_free(noted):
+        return noted
+    while (port := free_port()) in taken:
+        pass
+    write_atomically(note, f"{port}\n".encode())
+    return port
 
 
 def _kafka_topic(data: Path) -> str:
@@ -258,9 +266,11 @@ def _note(data: Path, info: ReadyInfo) -> None:
 
 
 def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
-    """List the parts in the order of their first start. Each gets the URLs and secrets that it needs, no more."""
+    """List the parts. Each gets the URLs and secrets that it needs, no more."""
     urls = {f"{role.upper()}_DATABASE_URL": url for role, url in plan.database_urls.items()}
     token = {"BURSAR_QUICKBOOKS_ACCESS_TOKEN": plan.secrets.quickbooks_access_token}
+    postgres = _postgres(plan, set_up)
+    database = [part.name for part in postgres]
 
     def url_of(*roles: str) -> dict[str, str]:
         return {name: urls[name] for name in (f"BURSAR_{role}_DATABASE_URL" for role in roles)}
@@ -286,23 +296,33 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
     )
     api = Part(
         name="api",
+        after=database,
         argv=_command("serve", "--port", str(plan.port)),
         env=_environment(url_of("WRITER", "READER") | public),
         ready=lambda: _answers(f"{plan.url}/health/ready"),
     )
-    relay = [_marked(plan, "relay", "relay", {**url_of("RELAY"), **plan.kafka})] if plan.kafka else []
-    quickbooks_of = {
+    relay_env = {**url_of("RELAY"), **plan.kafka}
+    relay = [_marked(plan, "relay", "relay", relay_env, after=database)] if plan.kafka else []
+    exporter_env = {
+        **url_of("EXPORTER"),
         "BURSAR_QUICKBOOKS_URL": plan.quickbooks_url,
         "BURSAR_QUICKBOOKS_EMULATOR": "true",
         **token,
+        **plan.kafka,
     }
     return [
-        *_postgres(plan, set_up),
+        *postgres,
         quickbooks,
         api,
-        _marked(plan, "projector", "project", url_of("PROJECTOR")),
+        _marked(plan, "projector", "project", url_of("PROJECTOR"), after=database),
         *relay,
-        _marked(plan, "exporter", "export", {**url_of("EXPORTER"), **quickbooks_of, **plan.kafka}),
+        _marked(
+            plan,
+            "exporter",
+            "export",
+            exporter_env,
+            after=[*database, "quickbooks", *(part.name for part in relay)],
+        ),
     ]
 
 
@@ -328,7 +348,7 @@ def _postgres(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
     return [part]
 
 
-def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str]) -> Part:
+def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str], *, after: Sequence[str]) -> Part:
     """Make a part that serves nothing to ask: it makes a file once it is at work."""
     folder = plan.data / "ready"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -338,6 +358,7 @@ def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str]) -> Par
         argv=_command(command),
         env=_environment({**env, "BURSAR_READY_FILE": str(marker)}),
         ready=marker.exists,
+        after=after,
         before_start=lambda: marker.unlink(missing_ok=True),
     )
 

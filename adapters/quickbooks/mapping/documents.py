@@ -220,9 +220,9 @@ def _sale(event: SaleCompleted, codes: Mapping[str, str]) -> Document:
 def _refund(event: SaleRefunded, codes: Mapping[str, str]) -> Document:
     deposit, others, total = _deposit(event.tenders, codes, event.total)
     lines = [
-        _item_line("sales_returns", line.amount, event.currency, f"{line.sku} {line.description}".strip())
+        _item_line("sales_returns", line.total, event.currency, f"{line.sku} {line.description}".strip())
         for line in event.lines
-        if line.amount
+        if line.total
     ]
     lines += [_item_line(role, -amount, event.currency, note) for role, amount, note in others]
     return Document(

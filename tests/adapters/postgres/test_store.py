@@ -16,12 +16,12 @@ import pytest
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
-from application.pipeline import writer as writer_module
+from application.pipeline import recovery
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.ports import Appended, ContentRefusedError, StoreUnavailableError
 from application.pipeline.writer import Writer
-from domain import snapshot
 from domain.errors import Code, DomainError
+from projections.engine import snapshots
 from tests.conftest import Database
 from tests.support.hot_wallet import hammer
 from tests.support.proxy import proxied
@@ -38,7 +38,7 @@ def database(cluster: Cluster) -> Database:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "MAX_RECOVERY_SECONDS", 0.3)
+    monkeypatch.setattr(recovery, "MAX_RECOVERY_SECONDS", 0.3)
 
 
 def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -109,7 +109,7 @@ async def test_two_processes_on_one_wallet(database: Database) -> None:
     async with running_school(store(database)) as school:
         running = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.support_hot_wallet", database.url("bursar_writer"), name, "32", "20",
+                sys.executable, "-m", "tests.support.hot_wallet", database.url("bursar_writer"), name, "32", "20",
                 stdout=subprocess.PIPE,
             )
             for name in ("process-1", "process-2")
@@ -384,13 +384,13 @@ async def test_a_server_that_is_not_there_is_unavailable(database: Database) -> 
 
 
 def put_snapshot(
-    database: Database, position: int, state: Any, *, format_: int = snapshot.SNAPSHOT_FORMAT
+    database: Database, position: int, state: Any, *, format_: int = snapshots.SNAPSHOT_FORMAT
 ) -> None:
     with psycopg.connect(database.url("bursar_projector")) as connection:
         connection.execute(
             "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s) ON CONFLICT (originator_id) DO UPDATE"
             " SET format = excluded.format",
-            (STREAM, state.version, position, format_, snapshot.encode(state)),
+            (STREAM, state.version, position, format_, snapshots.encode_state(state)),
         )
 
 
@@ -408,7 +408,7 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Databa
     assert [one.version for one in loaded] == [2, 3, 4]
     found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
     assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
-    put_snapshot(database, 3, state, format_=snapshot.SNAPSHOT_FORMAT + 1)
+    put_snapshot(database, 3, state, format_=snapshots.SNAPSHOT_FORMAT + 1)
     assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance", None) == 111
     await mine.close()
 

@@ -12,7 +12,6 @@ from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import Verification, verify
 from application.audit import chain
-from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import decode
 from projections.engine import snapshots
@@ -317,7 +316,7 @@ def test_a_snapshot_that_was_edited(database: Database, log: Any, change: str) -
 
 
 def test_a_snapshot_of_another_format_is_as_good_as_none(database: Database, log: Any) -> None:
-    assert tampered(database, f"UPDATE snapshots SET format = {snapshot.SNAPSHOT_FORMAT + 1}") == []
+    assert tampered(database, f"UPDATE snapshots SET format = {snapshots.SNAPSHOT_FORMAT + 1}") == []
     assert run(database).snapshots == 0
 
 
@@ -330,5 +329,5 @@ def test_what_a_snapshot_holds_is_the_fold(database: Database, log: Any) -> None
     state: Any = initial(STREAM)
     for topic, event in events:
         apply(STREAM, state, decode(topic, event))
-    assert snapshot.decode(STREAM, stored) == state
+    assert snapshots.decode_state(STREAM, stored) == state
     assert msgspec.to_builtins(state)["balance"] == 21

@@ -79,6 +79,16 @@ def test_other_commands_find_a_running_one_and_only_that(tmp_path: Path) -> None
         it.running(tmp_path)
 
 
+def test_the_emulator_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
+    first = it._quickbooks_port(tmp_path, taken=[])
+    assert it._quickbooks_port(tmp_path, taken=[]) == first
+    with socket.create_server(("127.0.0.1", first)):
+        second = it._quickbooks_port(tmp_path, taken=[])
+    assert second != first
+    assert it._quickbooks_port(tmp_path, taken=[]) == second
+    assert it._quickbooks_port(tmp_path, taken=[second]) != second
+
+
 def test_five_commands_are_printed_the_same_top_up_twice() -> None:
     commands = [shlex.split(line) for line in it._curls(INFO)]
     assert len(commands) == 5

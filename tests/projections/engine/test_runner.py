@@ -95,7 +95,7 @@ def test_killed_at_any_point_it_loses_and_doubles_nothing(database: Database) ->
         head = append_all(connection, top_ups("maple", "HOT", 3_000))
         head = append_all(connection, top_ups("maple", "HOTTER", 3_000))
     program = (
-        "import psycopg, sys\nfrom projections import runner\n"
+        "import psycopg, sys\nfrom projections.engine import runner\n"
         "connection = psycopg.connect(sys.argv[1], autocommit=True)\nrunner.prepare(connection)\n"
         "print('.', flush=True)\nwhile runner.project(connection, limit=9): print('.', flush=True)\n"
     )
