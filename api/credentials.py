@@ -9,6 +9,7 @@ import msgspec
 
 from api.errors import ApiError
 from api.exchange import Exchange
+from domain.capability import Capability
 from domain.errors import Code
 
 MAX_CACHED_CREDENTIALS: Final = 10_000
@@ -100,7 +101,7 @@ def check_feature(credential: Credential) -> None:
         raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
 
 
-def check_capability(credential: Credential, capability: str) -> None:
+def check_capability(credential: Credential, capability: Capability) -> None:
     """Refuse what the credential may not do (`capability_missing`), naming it; first whether there is a ledger."""
     check_feature(credential)
     if capability not in credential.capabilities:

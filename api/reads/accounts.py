@@ -10,6 +10,7 @@ from api.errors import shown
 from api.reads.parameters import NoParameters, PageParameters, name
 from api.reads.reader import Missing, Reader
 from api.services import Connection
+from domain.capability import Capability
 from domain.errors import Code
 from projections.engine.reading import Page
 from projections.views import ledger
@@ -29,13 +30,13 @@ def add(routes: APIRouter, reader: Reader) -> None:
         async def fetch(connection: Connection) -> Accounts:
             return Accounts(await ledger.accounts(connection))
 
-        return await reader.answer(request, "account.read", fetch)
+        return await reader.answer(request, Capability.ACCOUNT_READ, fetch)
 
     @routes.get("/accounts/{code}/balance", summary="One ledger account with its totals")
     async def read_balance(request: Request, code: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
-            "account.read",
+            Capability.ACCOUNT_READ,
             lambda connection: ledger.account(connection, name(code)),
             missing=_missing(code),
         )
@@ -49,7 +50,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
 
         return await reader.page(
             request,
-            "account.read",
+            Capability.ACCOUNT_READ,
             fetch,
             of=f"accounts/{name(code)}/entries",
             key=int,

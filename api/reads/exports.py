@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from api.errors import HttpCode, shown
 from api.reads.parameters import NoParameters, PageParameters, uuid
 from api.reads.reader import Reader
+from domain.capability import Capability
 from projections.views import export_batches
 
 
@@ -18,7 +19,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def list_exports(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
-            "export.run",
+            Capability.EXPORT_RUN,
             lambda connection, after: export_batches.export_batches(
                 connection, limit=page.limit, after=after
             ),
@@ -31,7 +32,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def read_export(request: Request, batch: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
-            "export.run",
+            Capability.EXPORT_RUN,
             lambda connection: export_batches.export_batch(connection, uuid(batch)),
             missing=(HttpCode.EXPORT_NOT_FOUND, f"There is no export batch {shown(batch)}."),
         )

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from api.errors import shown
 from api.reads.parameters import InvoiceParameters, NoParameters, uuid
 from api.reads.reader import Reader
+from domain.capability import Capability
 from domain.errors import Code
 from projections.views import invoices
 
@@ -19,7 +20,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def list_invoices(request: Request, wanted: Annotated[InvoiceParameters, Query()]) -> Response:
         return await reader.page(
             request,
-            "invoice.read",
+            Capability.INVOICE_READ,
             lambda connection, after: invoices.invoices(
                 connection, payer=wanted.payer, status=wanted.status, limit=wanted.limit, after=after
             ),
@@ -32,7 +33,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def read_invoice(request: Request, invoice: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
-            "invoice.read",
+            Capability.INVOICE_READ,
             lambda connection: invoices.invoice(connection, uuid(invoice)),
             missing=(Code.INVOICE_NOT_FOUND, f"There is no invoice {shown(invoice)}."),
         )

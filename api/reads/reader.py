@@ -12,6 +12,7 @@ from api.errors import ApiError, HttpCode
 from api.reads.cursors import Cursors, Listing
 from api.reads.parameters import PageParameters
 from api.services import Connection, Services
+from domain.capability import Capability
 from domain.errors import ErrorCode
 
 _K = TypeVar("_K")
@@ -29,7 +30,7 @@ class Reader:
         self._cursors = Cursors(services.receipts.key)
 
     async def answer(
-        self, request: Request, capability: str, fetch: Fetch, *, missing: Missing | None = None
+        self, request: Request, capability: Capability, fetch: Fetch, *, missing: Missing | None = None
     ) -> Response:
         """Answer with what `fetch` finds. Where it finds nothing, look again at the head before saying 404."""
         credential: Credential = request.scope["credential"]
@@ -48,7 +49,7 @@ class Reader:
     async def page(
         self,
         request: Request,
-        capability: str,
+        capability: Capability,
         fetch: Callable[[Connection, _K | None], Awaitable[Any]],
         *,
         of: str,

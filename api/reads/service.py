@@ -10,6 +10,7 @@ from api.credentials import Credential, check_capability
 from api.reads.parameters import NoParameters
 from api.reads.reader import answer, minimum
 from api.services import Services
+from domain.capability import Capability
 from projections.engine.registry import positions
 from projections.views import tenants
 
@@ -32,7 +33,10 @@ def add(routes: APIRouter, services: Services) -> None:
     async def ping(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
         credential: Credential = request.scope["credential"]
         check_capability(
-            credential, "wallet.read" if "wallet.read" in credential.capabilities else "account.read"
+            credential,
+            Capability.WALLET_READ
+            if Capability.WALLET_READ in credential.capabilities
+            else Capability.ACCOUNT_READ,
         )
         async with services.read(credential.tenant, at_least=minimum(request)) as reading:
             school = await tenants.tenant(reading.connection)

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from api.errors import shown
 from api.reads.parameters import NoParameters, PageParameters, StatementParameters, name
 from api.reads.reader import Reader
+from domain.capability import Capability
 from domain.errors import Code
 from projections.views import wallets
 from projections.views.wallets import StatementKey
@@ -20,7 +21,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def list_wallets(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
-            "wallet.read",
+            Capability.WALLET_READ,
             lambda connection, after: wallets.wallets(connection, limit=page.limit, after=after),
             of="wallets",
             key=str,
@@ -31,7 +32,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def read_wallet(request: Request, account: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
-            "wallet.read",
+            Capability.WALLET_READ,
             lambda connection: wallets.wallet(connection, name(account)),
             missing=(Code.WALLET_NOT_FOUND, f"There is no wallet {shown(account)}."),
         )
@@ -40,7 +41,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
     async def read_statement(request: Request, wanted: Annotated[StatementParameters, Query()]) -> Response:
         return await reader.page(
             request,
-            "statement.read",
+            Capability.STATEMENT_READ,
             lambda connection, after: wallets.statement(
                 connection,
                 wanted.account,

@@ -1,7 +1,7 @@
 """The second look: every error at once, each at a place of the payload, in words for whoever sent it."""
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import pytest
@@ -118,14 +118,14 @@ def test_the_errors_are_exactly_the_places() -> None:
         error.pointer: error.detail for error in errors_in(json.dumps(body).encode(), TYPES["pos.checkout"])
     }
     name = "an id of at most 40 letters, digits, dots, hyphens and underscores, the first a letter or digit"
-    fields = "sku, description, quantity, unit_amount, total, income, tax_code"
+    fields = "quantity, unit_amount, total, sku, description, income, tax_code"
     assert found == {
         "/till": f"Give {name}, not a whole number.",
         "/currency": "Give a currency's three capital letters.",
         "/lines/0/sku": f"Give {name}.",
         "/lines/0/quantity": "Give a whole number from 1 to 1000000, not a decimal.",
         "/lines/0/income": "Give one of hostel, meals, other_income, sales, shop, transport, tuition.",
-        "/lines/0/tax_code": "Give one of A, B, C, D, E.",
+        "/lines/0/tax_code": "Give one of A, C, D.",
         "/lines/0/x~1y~0": f"There is no field x/y~; the fields are {fields}.",
         "/lines/1": f"Give an object with {fields}, not a whole number.",
         "/lines/2/sku": f"This is required: {name}.",
@@ -186,21 +186,10 @@ def test_a_field_that_the_path_has_is_required_in_bulk() -> None:
     ]  # fmt: skip
 
 
-def kinds(kind: Any) -> list[Any]:
-    """A type and all that are in it."""
-    inner = validation._inner(kind)
-    below = (
-        [field.type for field in msgspec.structs.fields(inner)]
-        if validation._is_struct(inner)
-        else get_args(inner)
-    )
-    return [
-        kind,
-        *(each for one in below if not isinstance(one, str) and one is not ... for each in kinds(one)),
-    ]
-
-
 @pytest.mark.parametrize("action", ACTIONS)
-def test_every_type_has_words(action: str) -> None:
-    for kind in kinds(TYPES[action]):
-        assert "None" not in validation._words(kind)
+def test_every_place_has_words(action: str) -> None:
+    waiting = [validation._place(TYPES[action])]
+    while waiting:
+        place = waiting.pop()
+        assert "None" not in place.words
+        waiting += [*place.fields.values(), *([place.item] if place.item else [])]
