@@ -8,21 +8,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from api.commands.endpoint import BULK_PATH, PREFIX, ROUTES, CommandEndpoint, authenticate, match
-from api.errors import ApiError, FieldError, HttpCode
+from api.commands.bulk import BulkEndpoint
+from api.commands.endpoint import CommandEndpoint
+from api.commands.routes import BULK_PATH, PREFIX, match, methods
+from api.errors import ApiError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
 from api.openapi import document as openapi
 from api.reads import routes as reads
+from api.reads.parameters import wrong_parameters
+from api.request_log import RequestLog
 from api.services import Services
-from domain.errors import Code, DomainError
+from domain.errors import DomainError
 
 
 class Application:
     """The ASGI application."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, requests: RequestLog | None = None) -> None:
         self._services = services
-        self._commands = CommandEndpoint(services.writer, services.authenticator)
+        self._requests = requests
+        self._command = CommandEndpoint(services.writer, services.authenticator)
+        self._bulk = BulkEndpoint(services.writer, services.authenticator)
         self.fastapi = _fastapi(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,20 +42,31 @@ class Application:
         assert scope["type"] == "http", scope["type"]
         exchange = Exchange(scope, receive, send)
         try:
-            path: str = scope["path"]
-            found = match(exchange.method, path)
-            if found is not None:
-                await self._commands(exchange, *found)
-            elif path == BULK_PATH and exchange.method == "POST":
-                await self._commands.bulk(exchange)
+            matched = match(exchange.method, exchange.path)
+            if matched is not None:
+                await self._command(exchange, *matched)
+            elif exchange.path == BULK_PATH and exchange.method == "POST":
+                await self._bulk(exchange)
             else:
-                scope["exchange"] = exchange
-                if path.startswith(PREFIX) and not path.startswith(reads.PUBLIC):
-                    # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
-                    scope["credential"] = await authenticate(exchange, self._services.authenticator)
-                await self.fastapi(scope, receive, _with_ids(exchange, send))
+                await self._read(exchange, receive, send)
         except Exception as error:  # noqa: BLE001  every answer that is not a success is an envelope
             await exchange.refuse(error)
+        finally:
+            if self._requests is not None:
+                self._requests.add(exchange)
+
+    async def _read(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        scope = exchange.scope
+        scope["exchange"] = exchange
+        if exchange.path.startswith(PREFIX) and not exchange.path.startswith(reads.PUBLIC):
+            # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
+            scope["credential"] = await self._services.authenticator.authenticate(exchange)
+        if scope["query_string"]:
+            exchange.query()  # nobody's filter is dropped in silence, also where there are two of it
+        try:
+            await self.fastapi(scope, receive, _noticed(exchange, send))
+        finally:
+            exchange.route = getattr(scope.get("route"), "path", None)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -59,14 +76,21 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._services.close()
+                if self._requests is not None:
+                    self._requests.flush()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-def _with_ids(exchange: Exchange, send: Send) -> Send:
+def _noticed(exchange: Exchange, send: Send) -> Send:
+    """Adds to FastAPI's answers what every answer carries, and keeps for the log what was sent."""
+
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
+            exchange.status = message["status"]
             message["headers"] = [*message["headers"], *exchange.own_headers()]
+        else:
+            exchange.sent_bytes += len(message.get("body", b""))
         await send(message)
 
     return sending
@@ -109,32 +133,11 @@ class _AlreadySent(Response):
 
 def _translate(request: Request, error: Exception) -> Exception:
     if isinstance(error, RequestValidationError):
-        errors = tuple(
-            FieldError("/" + "/".join(str(step) for step in found["loc"]), found["msg"])
-            for found in error.errors()
-        )
-        return ApiError(Code.INVALID_REQUEST, "The request's parameters are wrong.", errors=errors)
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        return _method_not_allowed(request, error)
+        return wrong_parameters(request, error)
     if isinstance(error, HTTPException):
-        allowed = _command_methods(request.url.path)
-        if error.status_code == 404 and allowed:
-            return ApiError(
-                HttpCode.METHOD_NOT_ALLOWED, "The path takes another method.", allow=", ".join(allowed)
-            )
-        return ApiError(HttpCode.NOT_FOUND, "There is nothing at this path.")
+        allowed = {*methods(request.url.path), *(error.headers or {}).get("Allow", "").split(", ")} - {""}
+        if not allowed:
+            return ApiError(HttpCode.NOT_FOUND, "There is nothing at this path.")
+        taken = ", ".join(sorted(allowed))
+        return ApiError(HttpCode.METHOD_NOT_ALLOWED, f"The path takes {taken}.", allow=taken)
     return error
-
-
-def _method_not_allowed(request: Request, error: HTTPException) -> ApiError:
-    allowed = {*_command_methods(request.url.path), *(error.headers or {}).get("Allow", "").split(", ")}
-    return ApiError(
-        HttpCode.METHOD_NOT_ALLOWED, "The path takes another method.", allow=", ".join(sorted(allowed - {""}))
-    )
-
-
-def _command_methods(path: str) -> list[str]:
-    """The methods that a command's path takes."""
-    methods = {method for method, _ in ROUTES}
-    found = sorted(method for method in methods if match(method, path))
-    return ["POST"] if path == BULK_PATH else found

@@ -8,6 +8,8 @@ from typing import Final
 import msgspec
 
 from api.errors import ApiError
+from api.exchange import Exchange
+from domain.capability import Capability
 from domain.errors import Code
 
 MAX_CACHED_CREDENTIALS: Final = 10_000
@@ -47,31 +49,37 @@ class Authenticator:
         self._generation += 1
         self._cache.clear()
 
-    def cached(self, authorization: bytes) -> Credential | None:
-        """The live credential of an Authorization header, if it is known without asking the database."""
-        found = self._cache.get(authorization)
-        if found is None or not self.trusted or _expired(found):
-            return None
-        return found
+    async def authenticate(self, exchange: Exchange) -> Credential:
+        """The caller's credential, which the exchange now knows. Raises `ApiError` (`unauthenticated`)."""
+        authorization = exchange.headers.get(b"authorization", b"")
+        credential = self._cached(authorization)
+        if credential is None:
+            credential = await self._authenticate(authorization)
+        exchange.tenant = credential.tenant
+        exchange.client = credential.client
+        return credential
 
-    async def authenticate(self, authorization: bytes) -> Credential:
-        """The credential of an Authorization header. Raises `ApiError` (`unauthenticated`)."""
-        found = self.cached(authorization)
-        if found is not None:
-            return found
+    async def _authenticate(self, authorization: bytes) -> Credential:
         scheme, _, key = authorization.partition(b" ")
         if scheme.lower() != b"bearer" or not key.strip():
             raise ApiError(Code.UNAUTHENTICATED, "Send `Authorization: Bearer KEY`.")
         generation = self._generation
-        found = await self._look_up(sha256(key.strip()).digest())
-        if found is None or _expired(found):
+        credential = await self._look_up(sha256(key.strip()).digest())
+        if credential is None or _expired(credential):
             raise ApiError(Code.UNAUTHENTICATED, "The key is unknown, was revoked or has expired.")
         # What was looked up before a change was announced must not outlive it.
         if generation == self._generation:
             if len(self._cache) >= MAX_CACHED_CREDENTIALS:
                 self._cache.clear()
-            self._cache[authorization] = found
-        return found
+            self._cache[authorization] = credential
+        return credential
+
+    def _cached(self, authorization: bytes) -> Credential | None:
+        """The live credential of an Authorization header, if it is known without asking the database."""
+        credential = self._cache.get(authorization)
+        if credential is None or not self.trusted or _expired(credential):
+            return None
+        return credential
 
     def wrote(self, credential: Credential, position: int) -> None:
         """Remember the last position that a credential wrote through this process."""
@@ -87,10 +95,15 @@ def _expired(credential: Credential) -> bool:
     return credential.expires_at is not None and credential.expires_at <= datetime.now(UTC)
 
 
-def check_capability(credential: Credential, capability: str) -> None:
-    """Refuse what the credential may not do (`capability_missing`), naming it; first whether there is a ledger."""
+def check_feature(credential: Credential) -> None:
+    """Refuse a tenant whose ledger is off (`feature_disabled`)."""
     if "FINANCE_V2" not in credential.features:
         raise ApiError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
+
+
+def check_capability(credential: Credential, capability: Capability) -> None:
+    """Refuse what the credential may not do (`capability_missing`), naming it; first whether there is a ledger."""
+    check_feature(credential)
     if capability not in credential.capabilities:
         raise ApiError(
             Code.CAPABILITY_MISSING, f"This needs the capability {capability}.", capability=capability

@@ -13,8 +13,16 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from api.errors import RETRY_AFTER_SECONDS, ApiError, HttpCode, as_api_error, problem
-from domain.errors import Code
+from api.errors import (
+    RETRY_AFTER_SECONDS,
+    ApiError,
+    FieldError,
+    HttpCode,
+    as_api_error,
+    escaped,
+    invalid_request,
+    problem,
+)
 from domain.ids import uuid7
 
 Scope = MutableMapping[str, Any]
@@ -41,21 +49,32 @@ def _new_trace_parent() -> bytes:
 
 
 class Exchange:
-    """A request as it stands, and the way to answer it. `tenant` is set once it is known."""
+    """A request as it stands, and the way to answer it.
+
+    What is learnt on the way is kept for the log: whose request it is, its route without anybody's name in it,
+    the transaction that it made, and what was sent.
+    """
 
     __slots__ = (
         "_receive",
         "_send",
+        "began",
+        "client",
         "headers",
         "method",
         "path",
         "request_id",
+        "route",
         "scope",
+        "sent_bytes",
+        "status",
         "tenant",
         "trace_parent",
+        "transaction_id",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.began = time.perf_counter()
         self.scope = scope
         self._receive = receive
         self._send = send
@@ -67,6 +86,11 @@ class Exchange:
         given = self.headers.get(b"traceparent", b"")
         self.trace_parent = given if _TRACE_PARENT.fullmatch(given) else _new_trace_parent()
         self.tenant: str | None = None
+        self.client: str | None = None
+        self.route: str | None = None
+        self.transaction_id: str | None = None
+        self.status: int | None = None
+        self.sent_bytes = 0
 
     def header(self, name: bytes, *, least: int, most: int) -> str:
         """A header's text, empty where it is absent. Raises `ApiError` (`bad_header`)."""
@@ -92,12 +116,19 @@ class Exchange:
         return [(b"x-request-id", self.request_id.encode()), (b"traceparent", self.trace_parent)]
 
     def query(self) -> dict[str, str]:
-        """The query's parameters. Raises `ApiError` where one is given twice."""
+        """The query's parameters. Raises `ApiError` (`invalid_request`) where one is given twice."""
         pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ApiError(Code.INVALID_REQUEST, "A query parameter is given twice.")
-        return found
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs):
+            names = [name for name, _ in pairs]
+            raise invalid_request(
+                *(
+                    FieldError(f"/query/{escaped(name)}", "This parameter is given twice.")
+                    for name in parameters
+                    if names.count(name) > 1
+                )
+            )
+        return parameters
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises `ApiError` (`unsupported_media_type`, `payload_too_large`)."""
@@ -125,6 +156,7 @@ class Exchange:
         self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON
     ) -> None:
         """Send an answer with the ids of its request."""
+        self.status, self.sent_bytes = status, len(body)
         await self._send(
             {
                 "type": "http.response.start",
@@ -141,24 +173,24 @@ class Exchange:
 
     def as_refusal(self, error: BaseException) -> ApiError:
         """What the client hears of an error. What is no refusal is a bug: logged in full, answered without detail."""
-        found = as_api_error(error)
-        if found.code == HttpCode.INTERNAL_ERROR:
+        refusal = as_api_error(error)
+        if refusal.code == HttpCode.INTERNAL_ERROR:
             _log.error("request failed", request_id=self.request_id, tenant=self.tenant, exc_info=error)
-        return found
+        return refusal
 
     async def refuse(self, error: BaseException) -> None:
         """Send the error envelope."""
         if isinstance(error, ConnectionResetError):
             return
-        found = self.as_refusal(error)
-        status, body = problem(found, instance=self.path, request_id=self.request_id, tenant=self.tenant)
+        refusal = self.as_refusal(error)
+        status, body = problem(refusal, instance=self.path, request_id=self.request_id, tenant=self.tenant)
         headers: list[tuple[bytes, bytes]] = []
         if status == 503:
             headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
         elif status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        elif status == 405 and "allow" in found.extra:
-            headers.append((b"allow", str(found.extra["allow"]).encode()))
+        elif status == 405 and "allow" in refusal.extra:
+            headers.append((b"allow", str(refusal.extra["allow"]).encode()))
         if status == 413:
             # The rest of the body may not have been read, so the connection cannot be used again.
             headers.append((b"connection", b"close"))

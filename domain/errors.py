@@ -1,57 +1,87 @@
-"""The one error of the domain, and every code that it may carry."""
+"""The one error of the domain, and every code that it may carry: a new error is one line here."""
 
 from enum import StrEnum
+from typing import Self
 
 
-class Code(StrEnum):
-    """Stable, machine-read codes. Clients branch on these alone, so none is ever renamed."""
+class ErrorCode(StrEnum):
+    """A stable, machine-read code; clients branch on it alone, so none is ever renamed.
 
-    # the payload is wrong (422)
-    INVALID_REQUEST = "invalid_request"
-    CURRENCY_MISMATCH = "currency_mismatch"
-    UNKNOWN_INCOME_ROLE = "unknown_income_role"
-    NOT_SUPPORTED = "not_supported"
-    EFFECTIVE_DATE_IN_FUTURE = "effective_date_in_future"
-    AMOUNT_TOO_LARGE = "amount_too_large"
-    COMMAND_TOO_LARGE = "command_too_large"
-    TENDERS_EXCEED_TOTAL = "tenders_exceed_total"
-    TENDERS_TOO_LOW = "tenders_too_low"
-    TENDERS_AMBIGUOUS = "tenders_ambiguous"
-    TENDER_WITHOUT_WALLET = "tender_without_wallet"
-    UNKNOWN_COUNTRY = "unknown_country"
-    UNKNOWN_FEATURE = "unknown_feature"
-    UNKNOWN_ROLE = "unknown_role"
-    UNKNOWN_TIME_ZONE = "unknown_time_zone"
-    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
-    # the state forbids it (409)
-    INSUFFICIENT_FUNDS = "insufficient_funds"
-    WALLET_EXISTS = "wallet_exists"
-    WALLET_NOT_OPEN = "wallet_not_open"
-    NO_WALLET_FOR_EXCESS = "no_wallet_for_excess"
-    INVOICE_NOT_DRAFT = "invoice_not_draft"
-    INVOICE_NOT_OPEN = "invoice_not_open"
-    REFUND_EXCEEDS_SALE = "refund_exceeds_sale"
-    REFERENCE_ALREADY_USED = "reference_already_used"
-    ACCOUNT_NOT_OPEN = "account_not_open"
-    TENANT_EXISTS = "tenant_exists"
-    KEY_EXISTS = "key_exists"
-    SERIES_EXHAUSTED = "series_exhausted"
-    # there is no such thing (404)
-    FEATURE_DISABLED = "feature_disabled"
-    TENANT_NOT_FOUND = "tenant_not_found"
-    WALLET_NOT_FOUND = "wallet_not_found"
-    INVOICE_NOT_FOUND = "invoice_not_found"
-    SALE_NOT_FOUND = "sale_not_found"
-    ACCOUNT_NOT_FOUND = "account_not_found"
-    KEY_NOT_FOUND = "key_not_found"
-    # the credential does not do (401, 403)
-    UNAUTHENTICATED = "unauthenticated"
-    CAPABILITY_MISSING = "capability_missing"
-    # nothing was decided (400, 503)
-    IDEMPOTENCY_KEY_REQUIRED = "idempotency_key_required"
-    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
-    UNAVAILABLE = "unavailable"
-    OUTCOME_UNKNOWN = "outcome_unknown"
+    `kind` says what sort of refusal it is (whoever answers gives each kind its status), `meaning` what it
+    tells a client.
+    """
+
+    kind: str
+    meaning: str
+
+    def __new__(cls, value: str, kind: str, meaning: str) -> Self:
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.kind = kind
+        code.meaning = meaning
+        return code
+
+
+class Code(ErrorCode):
+    """Codes of the domain."""
+
+    # fmt: off
+    # --- the payload is wrong
+
+    INVALID_REQUEST = "invalid_request", "invalid", "The payload or a parameter is wrong; `errors` points at each place."
+    CURRENCY_MISMATCH = "currency_mismatch", "invalid", "The currency is not the tenant's."
+    UNKNOWN_INCOME_ROLE = "unknown_income_role", "invalid", "The role is not one that a line may name as its income."
+    NOT_SUPPORTED = "not_supported", "invalid", "The service does not do this yet."
+    EFFECTIVE_DATE_IN_FUTURE = "effective_date_in_future", "invalid", "The date lies after today in the tenant's time zone."
+    AMOUNT_TOO_LARGE = "amount_too_large", "invalid", "An amount is above 10^15 minor units."
+    COMMAND_TOO_LARGE = "command_too_large", "invalid", "The command would make more than 256,000 bytes of events and answer; split it."
+    TENDERS_EXCEED_TOTAL = "tenders_exceed_total", "invalid", "The tenders pay more than is due, where that is not allowed."
+    TENDERS_TOO_LOW = "tenders_too_low", "invalid", "The tenders pay less than they must."
+    TENDERS_AMBIGUOUS = "tenders_ambiguous", "invalid", "More than one tender that is not a wallet is without amount."
+    TENDER_WITHOUT_WALLET = "tender_without_wallet", "invalid", "A wallet tender names no wallet, and the request has none."
+    UNKNOWN_COUNTRY = "unknown_country", "invalid", "There is no chart template for this country."
+    UNKNOWN_FEATURE = "unknown_feature", "invalid", "There is no such feature."
+    UNKNOWN_ROLE = "unknown_role", "invalid", "There is no such role for a key."
+    UNKNOWN_TIME_ZONE = "unknown_time_zone", "invalid", "The time zone is not in the IANA database."
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", "invalid", "The key was used before with another body; `first_position` is where its command stands."
+
+    # --- the state forbids it
+
+    INSUFFICIENT_FUNDS = "insufficient_funds", "conflict", "The wallet has less than is required; `available` and `required` say what."
+    WALLET_EXISTS = "wallet_exists", "conflict", "The wallet already exists."
+    WALLET_NOT_OPEN = "wallet_not_open", "conflict", "The wallet is frozen or closed."
+    NO_WALLET_FOR_EXCESS = "no_wallet_for_excess", "conflict", "The tenders exceed what is open, and no wallet takes the rest."
+    INVOICE_NOT_DRAFT = "invoice_not_draft", "conflict", "Only a draft can be issued."
+    INVOICE_NOT_OPEN = "invoice_not_open", "conflict", "The invoice is a draft, or nothing of it is open."
+    REFUND_EXCEEDS_SALE = "refund_exceeds_sale", "conflict", "More would be given back than is left of the sale or its line."
+    REFERENCE_ALREADY_USED = "reference_already_used", "conflict", "This money was booked before; `transaction_id` names the first."
+    ACCOUNT_NOT_OPEN = "account_not_open", "conflict", "The ledger account is frozen or closed."
+    TENANT_EXISTS = "tenant_exists", "conflict", "The tenant is already registered."
+    KEY_EXISTS = "key_exists", "conflict", "The tenant has a key of this prefix."
+    SERIES_EXHAUSTED = "series_exhausted", "conflict", "The numbering series has no number left in its format."
+
+    # --- there is no such thing
+
+    FEATURE_DISABLED = "feature_disabled", "not_found", "FINANCE_V2 is off for the tenant."
+    TENANT_NOT_FOUND = "tenant_not_found", "not_found", "The tenant is not registered."
+    WALLET_NOT_FOUND = "wallet_not_found", "not_found", "The tenant has no such wallet."
+    INVOICE_NOT_FOUND = "invoice_not_found", "not_found", "The tenant has no such invoice."
+    SALE_NOT_FOUND = "sale_not_found", "not_found", "The tenant has no such sale."
+    ACCOUNT_NOT_FOUND = "account_not_found", "not_found", "The tenant's chart has no such account."
+    KEY_NOT_FOUND = "key_not_found", "not_found", "No live API key has this prefix."
+
+    # --- the credential does not do
+
+    UNAUTHENTICATED = "unauthenticated", "unauthenticated", "No key, or one that is unknown, revoked or expired."
+    CAPABILITY_MISSING = "capability_missing", "forbidden", "The key's role may not do this; `capability` names what is missing."
+
+    # --- nothing was decided
+
+    IDEMPOTENCY_KEY_REQUIRED = "idempotency_key_required", "bad_request", "The command needs an `Idempotency-Key`, in bulk an `idempotency_key`."
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", "bad_request", "A key has 8 to 200 visible ASCII characters."
+    UNAVAILABLE = "unavailable", "unavailable", "Nothing was written, or the read would be stale. Ask again after `Retry-After`."
+    OUTCOME_UNKNOWN = "outcome_unknown", "unavailable", "The database broke off during the commit. Ask again with the same key."
+    # fmt: on
 
 
 class DomainError(Exception):

@@ -8,7 +8,7 @@ import msgspec
 from domain.errors import Code, DomainError
 from domain.event import MoneyEvent, State, Transaction, stored
 from domain.line import Line, Parts, in_proportion
-from domain.money import allocate, check_limit
+from domain.money import allocate, check_limit, format_minor
 from domain.tender import Share, TenderType
 
 
@@ -167,7 +167,8 @@ def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[Re
         if returned > line.quantity or not left:
             raise DomainError(
                 Code.REFUND_EXCEEDS_SALE,
-                f"Of line {index + 1}, {line.quantity - state.returned_pieces[index]} pieces and {left} are left.",
+                f"Of line {index + 1}, {line.quantity - state.returned_pieces[index]} pieces and"
+                f" {format_minor(left, state.currency)} {state.currency} are left.",
             )
         amount = left if returned == line.quantity else min(line.total * quantity // line.quantity, left)
         found.append(_refund_line(state, index, quantity, amount))
@@ -182,7 +183,7 @@ def lines_by_amount(state: Sale, amount: int) -> list[RefundLine]:
     if amount > sum(left):
         raise DomainError(
             Code.REFUND_EXCEEDS_SALE,
-            f"{sum(left)} of the sale is left to refund.",
+            f"{format_minor(sum(left), state.currency)} {state.currency} of the sale is left to refund.",
             available=sum(left),
             required=amount,
         )

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from domain.errors import Code, DomainError
 from domain.ids import Name
-from domain.money import MAX_AMOUNT_MINOR, check_limit
+from domain.money import MAX_AMOUNT_MINOR, check_limit, format_minor
 
 TenderType = Literal["wallet", "cash", "bank", "card", "mpesa"]
 
@@ -43,11 +43,12 @@ def split(
     total: int,
     tenders: Sequence[Tender],
     *,
+    currency: str,
     wallet: str | None,
     available: Callable[[str], int],
     exact: bool,
 ) -> list[Share]:
-    """Split `total` minor units over `tenders`, wallets first and else in the order given.
+    """Split `total` minor units of `currency` over `tenders`, wallets first and else in the order given.
 
     A wallet tender without amount takes what is `available` of its wallet (`account`, else `wallet`), up
     to what the amounts named leave of the total; alone it must cover all. One other tender may be without
@@ -70,10 +71,14 @@ def split(
         if tender.type == "wallet":
             account = account or wallet
             amount = _wallet_amount(
-                tender, account, total, unnamed_left, available, taken, alone=len(ordered) == 1
+                tender, account, total, unnamed_left, available, taken, currency, alone=len(ordered) == 1
             )
             if amount > left:
-                raise DomainError(Code.TENDERS_EXCEED_TOTAL, f"The wallet would pay {amount} of {left} left.")
+                raise DomainError(
+                    Code.TENDERS_EXCEED_TOTAL,
+                    f"The wallet would pay {format_minor(amount, currency)} {currency},"
+                    f" {format_minor(left, currency)} {currency} is left to pay.",
+                )
         else:
             amount = unnamed_left if tender.amount is None else tender.amount
         if tender.amount is None:
@@ -91,7 +96,7 @@ def split(
                     reference=tender.reference,
                 )
             )
-    _check_sum(total, left, sum(share.excess for share in shares), exact=exact)
+    _check_sum(total, left, sum(share.excess for share in shares), currency, exact=exact)
     return shares
 
 
@@ -102,6 +107,7 @@ def _wallet_amount(
     unnamed_left: int,
     available: Callable[[str], int],
     taken: dict[str, int],
+    currency: str,
     *,
     alone: bool,
 ) -> int:
@@ -115,7 +121,8 @@ def _wallet_amount(
     if required > have:
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
-            f"Wallet {account} has {have} available, {required} is required.",
+            f"Wallet {account} has {format_minor(have, currency)} {currency} available,"
+            f" {format_minor(required, currency)} {currency} is required.",
             account=account,
             available=have,
             required=required,
@@ -124,12 +131,12 @@ def _wallet_amount(
     return amount
 
 
-def _check_sum(total: int, left: int, excess: int, *, exact: bool) -> None:
-    if exact and excess:
+def _check_sum(total: int, left: int, excess: int, currency: str, *, exact: bool) -> None:
+    if exact and (excess or left):
         raise DomainError(
-            Code.TENDERS_EXCEED_TOTAL, f"The tenders pay {total + excess}, the total is {total}."
+            Code.TENDERS_EXCEED_TOTAL if excess else Code.TENDERS_TOO_LOW,
+            f"The tenders pay {format_minor(total - left + excess, currency)} {currency},"
+            f" the total is {format_minor(total, currency)} {currency}.",
         )
-    if exact and left:
-        raise DomainError(Code.TENDERS_TOO_LOW, f"The tenders pay {total - left}, the total is {total}.")
     if left == total:
         raise DomainError(Code.TENDERS_TOO_LOW, "The tenders pay nothing.")

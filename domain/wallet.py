@@ -7,6 +7,7 @@ import msgspec
 
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.money import format_minor
 
 # --- events
 
@@ -172,7 +173,8 @@ def check_funds(state: Wallet, *, account: str, currency: str, required: int) ->
     if required > state.available:
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
-            f"Wallet {account} has {state.available} available, {required} is required.",
+            f"Wallet {account} has {format_minor(state.available, currency)} {currency} available,"
+            f" {format_minor(required, currency)} {currency} is required.",
             account=account,
             available=state.available,
             required=required,

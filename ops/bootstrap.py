@@ -1,5 +1,7 @@
 """The composition root: builds each process from its settings. A process imports only what it is made of."""
 
+import os
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ def application(settings: Settings) -> "Application":
     from adapters.postgres.store import PostgresStore
     from api.app import Application
     from api.reads.routes import PUBLIC
+    from api.request_log import RequestLog
     from api.services import Services
     from application.pipeline.writer import Writer
     from domain.receipt import ReceiptSigner
@@ -42,7 +45,8 @@ def application(settings: Settings) -> "Application":
             reader_url=_noticing_loss(settings.need("reader_database_url")),
             receipts=receipts,
             version=version("bursar"),
-        )
+        ),
+        requests=RequestLog.at(os.environ.get("BURSAR_LOG_LEVEL", "info"), sys.stderr.buffer),
     )
 
 

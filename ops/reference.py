@@ -13,13 +13,12 @@ import msgspec
 from adapters.kafka import contract
 from adapters.postgres.store import PostgresStore
 from api.app import Application
-from api.errors import STATUS, HttpCode
+from api.errors import STATUS
 from api.openapi.document import document
 from api.services import Services
 from application.pipeline.writer import Writer
 from domain.aggregates import AGGREGATES
 from domain.chart import COUNTRIES, INCOME_ROLES
-from domain.errors import Code
 from domain.event import TOPICS, Event
 from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES, Leg
 from domain.receipt import ReceiptSigner
@@ -33,60 +32,6 @@ _WORDS: Final[dict[type, str]] = {
     datetime: "time, RFC 3339 UTC",
     date: "date, ISO",
 }
-
-MEANINGS: Final[dict[Code | HttpCode, str]] = {
-    HttpCode.MALFORMED_JSON: "The body is not JSON.",
-    HttpCode.BAD_HEADER: "A header is not as it must be; the detail names it.",
-    Code.IDEMPOTENCY_KEY_REQUIRED: "The command needs an `Idempotency-Key`, in bulk an `idempotency_key`.",
-    Code.IDEMPOTENCY_KEY_INVALID: "A key has 8 to 200 visible ASCII characters.",
-    Code.UNAUTHENTICATED: "No key, or one that is unknown, revoked or expired.",
-    Code.CAPABILITY_MISSING: "The key's role may not do this; `capability` names what is missing.",
-    HttpCode.NOT_FOUND: "There is nothing at this path.",
-    HttpCode.RECEIPT_NOT_FOUND: "The token is not of a receipt of ours.",
-    HttpCode.EXPORT_NOT_FOUND: "The tenant has no such export batch.",
-    Code.FEATURE_DISABLED: "FINANCE_V2 is off for the tenant.",
-    Code.TENANT_NOT_FOUND: "The tenant is not registered.",
-    Code.WALLET_NOT_FOUND: "The tenant has no such wallet.",
-    Code.INVOICE_NOT_FOUND: "The tenant has no such invoice.",
-    Code.SALE_NOT_FOUND: "The tenant has no such sale.",
-    Code.ACCOUNT_NOT_FOUND: "The tenant's chart has no such account.",
-    Code.KEY_NOT_FOUND: "No live API key has this prefix.",
-    HttpCode.METHOD_NOT_ALLOWED: "The path takes another method; `Allow` names it.",
-    Code.INSUFFICIENT_FUNDS: "The wallet has less than is required; `available` and `required` say what.",
-    Code.WALLET_EXISTS: "The wallet is already there.",
-    Code.WALLET_NOT_OPEN: "The wallet is frozen or closed.",
-    Code.NO_WALLET_FOR_EXCESS: "The tenders exceed what is open, and no wallet takes the rest.",
-    Code.INVOICE_NOT_DRAFT: "Only a draft can be issued.",
-    Code.INVOICE_NOT_OPEN: "The invoice is a draft, or nothing of it is open.",
-    Code.REFUND_EXCEEDS_SALE: "More would be given back than is left of the sale or its line.",
-    Code.REFERENCE_ALREADY_USED: "This money was booked before; `transaction_id` names the first.",
-    Code.ACCOUNT_NOT_OPEN: "The ledger account is frozen or closed.",
-    Code.TENANT_EXISTS: "The tenant is already registered.",
-    Code.KEY_EXISTS: "The tenant has a key of this prefix.",
-    Code.SERIES_EXHAUSTED: "The numbering series has no number left in its format.",
-    HttpCode.PAYLOAD_TOO_LARGE: "A body has at most 1 MB, in bulk 16 MB.",
-    HttpCode.UNSUPPORTED_MEDIA_TYPE: "Send `Content-Type: application/json`.",
-    Code.INVALID_REQUEST: "The payload or a parameter is wrong; `errors` points at it.",
-    Code.CURRENCY_MISMATCH: "The currency is not the tenant's.",
-    Code.UNKNOWN_INCOME_ROLE: "The role is none that a line may name as its income.",
-    Code.NOT_SUPPORTED: "This is not there yet.",
-    Code.EFFECTIVE_DATE_IN_FUTURE: "The date lies after today in the tenant's time zone.",
-    Code.AMOUNT_TOO_LARGE: "An amount is above 10^15 minor units.",
-    Code.COMMAND_TOO_LARGE: "The command would make more than 256,000 bytes of events and answer; split it.",
-    Code.TENDERS_EXCEED_TOTAL: "The tenders pay more than is due, where that is not allowed.",
-    Code.TENDERS_TOO_LOW: "The tenders pay less than they must.",
-    Code.TENDERS_AMBIGUOUS: "More than one tender that is no wallet is without amount.",
-    Code.TENDER_WITHOUT_WALLET: "A wallet tender names no wallet, and the request has none.",
-    Code.UNKNOWN_COUNTRY: "There is no chart template for this country.",
-    Code.UNKNOWN_FEATURE: "There is no such feature.",
-    Code.UNKNOWN_ROLE: "There is no such role for a key.",
-    Code.UNKNOWN_TIME_ZONE: "The time zone is not in the IANA database.",
-    Code.IDEMPOTENCY_KEY_REUSED: "The key was used before with another body.",
-    HttpCode.INTERNAL_ERROR: "A bug; the request id finds it in the service's log.",
-    Code.UNAVAILABLE: "Nothing was written, or the read would be stale. Ask again after `Retry-After`.",
-    Code.OUTCOME_UNKNOWN: "The database broke off during the commit. Ask again with the same key.",
-}
-"""What each code tells a client."""
 
 
 def render() -> dict[str, str]:
@@ -192,7 +137,7 @@ def _errors() -> Iterator[str]:
     yield "| status | code | when |"
     yield "|---|---|---|"
     for code, status in STATUS.items():
-        yield f"| {status} | `{code}` | {MEANINGS[code]} |"
+        yield f"| {status} | `{code}` | {code.meaning} |"
 
 
 # --- recipes

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from api.commands.endpoint import BULK_PATH, PREFIX, ROUTES
+from api.commands.routes import BULK_PATH, PREFIX, ROUTES
 from api.errors import STATUS
 from api.openapi import examples
 from application.commands import COMMANDS

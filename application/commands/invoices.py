@@ -25,6 +25,7 @@ from domain.event import Transaction
 from domain.ids import Name, Uuid, invoice_stream, wallet_stream
 from domain.invoice import InvoiceView
 from domain.journal import Journal
+from domain.money import format_minor
 from domain.tender import Share, Tender, split
 
 
@@ -144,12 +145,13 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     shares = split(
         state.open,
         command.settle.tenders,
+        currency=state.currency,
         wallet=state.payer,
         available=wallets.available(unit, state.currency),
         exact=False,
     )
     excess_wallets = {
-        share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders)
+        share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders, state.currency)
         for share in shares
         if share.excess
     }
@@ -181,7 +183,9 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     )
 
 
-def _excess_wallet(unit: UnitOfWork, payer: str, share: Share, tenders: Sequence[Tender]) -> str:
+def _excess_wallet(
+    unit: UnitOfWork, payer: str, share: Share, tenders: Sequence[Tender], currency: str
+) -> str:
     """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
     if share.account:
         return share.account
@@ -192,7 +196,8 @@ def _excess_wallet(unit: UnitOfWork, payer: str, share: Share, tenders: Sequence
         return payer
     raise DomainError(
         Code.NO_WALLET_FOR_EXCESS,
-        f"The tenders exceed what is open by {share.excess}, and no wallet takes it.",
+        f"The tenders exceed what is open by {format_minor(share.excess, currency)} {currency},"
+        " and no wallet takes it.",
     )
 
 

@@ -186,7 +186,14 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     available = wallets.available(unit, command.currency)
     if command.wallet:
         available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
-    shares = split(total, command.tenders, wallet=command.wallet, available=available, exact=True)
+    shares = split(
+        total,
+        command.tenders,
+        currency=command.currency,
+        wallet=command.wallet,
+        available=available,
+        exact=True,
+    )
     journal = Journal()
     for share in shares:
         journal.post("sale paid", share.amount, tender=share.type)

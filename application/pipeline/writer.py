@@ -241,5 +241,9 @@ def _replay(pending: Pending, request_hash: bytes, response: bytes, position: in
         pending.answer(Outcome(position=position, response=response, replayed=True))
     else:
         pending.refuse(
-            DomainError(Code.IDEMPOTENCY_KEY_REUSED, "The idempotency key was used before with another body.")
+            DomainError(
+                Code.IDEMPOTENCY_KEY_REUSED,
+                f"The idempotency key was used before, by another command: the one at position {position}.",
+                first_position=position,
+            )
         )

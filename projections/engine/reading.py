@@ -1,4 +1,4 @@
-"""What all queries share: typed rows, pages and their cursors.
+"""What all queries share: typed rows, and pages of them.
 
 A query runs in a transaction that has set `bursar.tenant`; row-level security hides all other rows.
 """
@@ -11,19 +11,18 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.numeric import IntLoader
 
-from domain.errors import Code, DomainError
-
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 SET_TENANT: Final = "SELECT set_config('bursar.tenant', %s, true)"
 """Lets the rest of the transaction see one tenant's rows."""
 
 
-class Page(msgspec.Struct, Generic[_T], frozen=True, kw_only=True):
-    """Up to `limit` rows, and the cursor of what follows them."""
+class Page(msgspec.Struct, Generic[_T, _K], frozen=True, kw_only=True):
+    """Up to `limit` rows, and the key after which the next ones follow."""
 
     data: list[_T]
-    next: str | None
+    next: _K | None
     has_more: bool
 
 
@@ -40,22 +39,8 @@ async def rows_of(
         return [msgspec.convert(found, row) for found in await cursor.fetchall()]
 
 
-def page(rows: list[_T], limit: int, cursor_of: Callable[[_T], str]) -> Page[_T]:
+def page(rows: list[_T], limit: int, key_of: Callable[[_T], _K]) -> Page[_T, _K]:
     """The page of a query that asked for one row more than `limit`."""
     has_more = len(rows) > limit
     data = rows[:limit]
-    return Page(data=data, next=cursor_of(data[-1]) if has_more else None, has_more=has_more)
-
-
-def bad_cursor() -> DomainError:
-    """Tell a client that its cursor is none of ours."""
-    return DomainError(Code.INVALID_REQUEST, "The cursor is not one that this list gave.")
-
-
-def after_position(cursor: str | None) -> int:
-    """The position in a cursor; 0 without one."""
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise bad_cursor()
-    return int(cursor)
+    return Page(data=data, next=key_of(data[-1]) if has_more else None, has_more=has_more)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from projections.engine.reading import Page, after_position, page, rows_of
+from projections.engine.reading import Page, page, rows_of
 
 _COUNTED: Final = """
     SELECT b.batch_id, b.status, b.reason, b.position, b.requested_at, b.finished_at, coalesce((
@@ -57,9 +57,8 @@ async def export_batch(connection: psycopg.AsyncConnection[Any], batch_id: str) 
 
 
 async def export_batches(
-    connection: psycopg.AsyncConnection[Any], limit: int, cursor: str | None = None
-) -> Page[ExportBatchView]:
-    """The newest batches first, `limit` at a time. Refuses a cursor that is not one of ours."""
-    before = after_position(cursor) if cursor is not None else None
-    rows = await rows_of(connection, ExportBatchView, _PAGE, {"before": before, "limit": limit + 1})
-    return page(rows, limit, lambda row: str(row.position))
+    connection: psycopg.AsyncConnection[Any], *, limit: int, after: int | None = None
+) -> Page[ExportBatchView, int]:
+    """The newest batches first, those that follow the one of a position where it is given."""
+    rows = await rows_of(connection, ExportBatchView, _PAGE, {"before": after, "limit": limit + 1})
+    return page(rows, limit, lambda row: row.position)

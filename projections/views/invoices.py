@@ -7,7 +7,7 @@ import psycopg
 
 from domain.invoice import InvoiceView
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import Page, bad_cursor, page, rows_of
+from projections.engine.reading import Page, page, rows_of
 
 _DRAFTED: Final = Fold("""
 WITH drafted AS MATERIALIZED (
@@ -93,6 +93,7 @@ SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer,
     ) AS lines
 FROM finance_invoices i
 """
+_BEFORE_ALL: Final = str(UUID(int=0))
 _SELECT_INVOICE: Final = _COLUMNS + "WHERE i.invoice = %(invoice)s::uuid"
 _PAGE: Final = " AND i.invoice > %(after)s::uuid ORDER BY i.invoice LIMIT %(limit)s"
 # A statement for each filter, so that each is planned along its own index.
@@ -114,11 +115,11 @@ async def invoices(
     limit: int,
     payer: str | None = None,
     status: str | None = None,
-    cursor: str | None = None,
-) -> Page[InvoiceView]:
+    after: str | None = None,
+) -> Page[InvoiceView, str]:
     """The tenant's invoices in order of creation (their ids'), of a payer or a status where given.
 
-    Raises `DomainError` (`invalid_request`) for a bad cursor.
+    `after` is the id of an invoice; only what was created after it is listed.
     """
     match payer, status:
         case None, None:
@@ -129,11 +130,10 @@ async def invoices(
             query = _SELECT_BY_STATUS
         case _:
             query = _SELECT_BY_BOTH
-    try:
-        after = UUID(cursor) if cursor is not None else UUID(int=0)
-    except ValueError:
-        raise bad_cursor() from None
-    found = await rows_of(
-        connection, InvoiceView, query, {"payer": payer, "status": status, "after": after, "limit": limit + 1}
+    rows = await rows_of(
+        connection,
+        InvoiceView,
+        query,
+        {"payer": payer, "status": status, "after": after or _BEFORE_ALL, "limit": limit + 1},
     )
-    return page(found, limit, lambda invoice: invoice.id)
+    return page(rows, limit, lambda invoice: invoice.id)

@@ -8,7 +8,7 @@ import psycopg
 
 from domain.chart import DEBIT_NORMAL
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import Page, after_position, page, rows_of
+from projections.engine.reading import Page, page, rows_of
 
 _ACCOUNTS_OPENED: Final = Fold("""
 WITH opened AS (
@@ -138,18 +138,18 @@ async def account(connection: psycopg.AsyncConnection[Any], code: str) -> Accoun
 
 
 async def entries(
-    connection: psycopg.AsyncConnection[Any], code: str, *, limit: int, cursor: str | None = None
-) -> Page[Entry]:
-    """The account's entries in record order. Raises `DomainError` (`invalid_request`) for a bad cursor."""
-    found = await rows_of(
+    connection: psycopg.AsyncConnection[Any], code: str, *, limit: int, after: int | None = None
+) -> Page[Entry, int]:
+    """The account's entries in record order, those after a position where one is given."""
+    rows = await rows_of(
         connection,
         Entry,
         _SELECT_ENTRIES,
         {
             "code": code,
-            "after": after_position(cursor),
+            "after": after or 0,
             "limit": limit + 1,
             "debit_normal": sorted(DEBIT_NORMAL),
         },
     )
-    return page(found, limit, lambda entry: str(entry.position))
+    return page(rows, limit, lambda entry: entry.position)

@@ -1,14 +1,14 @@
 """Wallets: their balances, and every movement for statements."""
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 
 from domain.wallet import WalletView
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import Page, bad_cursor, page, rows_of
+from projections.engine.reading import Page, page, rows_of
 
 _OPENED: Final = Fold("""
 WITH opened AS (
@@ -71,6 +71,13 @@ PROJECTION: Final = Projection(
 )
 
 
+class StatementKey(NamedTuple):
+    """A statement's lines are in this order."""
+
+    effective_date: date
+    position: int
+
+
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One movement: `amount` is signed, `balance` runs by effective date, then position."""
 
@@ -91,7 +98,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     opening_balance: int
     closing_balance: int
     lines: list[StatementLine]
-    next: str | None
+    next: StatementKey | None
     has_more: bool
 
 
@@ -157,13 +164,11 @@ async def wallet(connection: psycopg.AsyncConnection[Any], account: str) -> Wall
 
 
 async def wallets(
-    connection: psycopg.AsyncConnection[Any], *, limit: int, cursor: str | None = None
-) -> Page[WalletView]:
-    """The tenant's wallets by account; the cursor is the last account seen."""
-    found = await rows_of(
-        connection, WalletView, _SELECT_WALLETS, {"after": cursor or "", "limit": limit + 1}
-    )
-    return page(found, limit, lambda wallet: wallet.account)
+    connection: psycopg.AsyncConnection[Any], *, limit: int, after: str | None = None
+) -> Page[WalletView, str]:
+    """The tenant's wallets by account, those after an account where one is given."""
+    rows = await rows_of(connection, WalletView, _SELECT_WALLETS, {"after": after or "", "limit": limit + 1})
+    return page(rows, limit, lambda wallet: wallet.account)
 
 
 async def statement(
@@ -173,13 +178,15 @@ async def statement(
     first: date | None = None,
     last: date | None = None,
     limit: int,
-    cursor: str | None = None,
+    after: StatementKey | None = None,
 ) -> Statement | None:
     """A wallet's movements with effective dates `first` to `last`, both inclusive and both optional.
 
-    None where there is no such wallet. Raises `DomainError` (`invalid_request`) for a bad cursor.
+    None where there is no such wallet.
     """
-    after_date, after = _statement_cursor(cursor)
+    after_date, after_position = (
+        ("-infinity", 0) if after is None else (after.effective_date.isoformat(), after.position)
+    )
     rows = await rows_of(
         connection,
         _StatementRow,
@@ -189,13 +196,13 @@ async def statement(
             "from": "-infinity" if first is None else first.isoformat(),
             "to": "infinity" if last is None else last.isoformat(),
             "after_date": after_date,
-            "after": after,
+            "after": after_position,
             "limit": limit + 1,
         },
     )
     if not rows:
         return None
-    lines = page([_line(row) for row in rows if row.position is not None], limit, _cursor_of)
+    lines = page([_line(row) for row in rows if row.position is not None], limit, _key_of)
     return Statement(
         account=rows[0].account,
         currency=rows[0].currency,
@@ -212,15 +219,5 @@ def _line(row: _StatementRow) -> StatementLine:
     return StatementLine(**fields)
 
 
-def _cursor_of(line: StatementLine) -> str:
-    return f"{line.effective_date.isoformat()}_{line.position}"
-
-
-def _statement_cursor(cursor: str | None) -> tuple[str, int]:
-    if cursor is None:
-        return "-infinity", 0
-    day, _, position = cursor.partition("_")
-    try:
-        return date.fromisoformat(day).isoformat(), int(position)
-    except ValueError:
-        raise bad_cursor() from None
+def _key_of(line: StatementLine) -> StatementKey:
+    return StatementKey(line.effective_date, line.position)

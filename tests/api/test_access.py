@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.commands.endpoint import PREFIX, ROUTES
+from api.commands.routes import PREFIX, ROUTES
 from application.commands import COMMANDS
 from domain.capability import ROLES
 from tests.support.service import fresh_name

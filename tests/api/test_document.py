@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
-from api.commands.endpoint import PREFIX, ROUTES
+from api.commands.routes import PREFIX, ROUTES
 from api.openapi import examples
 from application.commands import COMMANDS
 from tests.support.service import Client, Service, fresh_name, ok

@@ -22,7 +22,7 @@ def pay(
     total: int, *tenders: Tender, exact: bool = True, wallet: str | None = "A", **balances: int
 ) -> list[tuple[str, int, int]]:
     """The shares as (account or type, amount, excess)."""
-    shares = split(total, tenders, wallet=wallet, available=purse(**balances), exact=exact)
+    shares = split(total, tenders, currency="KES", wallet=wallet, available=purse(**balances), exact=exact)
     assert [share.leg for share in shares] == list(range(1, len(shares) + 1))
     return [(share.account or share.type, share.amount, share.excess) for share in shares]
 
@@ -118,7 +118,7 @@ def test_a_wallet_tender_needs_a_wallet() -> None:
 def test_accounts_and_references_are_upper_cased() -> None:
     written = Tender(type="mpesa", account="stu-1", reference="rkt1")
     assert (written.account, written.reference) == ("STU-1", "RKT1")
-    assert split(5, [written], wallet=None, available=purse(), exact=True) == [
+    assert split(5, [written], currency="KES", wallet=None, available=purse(), exact=True) == [
         Share(leg=1, type="mpesa", amount=5, account="STU-1", reference="RKT1")
     ]
 
@@ -145,7 +145,9 @@ def test_whatever_is_split_adds_up(
     total: int, tenders: list[Tender], balances: dict[str, int], exact: bool
 ) -> None:
     try:
-        shares = split(total, tenders, wallet="A", available=balances.__getitem__, exact=exact)
+        shares = split(
+            total, tenders, currency="KES", wallet="A", available=balances.__getitem__, exact=exact
+        )
     except DomainError:
         return
     paid, excess = sum(share.amount for share in shares), sum(share.excess for share in shares)

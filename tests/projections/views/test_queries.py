@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from domain.errors import DomainError
 from domain.invoice import InvoiceView
 from domain.wallet import WalletView
 from projections.engine.reading import Page
@@ -32,16 +31,16 @@ def head(database: Database, school: School) -> int:
     return head
 
 
-def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Page[Any]]]) -> list[Any]:
+def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Page[Any, Any]]]) -> list[Any]:
     found: list[Any] = []
-    cursor: str | None = None
+    after: Any = None
     while True:
-        page = ask(database, "greenhill", partial(query, limit=limit, cursor=cursor))
+        page = ask(database, "greenhill", partial(query, limit=limit, after=after))
         assert len(page.data) <= limit
         assert page.has_more == (page.next is not None)
         found += page.data
-        cursor = page.next
-        if cursor is None:
+        after = page.next
+        if after is None:
             return found
 
 
@@ -60,7 +59,7 @@ def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:
     assert ask(database, "greenhill", lambda c: wallets.wallet(c, "NOBODY")) is None
     for limit in (1, 2, 3):
         found = all_pages(
-            database, limit, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor)
+            database, limit, lambda c, limit, after: wallets.wallets(c, limit=limit, after=after)
         )
         assert [one.account for one in found] == ["STU-1", "STU-2"]
 
@@ -73,7 +72,7 @@ def test_the_chart_balances(database: Database, head: int) -> None:
     by_role = {one.role: one for one in chart}
     owed = by_role["wallet_liability"]
     assert owed.balance == owed.credits - owed.debits
-    held = all_pages(database, 9, lambda c, limit, cursor: wallets.wallets(c, limit=limit, cursor=cursor))
+    held = all_pages(database, 9, lambda c, limit, after: wallets.wallets(c, limit=limit, after=after))
     assert owed.balance == sum(wallet.balance for wallet in held)
     assert ask(database, "greenhill", lambda c: ledger.account(c, owed.code)) == owed
     assert ask(database, "greenhill", lambda c: ledger.account(c, "9999")) is None
@@ -84,7 +83,7 @@ def test_entries_run_to_the_balance(database: Database, head: int) -> None:
     owed = next(one for one in ask(database, "greenhill", ledger.accounts) if one.role == "wallet_liability")
     for limit in (1, 3, 500):
         found = all_pages(
-            database, limit, lambda c, limit, cursor: ledger.entries(c, owed.code, limit=limit, cursor=cursor)
+            database, limit, lambda c, limit, after: ledger.entries(c, owed.code, limit=limit, after=after)
         )
         assert len(found) == 7
         assert found[-1].balance == owed.balance
@@ -108,17 +107,17 @@ def test_a_statement_runs_by_effective_date(database: Database, head: int, limit
     assert whole.lines[0].description == AWKWARD
     assert whole.lines[0].amount == whole.lines[0].balance == -700
     lines: list[wallets.StatementLine] = []
-    cursor: str | None = None
+    after: wallets.StatementKey | None = None
     while True:
         page = ask(
-            database, "greenhill", partial(wallets.statement, account="STU-1", limit=limit, cursor=cursor)
+            database, "greenhill", partial(wallets.statement, account="STU-1", limit=limit, after=after)
         )
         assert page is not None
         assert (page.opening_balance, page.closing_balance) == (0, whole.closing_balance)
         lines += page.lines
-        cursor = page.next
-        assert page.has_more == (cursor is not None)
-        if cursor is None:
+        after = page.next
+        assert page.has_more == (after is not None)
+        if after is None:
             break
     assert lines == whole.lines
     running = 0
@@ -156,7 +155,7 @@ def test_invoices_by_payer_and_status(database: Database, head: int) -> None:
         return all_pages(
             database,
             limit,
-            lambda c, limit, cursor: invoices.invoices(c, limit=limit, cursor=cursor, **filters),
+            lambda c, limit, after: invoices.invoices(c, limit=limit, after=after, **filters),
         )
 
     assert listed(1) == sorted(listed(500), key=lambda one: one.id)
@@ -203,14 +202,3 @@ def test_keys_until_they_are_revoked(database: Database, head: int) -> None:
     school = ask(database, "greenhill", tenants.tenant)
     assert school is not None
     assert (school.currency, school.country, school.time_zone) == ("KES", "KE", "Africa/Nairobi")
-
-
-@pytest.mark.parametrize("cursor", ["x", "-1", "1" * 30, "2026-01-01", "2026-13-01_4", "٣"])
-def test_a_cursor_of_somebody_else_is_refused(database: Database, cursor: str) -> None:
-    for query in (
-        lambda c: wallets.statement(c, "STU-1", limit=1, cursor=cursor),
-        lambda c: ledger.entries(c, "1000", limit=1, cursor=cursor),
-        lambda c: invoices.invoices(c, limit=1, cursor=cursor),
-    ):
-        with pytest.raises(DomainError, match="cursor"):
-            ask(database, "greenhill", query)

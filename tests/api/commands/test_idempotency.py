@@ -104,7 +104,7 @@ def test_single_or_bulk_makes_no_difference(service, admin, account):
 
 def test_a_reused_key(service, admin, account):
     key, other = fresh_key(), admin.wallet()
-    ok(admin.top_up(account, 100, key=key))
+    first = admin.top_up(account, 100, key=key).headers["bursar-position"]
     with service.nothing_written():
         for response in (
             admin.top_up(account, 101, key=key),
@@ -116,11 +116,14 @@ def test_a_reused_key(service, admin, account):
                 f"wallets/{account}/charge", {"amount": 1, "currency": "KES", "description": "x"}, key=key
             ),
         ):
-            refused(response, 422, "idempotency_key_reused")
+            found = refused(response, 422, "idempotency_key_reused")
+            assert found["first_position"] == int(first)
+            assert found["detail"].endswith(f"the one at position {first}.")
         # Also where the command would be refused for itself.
         refused(admin.top_up(fresh_name(), 100, key=key), 422, "idempotency_key_reused")
         found = admin.bulk([element("wallet.top_up", key, account=account, **BODY | {"amount": 7})])
         assert (found[0]["status"], found[0]["code"]) == (422, "idempotency_key_reused")
+        assert (found[0]["position"], found[0]["first_position"]) == (None, int(first))
 
 
 def test_the_same_key_twenty_times_at_once(service, admin, account):

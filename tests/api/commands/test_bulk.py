@@ -67,10 +67,33 @@ def test_mixed_results_in_order(service, admin):
         (201, None),
     ]
     assert all({"status", "code", "position", "replayed", "data"} <= one.keys() for one in found)
-    assert found[4]["errors"] == [
-        {"pointer": "/data/amount", "detail": "Expected a whole number (of minor units), got a fraction"}
+    assert [[error["pointer"] for error in one.get("errors", [])] for one in found[4:]] == [
+        ["/4/data/amount"],
+        ["/5/idempotency_key"],
+        [],
+        ["/7/action"],
+        ["/8/action"],
+        ["/9/action"],
+        ["/10"],
+        ["/11"],
+        ["/12/action", "/12/idempotency_key", "/12/data"],
+        [],
+        ["/14/data/account"],
+        ["/15/data/account"],
+        ["/16/data/colour"],
+        ["/17/colour"],
+        [],
     ]
-    assert found[16]["errors"][0]["pointer"] == "/data/colour"
+    assert found[4]["errors"][0]["detail"] == (
+        "Give a whole number of minor units from 1 to 1000000000000000, not a decimal."
+    )
+    assert found[7]["errors"][0]["detail"] == (
+        "There is no action wallet.steal in bulk; give one of invoice.create, invoice.issue, invoice.settle, "
+        "pos.checkout, pos.refund, wallet.charge, wallet.open, wallet.top_up."
+    )
+    assert (
+        found[10]["detail"] == "/10: Give an object with action, idempotency_key, data, not a whole number."
+    )
     assert found[3]["available"] == 40
     done = [one for one in found if one["status"] == 201]
     assert [one["position"] for one in done] == [before + 4, before + 8, before + 12]

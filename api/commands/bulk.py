@@ -1,0 +1,148 @@
+"""Many commands in one request, each standing alone, in order."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from api.commands.decoding import decode_element, decode_json
+from api.commands.endpoint import checked_key, envelope
+from api.commands.routes import BULK_ACTIONS, BULK_PATH
+from api.credentials import Authenticator, Credential, check_capability, check_feature
+from api.errors import STATUS, ApiError, FieldError, invalid_request, shown
+from api.exchange import MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, Exchange
+from api.validation import missing
+from application.commands import COMMANDS
+from application.pipeline.command import Envelope, Outcome
+from application.pipeline.writer import Writer
+from domain.errors import Code
+
+MAX_ELEMENTS: Final = 10_000
+MAX_ELEMENT_OBJECTS: Final = 125
+"""No element holds more objects: itself, its data, 100 lines, 20 tenders, and some."""
+
+
+class BulkElement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One command of a bulk request; its data is the body of its own route with the path's parameter in it."""
+
+    action: str
+    idempotency_key: str
+    data: msgspec.Raw
+
+
+class _Element(msgspec.Struct):
+    """Anything that is an object."""
+
+
+_shape_decoder = msgspec.json.Decoder(list[_Element])
+_bulk_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_element_decoder = msgspec.json.Decoder(BulkElement)
+
+
+class BulkEndpoint:
+    """Answers bulk."""
+
+    def __init__(self, writer: Writer, authenticator: Authenticator) -> None:
+        self._writer = writer
+        self._authenticator = authenticator
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer many commands."""
+        exchange.route = BULK_PATH
+        credential = await self._authenticator.authenticate(exchange)
+        check_feature(credential)
+        if exchange.scope["query_string"]:
+            raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
+        elements = _split(await exchange.body(MAX_BULK_BODY_BYTES))
+        reason = exchange.header(b"bursar-reason", least=1, most=500)
+        trace_id = exchange.trace_id()
+        prepared: list[Envelope | ApiError] = []
+        for number, element in enumerate(elements):
+            try:
+                prepared.append(
+                    _prepare(exchange, credential, element, f"/{number}", reason=reason, trace_id=trace_id)
+                )
+            except ApiError as error:
+                prepared.append(error)
+        futures = await self._writer.submit_all([item for item in prepared if isinstance(item, Envelope)])
+        outcomes = iter(await asyncio.gather(*futures, return_exceptions=True))
+        results = [
+            _refused(item) if isinstance(item, ApiError) else _result(exchange, item, next(outcomes))
+            for item in prepared
+        ]
+        last = max((result["position"] or 0 for result in results), default=0)
+        last = last or max(self._writer.position, 0)
+        self._authenticator.wrote(credential, last)
+        body = orjson.dumps({"data": results}, default=msgspec.to_builtins)
+        await exchange.answer(200, body, (b"bursar-position", b"%d" % last))
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    if len(body) > MAX_BODY_BYTES:
+        # Before it is decoded: 16 MB of "0," or "{}," would become millions of objects.
+        if body.count(b"{") > MAX_ELEMENTS * MAX_ELEMENT_OBJECTS:
+            raise _too_many()
+        decode_json(_shape_decoder, body)
+    elements = decode_json(_bulk_decoder, body)
+    if len(elements) > MAX_ELEMENTS:
+        raise _too_many()
+    return elements
+
+
+def _too_many() -> ApiError:
+    return invalid_request(FieldError("", f"A bulk request has at most {MAX_ELEMENTS} elements."))
+
+
+def _prepare(
+    exchange: Exchange, credential: Credential, raw: msgspec.Raw, at: str, *, reason: str, trace_id: str
+) -> Envelope:
+    try:
+        element = decode_json(_element_decoder, bytes(raw), at=at)
+    except ApiError as error:
+        if error.errors == (missing(BulkElement, "idempotency_key", at),):
+            error.code = Code.IDEMPOTENCY_KEY_REQUIRED
+        raise
+    if element.action not in BULK_ACTIONS:
+        actions = ", ".join(sorted(BULK_ACTIONS))
+        raise invalid_request(
+            FieldError(
+                f"{at}/action", f"There is no action {shown(element.action)} in bulk; give one of {actions}."
+            )
+        )
+    spec = COMMANDS[element.action]
+    check_capability(credential, spec.capability)
+    return envelope(
+        exchange,
+        credential,
+        spec,
+        key=checked_key(element.idempotency_key, required=True),
+        command=decode_element(spec, bytes(element.data), f"{at}/data"),
+        reason=reason,
+        trace_id=trace_id,
+    )
+
+
+def _result(exchange: Exchange, envelope: Envelope, outcome: Outcome | BaseException) -> dict[str, Any]:
+    if isinstance(outcome, BaseException):
+        return _refused(exchange.as_refusal(outcome))
+    return {
+        "status": envelope.spec.status,
+        "code": None,
+        "position": outcome.position,
+        "replayed": outcome.replayed,
+        "data": orjson.Fragment(outcome.response),
+    }
+
+
+def _refused(error: ApiError) -> dict[str, Any]:
+    return {
+        "status": STATUS[error.code],
+        "code": error.code,
+        "position": None,
+        "replayed": False,
+        "data": None,
+        "detail": error.detail,
+        "errors": error.errors,
+        **error.extra,
+    }
