@@ -35,16 +35,16 @@ def tenant_stream(tenant: str) -> str:
     return f"{tenant}/tenant"
 
 
-def wallet_stream(tenant: str, account: str) -> str:
-    return f"{tenant}/wallet/{account}"
+def wallet_stream(tenant: str, wallet_id: str) -> str:
+    return f"{tenant}/wallet/{wallet_id}"
 
 
 def invoice_stream(tenant: str, invoice: str) -> str:
     return f"{tenant}/invoice/{invoice}"
 
 
-def account_stream(tenant: str, code: str) -> str:
-    return f"{tenant}/account/{code}"
+def account_stream(tenant: str, account_code: str) -> str:
+    return f"{tenant}/account/{account_code}"
 
 
 def sale_stream(tenant: str, sale: str) -> str:

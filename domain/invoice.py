@@ -91,8 +91,8 @@ class Invoice(State, kw_only=True):
     currency: str = ""
     due_date: date | None = None
     lines: tuple[InvoiceLine, ...] = ()
-    total: int = 0
-    open: int = 0
+    total_minor: int = 0
+    open_minor: int = 0
 
 
 def evolve(state: Invoice, event: InvoiceEvent) -> None:
@@ -107,10 +107,10 @@ def evolve(state: Invoice, event: InvoiceEvent) -> None:
             state.currency = event.currency
             state.due_date = event.due_date
             state.lines = event.lines
-            state.total = event.total
+            state.total_minor = event.total
         case _:
             assert_never(event)
-    state.status, state.open = event.status, event.open
+    state.status, state.open_minor = event.status, event.open
 
 
 # --- as answers show it
@@ -141,8 +141,8 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
             status=state.status,
             payer=state.payer,
             currency=state.currency,
-            total=state.total,
-            open=state.open,
+            total=state.total_minor,
+            open=state.open_minor,
             due_date=state.due_date,
             lines=state.lines,
         )
@@ -200,9 +200,9 @@ def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIs
         currency=state.currency,
         due_date=state.due_date,
         lines=state.lines,
-        total=state.total,
+        total=state.total_minor,
         status="issued",
-        open=state.total,
+        open=state.total_minor,
         **transaction.stamp(),
     )
 
@@ -219,8 +219,8 @@ def check_open(state: Invoice, invoice: str) -> None:
 
 def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, receipt: str) -> PaymentApplied:
     check_open(state, state.invoice)
-    assert 0 < share.amount <= state.open
-    remaining = state.open - share.amount
+    assert 0 < share.amount_minor <= state.open_minor
+    remaining = state.open_minor - share.amount_minor
     return PaymentApplied(
         invoice=state.invoice,
         number=state.number,
@@ -229,10 +229,10 @@ def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, rec
         receipt=receipt,
         leg=share.leg,
         tender=share.type,
-        amount=share.amount,
+        amount=share.amount_minor,
         status="partially_paid" if remaining else "paid",
         open=remaining,
-        account=share.account,
+        account=share.wallet_id,
         reference=share.reference,
         **transaction.stamp(),
     )

@@ -51,29 +51,29 @@ LedgerAccountEvent = AccountOpened | AccountDebited | AccountCredited
 class LedgerAccount(State, kw_only=True):
     """`debits` and `credits` are totals in minor units."""
 
-    code: str = ""
+    account_code: str = ""
     role: str = ""
     type: AccountType = "asset"
     currency: str = ""
     status: Literal["open", "frozen", "closed"] = "open"
-    debits: int = 0
-    credits: int = 0
+    debits_minor: int = 0
+    credits_minor: int = 0
 
     @property
-    def balance(self) -> int:
+    def balance_minor(self) -> int:
         """Positive on the account's normal side."""
-        net = self.debits - self.credits
+        net = self.debits_minor - self.credits_minor
         return net if self.type in DEBIT_NORMAL else -net
 
 
 def evolve(state: LedgerAccount, event: LedgerAccountEvent) -> None:
     match event:
         case AccountDebited():
-            state.debits += event.amount
+            state.debits_minor += event.amount
         case AccountCredited():
-            state.credits += event.amount
+            state.credits_minor += event.amount
         case AccountOpened():
-            state.code = event.code
+            state.account_code = event.code
             state.role = event.role
             state.type = event.type
             state.currency = event.currency
@@ -87,43 +87,46 @@ def evolve(state: LedgerAccount, event: LedgerAccountEvent) -> None:
 def open_account(
     state: LedgerAccount,
     *,
-    code: str,
+    account_code: str,
     name: str,
     type: AccountType,  # noqa: A002  the field's name in the chart
     role: str,
     currency: str,
     recorded_at: datetime,
 ) -> AccountOpened:
-    assert not state.version, code
+    assert not state.version, account_code
     return AccountOpened(
-        code=code, name=name, type=type, role=role, currency=currency, recorded_at=recorded_at
+        code=account_code, name=name, type=type, role=role, currency=currency, recorded_at=recorded_at
     )
 
 
 def post(
-    state: LedgerAccount, transaction: Transaction, *, side: Side, amount: int
+    state: LedgerAccount, transaction: Transaction, *, side: Side, amount_minor: int
 ) -> AccountDebited | AccountCredited:
     if not state.version:
         raise DomainError(Code.ACCOUNT_NOT_FOUND, "The chart maps a role to an account that is not there.")
     if state.status != "open":
         raise DomainError(
-            Code.ACCOUNT_NOT_OPEN, f"Account {state.code} is {state.status}.", account=state.code
+            Code.ACCOUNT_NOT_OPEN,
+            f"Account {state.account_code} is {state.status}.",
+            account=state.account_code,
         )
     if state.currency != transaction.currency:
         raise DomainError(
             Code.CURRENCY_MISMATCH,
-            f"Account {state.code} is in {state.currency}, not {transaction.currency}.",
+            f"Account {state.account_code} is in {state.currency}, not {transaction.currency}.",
         )
-    if (state.debits if side == "debit" else state.credits) + amount > MAX_TOTAL_MINOR:
+    if (state.debits_minor if side == "debit" else state.credits_minor) + amount_minor > MAX_TOTAL_MINOR:
         raise DomainError(
-            Code.AMOUNT_TOO_LARGE, f"Account {state.code} would pass {MAX_TOTAL_MINOR} minor units in all."
+            Code.AMOUNT_TOO_LARGE,
+            f"Account {state.account_code} would pass {MAX_TOTAL_MINOR} minor units in all.",
         )
     event_type = AccountDebited if side == "debit" else AccountCredited
     return event_type(
-        code=state.code,
+        code=state.account_code,
         role=state.role,
         type=state.type,
-        amount=amount,
+        amount=amount_minor,
         currency=transaction.currency,
         **transaction.stamp(),
     )

@@ -20,7 +20,7 @@ MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 _DECIMAL: Final = re.compile(r"([+-]?)(?:([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]*))?|\.([0-9]+))")
 
 
-def allocate(total: int, weights: Sequence[int]) -> list[int]:
+def allocate(total_minor: int, weights: Sequence[int]) -> list[int]:
     """Split `total` minor units in proportion to `weights`, to the last cent.
 
     Each share is rounded down; what is left over goes, a unit at a time, to the largest remainders,
@@ -28,14 +28,14 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     weight where `total` does not exceed the sum of the weights.
     """
     whole = sum(weights)
-    assert total >= 0
+    assert total_minor >= 0
     assert whole > 0
     assert min(weights) >= 0
-    shares = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: -(total * weights[i] % whole))
-    for i in by_remainder[: total - sum(shares)]:
+    shares = [total_minor * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: -(total_minor * weights[i] % whole))
+    for i in by_remainder[: total_minor - sum(shares)]:
         shares[i] += 1
-    assert sum(shares) == total
+    assert sum(shares) == total_minor
     return shares
 
 

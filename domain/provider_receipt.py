@@ -30,7 +30,7 @@ def evolve(state: ProviderReceipt, event: Event) -> None:
 
 
 def claim(
-    state: ProviderReceipt, transaction: Transaction, *, provider: str, reference: str, amount: int
+    state: ProviderReceipt, transaction: Transaction, *, provider: str, reference: str, amount_minor: int
 ) -> ProviderReceiptClaimed:
     """Claim a reference; a second claim is refused with `reference_already_used` and names the first."""
     if state.claimed_by:
@@ -44,7 +44,7 @@ def claim(
     return ProviderReceiptClaimed(
         provider=provider,
         reference=reference,
-        amount=amount,
+        amount=amount_minor,
         currency=transaction.currency,
         **transaction.stamp(),
     )

@@ -77,7 +77,7 @@ class Sale(State, kw_only=True):
     currency: str = ""
     lines: tuple[SaleLine, ...] = ()
     tenders: tuple[SaleTender, ...] = ()
-    total: int = 0
+    total_minor: int = 0
     returned_pieces: tuple[int, ...] = ()
     returned_amounts: tuple[int, ...] = ()
     returned_tenders: tuple[int, ...] = ()
@@ -95,7 +95,7 @@ def evolve(state: Sale, event: SaleEvent) -> None:
             state.currency = event.currency
             state.lines = event.lines
             state.tenders = event.tenders
-            state.total = event.total
+            state.total_minor = event.total
             state.returned_pieces = state.returned_amounts = (0,) * len(event.lines)
             state.returned_tenders = (0,) * len(event.tenders)
         case SaleRefunded():
@@ -134,14 +134,16 @@ def complete(
 ) -> SaleCompleted:
     total = sum(line.total for line in lines)
     check_limit(total)
-    assert total == sum(share.amount for share in shares)
+    assert total == sum(share.amount_minor for share in shares)
     return SaleCompleted(
         sale=sale,
         customer=customer,
         currency=transaction.currency,
         lines=tuple(lines),
         tenders=tuple(
-            SaleTender(type=share.type, amount=share.amount, account=share.account, reference=share.reference)
+            SaleTender(
+                type=share.type, amount=share.amount_minor, account=share.wallet_id, reference=share.reference
+            )
             for share in shares
         ),
         total=total,
@@ -177,23 +179,23 @@ def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[Re
     return found
 
 
-def lines_by_amount(state: Sale, amount: int) -> list[RefundLine]:
+def lines_by_amount(state: Sale, amount_minor: int) -> list[RefundLine]:
     """Spread an amount (minor units) over what is left of each line."""
     left = [state.left_of(index) for index in range(len(state.lines))]
-    if amount > sum(left):
+    if amount_minor > sum(left):
         raise DomainError(
             Code.REFUND_EXCEEDS_SALE,
             f"{format_minor(sum(left), state.currency)} {state.currency} of the sale is left to refund.",
             available=sum(left),
-            required=amount,
+            required=amount_minor,
         )
-    shares = allocate(amount, left)
+    shares = allocate(amount_minor, left)
     return [_refund_line(state, index, 0, share) for index, share in enumerate(shares) if share]
 
 
-def _refund_line(state: Sale, index: int, quantity: int, amount: int) -> RefundLine:
+def _refund_line(state: Sale, index: int, quantity: int, amount_minor: int) -> RefundLine:
     line = state.lines[index]
-    parts = in_proportion(line, before_minor=state.returned_amounts[index], amount_minor=amount)
+    parts = in_proportion(line, before_minor=state.returned_amounts[index], amount_minor=amount_minor)
     return RefundLine(
         line=index + 1,
         quantity=quantity,
@@ -206,15 +208,15 @@ def _refund_line(state: Sale, index: int, quantity: int, amount: int) -> RefundL
     )
 
 
-def refund_tenders(state: Sale, amount: int) -> list[SaleTender]:
+def refund_tenders(state: Sale, amount_minor: int) -> list[SaleTender]:
     """Give `amount` back to the tenders that paid, in reverse order of use."""
     found: list[SaleTender] = []
     for tender, returned in reversed(list(zip(state.tenders, state.returned_tenders, strict=True))):
-        share = min(amount, tender.amount - returned)
-        amount -= share
+        share = min(amount_minor, tender.amount - returned)
+        amount_minor -= share
         if share:
             found.append(msgspec.structs.replace(tender, amount=share))
-    assert not amount, "no more is refunded than was paid"
+    assert not amount_minor, "no more is refunded than was paid"
     return found
 
 

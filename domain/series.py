@@ -102,7 +102,7 @@ def allocate(
     year: int,
     document: str,
     kind: DocumentKind,
-    amount: int,
+    amount_minor: int,
     currency: str,
     recorded_at: datetime,
 ) -> NumberAllocated:
@@ -121,7 +121,7 @@ def allocate(
         count=count,
         document=document,
         kind=kind,
-        amount=amount,
+        amount=amount_minor,
         currency=currency,
         recorded_at=recorded_at,
     )

@@ -33,14 +33,14 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
     leg: int
     type: TenderType
-    amount: int
-    excess: int = 0
-    account: str | None = None
+    amount_minor: int
+    excess_minor: int = 0
+    wallet_id: str | None = None
     reference: str | None = None
 
 
 def split(
-    total: int,
+    total_minor: int,
     tenders: Sequence[Tender],
     *,
     currency: str,
@@ -62,8 +62,8 @@ def split(
         )
     named = sum(tender.amount or 0 for tender in ordered)
     check_limit(named)
-    unnamed_left = max(total - named, 0)
-    left = total
+    unnamed_left = max(total_minor - named, 0)
+    left = total_minor
     shares: list[Share] = []
     taken: dict[str, int] = {}
     for tender in ordered:
@@ -71,7 +71,14 @@ def split(
         if tender.type == "wallet":
             account = account or wallet
             amount = _wallet_amount(
-                tender, account, total, unnamed_left, available, taken, currency, alone=len(ordered) == 1
+                tender,
+                account,
+                total_minor,
+                unnamed_left,
+                available,
+                taken,
+                currency,
+                alone=len(ordered) == 1,
             )
             if amount > left:
                 raise DomainError(
@@ -90,53 +97,55 @@ def split(
                 Share(
                     leg=len(shares) + 1,
                     type=tender.type,
-                    amount=used,
-                    excess=amount - used,
-                    account=account,
+                    amount_minor=used,
+                    excess_minor=amount - used,
+                    wallet_id=account,
                     reference=tender.reference,
                 )
             )
-    _check_sum(total, left, sum(share.excess for share in shares), currency, exact=exact)
+    _check_sum(total_minor, left, sum(share.excess_minor for share in shares), currency, exact=exact)
     return shares
 
 
 def _wallet_amount(
     tender: Tender,
-    account: str | None,
-    total: int,
-    unnamed_left: int,
+    wallet_id: str | None,
+    total_minor: int,
+    unnamed_minor: int,
     available: Callable[[str], int],
     taken: dict[str, int],
     currency: str,
     *,
     alone: bool,
 ) -> int:
-    if account is None:
+    if wallet_id is None:
         raise DomainError(Code.TENDER_WITHOUT_WALLET, "A wallet tender needs a wallet to pay from.")
-    have = max(available(account) - taken.get(account, 0), 0)
+    have = max(available(wallet_id) - taken.get(wallet_id, 0), 0)
     if tender.amount is not None:
         required, amount = tender.amount, tender.amount
     else:
-        required, amount = (total if alone else 0), min(have, unnamed_left)
+        required, amount = (total_minor if alone else 0), min(have, unnamed_minor)
     if required > have:
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
-            f"Wallet {account} has {format_minor(have, currency)} {currency} available,"
+            f"Wallet {wallet_id} has {format_minor(have, currency)} {currency} available,"
             f" {format_minor(required, currency)} {currency} is required.",
-            account=account,
+            account=wallet_id,
             available=have,
             required=required,
         )
-    taken[account] = taken.get(account, 0) + amount
+    taken[wallet_id] = taken.get(wallet_id, 0) + amount
     return amount
 
 
-def _check_sum(total: int, left: int, excess: int, currency: str, *, exact: bool) -> None:
-    if exact and (excess or left):
+def _check_sum(
+    total_minor: int, remaining_minor: int, excess_minor: int, currency: str, *, exact: bool
+) -> None:
+    if exact and (excess_minor or remaining_minor):
         raise DomainError(
-            Code.TENDERS_EXCEED_TOTAL if excess else Code.TENDERS_TOO_LOW,
-            f"The tenders pay {format_minor(total - left + excess, currency)} {currency},"
-            f" the total is {format_minor(total, currency)} {currency}.",
+            Code.TENDERS_EXCEED_TOTAL if excess_minor else Code.TENDERS_TOO_LOW,
+            f"The tenders pay {format_minor(total_minor - remaining_minor + excess_minor, currency)} {currency},"
+            f" the total is {format_minor(total_minor, currency)} {currency}.",
         )
-    if left == total:
+    if remaining_minor == total_minor:
         raise DomainError(Code.TENDERS_TOO_LOW, "The tenders pay nothing.")

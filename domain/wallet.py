@@ -64,28 +64,28 @@ WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded
 class Wallet(State, kw_only=True):
     """Amounts in minor units. `overdraft_limit` is zero unless granted."""
 
-    account: str = ""
+    wallet_id: str = ""
     currency: str = ""
     payer: str = ""
     status: Literal["open", "frozen", "closed"] = "open"
-    balance: int = 0
-    held: int = 0
-    overdraft_limit: int = 0
+    balance_minor: int = 0
+    held_minor: int = 0
+    overdraft_limit_minor: int = 0
 
     @property
-    def available(self) -> int:
+    def available_minor(self) -> int:
         """What may be spent: the balance less holds, plus the overdraft granted."""
-        return self.balance - self.held + self.overdraft_limit
+        return self.balance_minor - self.held_minor + self.overdraft_limit_minor
 
 
 def evolve(state: Wallet, event: WalletEvent) -> None:
     match event:
         case WalletToppedUp(amount=amount) | WalletRefunded(amount=amount):
-            state.balance += amount
+            state.balance_minor += amount
         case WalletCharged(amount=amount):
-            state.balance -= amount
+            state.balance_minor -= amount
         case WalletOpened():
-            state.account = event.account
+            state.wallet_id = event.account
             state.currency = event.currency
             state.payer = event.payer
         case _:
@@ -108,10 +108,10 @@ class WalletView(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, state: Wallet) -> Self:
         return cls(
-            account=state.account,
+            account=state.wallet_id,
             currency=state.currency,
-            balance=state.balance,
-            available=state.available,
+            balance=state.balance_minor,
+            available=state.available_minor,
             status=state.status,
             payer=state.payer,
         )
@@ -121,23 +121,23 @@ class WalletView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_wallet(
-    state: Wallet, *, account: str, currency: str, payer: str, recorded_at: datetime
+    state: Wallet, *, wallet_id: str, currency: str, payer: str, recorded_at: datetime
 ) -> WalletOpened:
     if state.version:
-        raise DomainError(Code.WALLET_EXISTS, f"Wallet {account} is already there.", account=account)
-    return WalletOpened(account=account, currency=currency, payer=payer, recorded_at=recorded_at)
+        raise DomainError(Code.WALLET_EXISTS, f"Wallet {wallet_id} is already there.", account=wallet_id)
+    return WalletOpened(account=wallet_id, currency=currency, payer=payer, recorded_at=recorded_at)
 
 
-def _check_open(state: Wallet, account: str, currency: str) -> None:
+def _check_open(state: Wallet, wallet_id: str, currency: str) -> None:
     if not state.version:
-        raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {account}.", account=account)
+        raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {wallet_id}.", account=wallet_id)
     if state.status != "open":
-        raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {account} is {state.status}.", account=account)
+        raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {wallet_id} is {state.status}.", account=wallet_id)
     if currency != state.currency:
         raise DomainError(
             Code.CURRENCY_MISMATCH,
-            f"Wallet {account} is in {state.currency}, not {currency}.",
-            account=account,
+            f"Wallet {wallet_id} is in {state.currency}, not {currency}.",
+            account=wallet_id,
         )
 
 
@@ -145,18 +145,18 @@ def top_up(
     state: Wallet,
     transaction: Transaction,
     *,
-    account: str,
-    amount: int,
+    wallet_id: str,
+    amount_minor: int,
     tender: str,
     reference: str | None,
     receipt: str,
     description: str,
     leg: int = 0,
 ) -> WalletToppedUp:
-    _check_open(state, account, transaction.currency)
+    _check_open(state, wallet_id, transaction.currency)
     return WalletToppedUp(
-        account=account,
-        amount=amount,
+        account=wallet_id,
+        amount=amount_minor,
         currency=transaction.currency,
         tender=tender,
         reference=reference,
@@ -167,17 +167,17 @@ def top_up(
     )
 
 
-def check_funds(state: Wallet, *, account: str, currency: str, required: int) -> None:
+def check_funds(state: Wallet, *, wallet_id: str, currency: str, required_minor: int) -> None:
     """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first."""
-    _check_open(state, account, currency)
-    if required > state.available:
+    _check_open(state, wallet_id, currency)
+    if required_minor > state.available_minor:
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
-            f"Wallet {account} has {format_minor(state.available, currency)} {currency} available,"
-            f" {format_minor(required, currency)} {currency} is required.",
-            account=account,
-            available=state.available,
-            required=required,
+            f"Wallet {wallet_id} has {format_minor(state.available_minor, currency)} {currency} available,"
+            f" {format_minor(required_minor, currency)} {currency} is required.",
+            account=wallet_id,
+            available=state.available_minor,
+            required=required_minor,
         )
 
 
@@ -185,17 +185,17 @@ def charge(
     state: Wallet,
     transaction: Transaction,
     *,
-    account: str,
-    amount: int,
+    wallet_id: str,
+    amount_minor: int,
     purpose: Literal["charge", "sale", "invoice"],
     description: str,
     receipt: str,
     income: str | None = None,
 ) -> WalletCharged:
-    check_funds(state, account=account, currency=transaction.currency, required=amount)
+    check_funds(state, wallet_id=wallet_id, currency=transaction.currency, required_minor=amount_minor)
     return WalletCharged(
-        account=account,
-        amount=amount,
+        account=wallet_id,
+        amount=amount_minor,
         currency=transaction.currency,
         purpose=purpose,
         income=income,
@@ -209,16 +209,16 @@ def refund(
     state: Wallet,
     transaction: Transaction,
     *,
-    account: str,
-    amount: int,
+    wallet_id: str,
+    amount_minor: int,
     sale: str,
     description: str,
     receipt: str,
 ) -> WalletRefunded:
-    _check_open(state, account, transaction.currency)
+    _check_open(state, wallet_id, transaction.currency)
     return WalletRefunded(
-        account=account,
-        amount=amount,
+        account=wallet_id,
+        amount=amount_minor,
         currency=transaction.currency,
         sale=sale,
         receipt=receipt,

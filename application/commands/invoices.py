@@ -132,7 +132,11 @@ def _issue(unit: UnitOfWork, stream: str, transaction: Transaction) -> None:
         journal.post_line("invoice issued", line, income=line.income)
     unit.post(journal, transaction)
     number = unit.allocate_number(
-        "invoice", kind="invoice", document=state.invoice, amount=state.total, currency=state.currency
+        "invoice",
+        kind="invoice",
+        document=state.invoice,
+        amount_minor=state.total_minor,
+        currency=state.currency,
     )
     unit.emit(stream, invoice.issue(state, transaction, number=number))
 
@@ -143,7 +147,7 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     invoice.check_open(state, command.invoice)
     transaction = unit.transaction(state.currency, command.settle.effective_date)
     shares = split(
-        state.open,
+        state.open_minor,
         command.settle.tenders,
         currency=state.currency,
         wallet=state.payer,
@@ -153,25 +157,28 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     excess_wallets = {
         share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders, state.currency)
         for share in shares
-        if share.excess
+        if share.excess_minor
     }
     journal = Journal()
     for share in shares:
-        if share.amount:
-            journal.post("invoice settled", share.amount, tender=share.type)
-        if share.excess:
-            journal.post("settlement excess", share.excess, tender=share.type)
+        if share.amount_minor:
+            journal.post("invoice settled", share.amount_minor, tender=share.type)
+        if share.excess_minor:
+            journal.post("settlement excess", share.excess_minor, tender=share.type)
     unit.post(journal, transaction)
-    received = sum(share.amount + share.excess for share in shares)
+    received = sum(share.amount_minor + share.excess_minor for share in shares)
     receipt = unit.allocate_number(
-        "receipt", kind="settlement", document=unit.command_id, amount=received, currency=state.currency
+        "receipt", kind="settlement", document=unit.command_id, amount_minor=received, currency=state.currency
     )
     for share in shares:
         unit.claim(
-            transaction, provider=share.type, reference=share.reference, amount=share.amount + share.excess
+            transaction,
+            provider=share.type,
+            reference=share.reference,
+            amount_minor=share.amount_minor + share.excess_minor,
         )
     for share in shares:
-        if share.amount:
+        if share.amount_minor:
             current = unit.state(invoice.Invoice, stream)
             unit.emit(stream, invoice.apply_payment(current, transaction, share=share, receipt=receipt))
     for share in shares:
@@ -187,8 +194,8 @@ def _excess_wallet(
     unit: UnitOfWork, payer: str, share: Share, tenders: Sequence[Tender], currency: str
 ) -> str:
     """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
-    if share.account:
-        return share.account
+    if share.wallet_id:
+        return share.wallet_id
     for other in tenders:
         if other.type == "wallet":
             return other.account or payer
@@ -196,7 +203,7 @@ def _excess_wallet(
         return payer
     raise DomainError(
         Code.NO_WALLET_FOR_EXCESS,
-        f"The tenders exceed what is open by {format_minor(share.excess, currency)} {currency},"
+        f"The tenders exceed what is open by {format_minor(share.excess_minor, currency)} {currency},"
         " and no wallet takes it.",
     )
 
@@ -219,7 +226,7 @@ def _move_wallets(
             receipt=receipt,
             description=f"Payment of invoice {number}",
         )
-    if share.excess:
+    if share.excess_minor:
         account = excess_wallets[share.leg]
         stream = wallet_stream(unit.tenant_name, account)
         unit.emit(
@@ -227,8 +234,8 @@ def _move_wallets(
             wallet.top_up(
                 unit.state(wallet.Wallet, stream),
                 transaction,
-                account=account,
-                amount=share.excess,
+                wallet_id=account,
+                amount_minor=share.excess_minor,
                 tender=share.type,
                 reference=share.reference,
                 receipt=receipt,

@@ -100,7 +100,7 @@ class SaleView(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, state: Sale) -> "SaleView":
         return cls(
             id=state.sale,
-            total=state.total,
+            total=state.total_minor,
             refunded=sum(state.returned_amounts),
             tenders=tenders(state.tenders),
         )
@@ -196,15 +196,17 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     )
     journal = Journal()
     for share in shares:
-        journal.post("sale paid", share.amount, tender=share.type)
+        journal.post("sale paid", share.amount_minor, tender=share.type)
     for line in lines:
         journal.post_line("sale earned", line, income=line.income)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
-        "receipt", kind="sale", document=unit.command_id, amount=total, currency=command.currency
+        "receipt", kind="sale", document=unit.command_id, amount_minor=total, currency=command.currency
     )
     for share in shares:
-        unit.claim(transaction, provider=share.type, reference=share.reference, amount=share.amount)
+        unit.claim(
+            transaction, provider=share.type, reference=share.reference, amount_minor=share.amount_minor
+        )
     event = sale.complete(
         transaction,
         sale=unit.command_id,
@@ -220,7 +222,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
             wallets.pay(
                 unit, transaction, share, purpose="sale", receipt=receipt, description=f"Sale {receipt}"
             )
-    account = next((share.account for share in shares if share.type == "wallet"), command.wallet)
+    account = next((share.wallet_id for share in shares if share.type == "wallet"), command.wallet)
     return SaleCompletedAnswer(
         transaction_id=unit.command_id,
         sale=SaleView.of(unit.state(sale.Sale, stream)),
@@ -250,7 +252,7 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
         journal.post("sale given back", tender.amount, tender=tender.type)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
-        "receipt", kind="refund", document=unit.command_id, amount=amount, currency=state.currency
+        "receipt", kind="refund", document=unit.command_id, amount_minor=amount, currency=state.currency
     )
     unit.emit(stream, sale.refund(state, transaction, lines=lines, receipt=receipt))
     for tender in tenders:
@@ -262,8 +264,8 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
                 wallet.refund(
                     unit.state(wallet.Wallet, credited),
                     transaction,
-                    account=tender.account,
-                    amount=tender.amount,
+                    wallet_id=tender.account,
+                    amount_minor=tender.amount,
                     sale=command.sale,
                     receipt=receipt,
                     description=f"Refund {receipt}",

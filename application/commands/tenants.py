@@ -106,7 +106,7 @@ def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
         stream = account_stream(name, account.code)
         opened = ledger_account.open_account(
             unit.state(ledger_account.LedgerAccount, stream),
-            code=account.code,
+            account_code=account.code,
             name=account.name,
             type=account.type,
             role=account.role,

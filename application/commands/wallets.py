@@ -95,8 +95,8 @@ def available(unit: UnitOfWork, currency: str) -> Callable[[str], int]:
 
     def of(account: str) -> int:
         state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
-        wallet.check_funds(state, account=account, currency=currency, required=0)
-        return state.available
+        wallet.check_funds(state, wallet_id=account, currency=currency, required_minor=0)
+        return state.available_minor
 
     return of
 
@@ -111,13 +111,13 @@ def pay(
     description: str,
 ) -> None:
     """Charge a wallet with its share of a sale or an invoice."""
-    assert share.account
-    stream = wallet_stream(unit.tenant_name, share.account)
+    assert share.wallet_id
+    stream = wallet_stream(unit.tenant_name, share.wallet_id)
     charged = wallet.charge(
         unit.state(wallet.Wallet, stream),
         transaction,
-        account=share.account,
-        amount=share.amount,
+        wallet_id=share.wallet_id,
+        amount_minor=share.amount_minor,
         purpose=purpose,
         receipt=receipt,
         description=description,
@@ -134,7 +134,7 @@ def handle_open(command: OpenWallet, unit: UnitOfWork) -> WalletView:
     stream = wallet_stream(unit.tenant_name, command.account)
     event = wallet.open_wallet(
         unit.state(wallet.Wallet, stream),
-        account=command.account,
+        wallet_id=command.account,
         currency=command.currency,
         payer=command.payer or command.account,
         recorded_at=unit.recorded_at,
@@ -152,14 +152,18 @@ def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
     journal.post("wallet topped up", command.amount, tender=tender)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
-        "receipt", kind="top_up", document=unit.command_id, amount=command.amount, currency=command.currency
+        "receipt",
+        kind="top_up",
+        document=unit.command_id,
+        amount_minor=command.amount,
+        currency=command.currency,
     )
-    unit.claim(transaction, provider=tender, reference=reference, amount=command.amount)
+    unit.claim(transaction, provider=tender, reference=reference, amount_minor=command.amount)
     event = wallet.top_up(
         state,
         transaction,
-        account=command.account,
-        amount=command.amount,
+        wallet_id=command.account,
+        amount_minor=command.amount,
         tender=tender,
         reference=reference,
         receipt=receipt,
@@ -178,18 +182,24 @@ def handle_charge(command: Charge, unit: UnitOfWork) -> WalletMoved:
     state = unit.state(wallet.Wallet, stream)
     check_income(command.income)
     transaction = unit.transaction(command.currency, command.effective_date)
-    wallet.check_funds(state, account=command.account, currency=command.currency, required=command.amount)
+    wallet.check_funds(
+        state, wallet_id=command.account, currency=command.currency, required_minor=command.amount
+    )
     journal = Journal()
     journal.post("wallet charged", command.amount, income=command.income)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
-        "receipt", kind="charge", document=unit.command_id, amount=command.amount, currency=command.currency
+        "receipt",
+        kind="charge",
+        document=unit.command_id,
+        amount_minor=command.amount,
+        currency=command.currency,
     )
     event = wallet.charge(
         state,
         transaction,
-        account=command.account,
-        amount=command.amount,
+        wallet_id=command.account,
+        amount_minor=command.amount,
         purpose="charge",
         income=command.income,
         receipt=receipt,

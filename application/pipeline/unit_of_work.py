@@ -130,11 +130,12 @@ class UnitOfWork:
             stream = account_stream(self.tenant_name, roles[posting.role])
             state = self.state(ledger_account.LedgerAccount, stream)
             self.emit(
-                stream, ledger_account.post(state, transaction, side=posting.side, amount=posting.amount)
+                stream,
+                ledger_account.post(state, transaction, side=posting.side, amount_minor=posting.amount),
             )
 
     def allocate_number(
-        self, name: str, *, kind: series.DocumentKind, document: str, amount: int, currency: str
+        self, name: str, *, kind: series.DocumentKind, document: str, amount_minor: int, currency: str
     ) -> str:
         """Allocate the next number of a series to a document."""
         stream = series_stream(self.tenant_name, name)
@@ -143,14 +144,16 @@ class UnitOfWork:
             year=self.today().year,
             document=document,
             kind=kind,
-            amount=amount,
+            amount_minor=amount_minor,
             currency=currency,
             recorded_at=self.recorded_at,
         )
         self.emit(stream, event)
         return event.number
 
-    def claim(self, transaction: Transaction, *, provider: str, reference: str | None, amount: int) -> None:
+    def claim(
+        self, transaction: Transaction, *, provider: str, reference: str | None, amount_minor: int
+    ) -> None:
         """Claim a provider's reference, where the tender has one that can be claimed."""
         if reference is None or provider not in provider_receipt.PROVIDERS:
             return
@@ -158,7 +161,9 @@ class UnitOfWork:
         state = self.state(provider_receipt.ProviderReceipt, stream)
         self.emit(
             stream,
-            provider_receipt.claim(state, transaction, provider=provider, reference=reference, amount=amount),
+            provider_receipt.claim(
+                state, transaction, provider=provider, reference=reference, amount_minor=amount_minor
+            ),
         )
 
     def receipt(self, number: str) -> ReceiptView:

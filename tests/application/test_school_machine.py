@@ -170,13 +170,13 @@ class SchoolMachine(RuleBasedStateMachine):
         by_role = {account.role: account for account in accounts}
         wallets = [state for state in states.values() if isinstance(state, wallet.Wallet)]
         invoices = [state for state in states.values() if isinstance(state, invoice.Invoice)]
-        assert sum(a.debits for a in accounts) == sum(a.credits for a in accounts)
+        assert sum(a.debits_minor for a in accounts) == sum(a.credits_minor for a in accounts)
         if "wallet_liability" not in by_role:
             return
-        assert sum(w.balance for w in wallets) == by_role["wallet_liability"].balance
-        assert all(w.available >= 0 for w in wallets)
-        assert sum(i.open for i in invoices) == by_role["receivables"].balance
-        assert all(0 <= i.open <= i.total for i in invoices)
+        assert sum(w.balance_minor for w in wallets) == by_role["wallet_liability"].balance_minor
+        assert all(w.available_minor >= 0 for w in wallets)
+        assert sum(i.open_minor for i in invoices) == by_role["receivables"].balance_minor
+        assert all(0 <= i.open_minor <= i.total_minor for i in invoices)
         for sold in states.values():
             if isinstance(sold, sale.Sale):
                 assert all(sold.left_of(i) >= 0 for i in range(len(sold.lines)))

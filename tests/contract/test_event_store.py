@@ -66,7 +66,7 @@ async def test_what_is_appended_is_numbered_and_loads(log: LogUnderTest) -> None
     assert await store.head() == Head(position=4, recorded_at=later)
     state = (await store.load([STREAM], at=4))[STREAM]
     assert isinstance(state, Wallet)
-    assert (state.version, state.balance, state.account) == (4, 300, "STU-1")
+    assert (state.version, state.balance_minor, state.wallet_id) == (4, 300, "STU-1")
     await store.close()
 
 

@@ -71,7 +71,7 @@ def do_issue(state: Invoice) -> InvoiceIssued:
 
 
 def do_pay(amount: int, leg: int = 1) -> Any:
-    share = Share(leg=leg, type="cash", amount=amount, account="STU-1", reference="X")
+    share = Share(leg=leg, type="cash", amount_minor=amount, wallet_id="STU-1", reference="X")
 
     def decision(state: Invoice) -> PaymentApplied:
         invoice.check_open(state, "i-1")
@@ -81,7 +81,9 @@ def do_pay(amount: int, leg: int = 1) -> Any:
 
 
 def test_a_draft_adds_up_and_is_owed_by_nobody() -> None:
-    given(STREAM).when(do_draft(*LINES)).then(DRAFTED, status="draft", total=1000, open=0, number="")
+    given(STREAM).when(do_draft(*LINES)).then(
+        DRAFTED, status="draft", total_minor=1000, open_minor=0, number=""
+    )
 
 
 def test_a_draft_has_a_limit() -> None:
@@ -92,13 +94,17 @@ def test_a_draft_has_a_limit() -> None:
 
 
 def test_an_issued_invoice_is_owed() -> None:
-    given(STREAM, DRAFTED).when(do_issue).then(ISSUED, status="issued", number="INV-2026-000001", open=1000)
+    given(STREAM, DRAFTED).when(do_issue).then(
+        ISSUED, status="issued", number="INV-2026-000001", open_minor=1000
+    )
 
 
 def test_it_is_paid_in_parts() -> None:
-    given(STREAM, DRAFTED, ISSUED).when(do_pay(400)).then(paid(400, 600), status="partially_paid", open=600)
+    given(STREAM, DRAFTED, ISSUED).when(do_pay(400)).then(
+        paid(400, 600), status="partially_paid", open_minor=600
+    )
     given(STREAM, DRAFTED, ISSUED, paid(400, 600)).when(do_pay(600, leg=2)).then(
-        paid(600, 0, leg=2), status="paid", open=0
+        paid(600, 0, leg=2), status="paid", open_minor=0
     )
 
 

@@ -9,32 +9,36 @@ from domain.ledger_account import AccountCredited, AccountDebited, AccountOpened
 from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/account/1000"
-ACCOUNT: dict[str, Any] = {"code": "1000", "role": "till_cash", "type": "asset", "currency": "KES"}
-OPENED = AccountOpened(**ACCOUNT, name="Till cash", recorded_at=AT)
+ACCOUNT: dict[str, Any] = {"role": "till_cash", "type": "asset", "currency": "KES"}
+OPENED = AccountOpened(**ACCOUNT, code="1000", name="Till cash", recorded_at=AT)
 
 
 def do_open(state: LedgerAccount) -> AccountOpened:
-    return ledger_account.open_account(state, **ACCOUNT, name="Till cash", recorded_at=AT)
+    return ledger_account.open_account(
+        state, **ACCOUNT, account_code="1000", name="Till cash", recorded_at=AT
+    )
 
 
 def do_post(side: Any, amount: int, transaction: Any = TRANSACTION) -> Any:
-    return lambda state: ledger_account.post(state, transaction, side=side, amount=amount)
+    return lambda state: ledger_account.post(state, transaction, side=side, amount_minor=amount)
 
 
 def test_an_account_opens_once() -> None:
     given(STREAM).when(do_open).then(
-        OPENED, code="1000", role="till_cash", type="asset", currency="KES", balance=0
+        OPENED, account_code="1000", role="till_cash", type="asset", currency="KES", balance_minor=0
     )
     with pytest.raises(AssertionError):
         given(STREAM, OPENED).when(do_open).then()
 
 
 def test_debits_and_credits_add_up_on_their_side() -> None:
-    debited = AccountDebited(**ACCOUNT, **MOVED, amount=30)
-    credited = AccountCredited(**ACCOUNT, **MOVED, amount=12)
-    given(STREAM, OPENED).when(do_post("debit", 30)).then(debited, debits=30, credits=0, balance=30)
+    debited = AccountDebited(code="1000", **ACCOUNT, **MOVED, amount=30)
+    credited = AccountCredited(code="1000", **ACCOUNT, **MOVED, amount=12)
+    given(STREAM, OPENED).when(do_post("debit", 30)).then(
+        debited, debits_minor=30, credits_minor=0, balance_minor=30
+    )
     given(STREAM, OPENED, debited).when(do_post("credit", 12)).then(
-        credited, debits=30, credits=12, balance=18
+        credited, debits_minor=30, credits_minor=12, balance_minor=18
     )
 
 
@@ -43,7 +47,7 @@ def test_debits_and_credits_add_up_on_their_side() -> None:
     [("asset", 18), ("expense", 18), ("liability", -18), ("equity", -18), ("income", -18)],
 )
 def test_the_balance_is_positive_on_the_normal_side(kind: Any, balance: int) -> None:
-    assert LedgerAccount(type=kind, debits=30, credits=12).balance == balance
+    assert LedgerAccount(type=kind, debits_minor=30, credits_minor=12).balance_minor == balance
 
 
 def test_nothing_posts_to_what_is_not_there() -> None:

@@ -6,12 +6,12 @@ from domain.provider_receipt import ProviderReceiptClaimed
 from tests.support.given import MOVED, TRANSACTION, given
 
 STREAM = "greenhill/receipt/mpesa/RKT1"
-FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1", "amount": 5}
-CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, currency="KES")
+FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1"}
+CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, amount=5, currency="KES")
 
 
 def claim(state: Any) -> ProviderReceiptClaimed:
-    return provider_receipt.claim(state, TRANSACTION, **FIELDS)
+    return provider_receipt.claim(state, TRANSACTION, **FIELDS, amount_minor=5)
 
 
 def test_money_from_outside_enters_once() -> None:

@@ -82,15 +82,15 @@ def wallet(amount: int) -> SaleTender:
 def test_a_sale_holds_what_was_sold_and_what_paid() -> None:
     def decision(_: Sale) -> SaleCompleted:
         shares = [
-            Share(leg=1, type="wallet", amount=90, account="STU-1"),
-            Share(leg=2, type="cash", amount=60),
+            Share(leg=1, type="wallet", amount_minor=90, wallet_id="STU-1"),
+            Share(leg=2, type="cash", amount_minor=60),
         ]
         return sale.complete(
             TRANSACTION, sale="s-1", customer="STU-1", lines=LINES, shares=shares, receipt="R-1"
         )
 
     given(STREAM).when(decision).then(
-        completed(), total=150, returned_amounts=(0, 0), returned_tenders=(0, 0)
+        completed(), total_minor=150, returned_amounts=(0, 0), returned_tenders=(0, 0)
     )
 
 

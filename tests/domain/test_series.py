@@ -10,17 +10,17 @@ from tests.support.given import AT, given
 STREAM = "greenhill/series/receipt"
 YEARLY = SeriesPolicySet(series="receipt", prefix="RCT", branch="", width=6, yearly=True, recorded_at=AT)
 PLAIN = SeriesPolicySet(series="receipt", prefix="R", branch="", width=2, yearly=False, recorded_at=AT)
-DOCUMENT: dict[str, Any] = {"document": "d-1", "kind": "sale", "amount": 5, "currency": "KES"}
+DOCUMENT: dict[str, Any] = {"document": "d-1", "kind": "sale", "currency": "KES"}
 
 
 def allocated(number: str, year: int, count: int) -> NumberAllocated:
     return NumberAllocated(
-        series="receipt", number=number, year=year, count=count, **DOCUMENT, recorded_at=AT
+        series="receipt", number=number, year=year, count=count, amount=5, **DOCUMENT, recorded_at=AT
     )
 
 
 def allocate(year: int) -> Any:
-    return lambda state: series.allocate(state, year=year, **DOCUMENT, recorded_at=AT)
+    return lambda state: series.allocate(state, year=year, amount_minor=5, **DOCUMENT, recorded_at=AT)
 
 
 def test_numbers_count_up_without_a_gap() -> None:

@@ -24,7 +24,7 @@ def pay(
     """The shares as (account or type, amount, excess)."""
     shares = split(total, tenders, currency="KES", wallet=wallet, available=purse(**balances), exact=exact)
     assert [share.leg for share in shares] == list(range(1, len(shares) + 1))
-    return [(share.account or share.type, share.amount, share.excess) for share in shares]
+    return [(share.wallet_id or share.type, share.amount_minor, share.excess_minor) for share in shares]
 
 
 CASH, CARD, WALLET = tender("cash"), tender("card"), tender("wallet")
@@ -119,7 +119,7 @@ def test_accounts_and_references_are_upper_cased() -> None:
     written = Tender(type="mpesa", account="stu-1", reference="rkt1")
     assert (written.account, written.reference) == ("STU-1", "RKT1")
     assert split(5, [written], currency="KES", wallet=None, available=purse(), exact=True) == [
-        Share(leg=1, type="mpesa", amount=5, account="STU-1", reference="RKT1")
+        Share(leg=1, type="mpesa", amount_minor=5, wallet_id="STU-1", reference="RKT1")
     ]
 
 
@@ -150,7 +150,7 @@ def test_whatever_is_split_adds_up(
         )
     except DomainError:
         return
-    paid, excess = sum(share.amount for share in shares), sum(share.excess for share in shares)
+    paid, excess = sum(share.amount_minor for share in shares), sum(share.excess_minor for share in shares)
     assert 0 < paid <= total
     if exact:
         assert (paid, excess) == (total, 0)
@@ -159,13 +159,15 @@ def test_whatever_is_split_adds_up(
     kinds = [share.type != "wallet" for share in shares]
     assert kinds == sorted(kinds), "wallets first"
     for share in shares:
-        assert share.amount + share.excess > 0, "shares of 0 are dropped"
-        assert not (share.type == "wallet" and share.excess), "a wallet never pays more than is owed"
+        assert share.amount_minor + share.excess_minor > 0, "shares of 0 are dropped"
+        assert not (share.type == "wallet" and share.excess_minor), "a wallet never pays more than is owed"
     for account, balance in balances.items():
-        taken = sum(share.amount for share in shares if share.type == "wallet" and share.account == account)
+        taken = sum(
+            share.amount_minor for share in shares if share.type == "wallet" and share.wallet_id == account
+        )
         assert taken <= max(balance, 0)
     named = sorted((one.type, one.amount) for one in tenders if one.amount is not None)
-    given_in = [(share.type, share.amount + share.excess) for share in shares]
+    given_in = [(share.type, share.amount_minor + share.excess_minor) for share in shares]
     for one in named:
         assert one in given_in, "an amount that is named is taken whole"
         given_in.remove(one)

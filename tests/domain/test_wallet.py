@@ -11,53 +11,56 @@ from tests.support.given import AT, MOVED, TRANSACTION, given
 STREAM = "greenhill/wallet/STU-1"
 OPENED = WalletOpened(account="STU-1", currency="KES", payer="P-1", recorded_at=AT)
 TOP_UP: dict[str, Any] = {
-    "account": "STU-1",
     "tender": "mpesa",
     "reference": "RKT1",
     "description": "Top-up, mpesa",
 }
-CHARGE: dict[str, Any] = {"account": "STU-1", "purpose": "charge", "description": "Fine", "income": "meals"}
-REFUND: dict[str, Any] = {"account": "STU-1", "sale": "s-1", "description": "Refund"}
+CHARGE: dict[str, Any] = {"purpose": "charge", "description": "Fine", "income": "meals"}
+REFUND: dict[str, Any] = {"sale": "s-1", "description": "Refund"}
 CANADIAN = msgspec.structs.replace(TRANSACTION, currency="CAD")
 
 
 def topped_up(amount: int) -> WalletToppedUp:
-    return WalletToppedUp(**TOP_UP, **MOVED, amount=amount, currency="KES", receipt="R-1")
+    return WalletToppedUp(**TOP_UP, account="STU-1", **MOVED, amount=amount, currency="KES", receipt="R-1")
 
 
 def charged(amount: int) -> WalletCharged:
-    return WalletCharged(**CHARGE, **MOVED, amount=amount, currency="KES", receipt="R-2")
+    return WalletCharged(**CHARGE, account="STU-1", **MOVED, amount=amount, currency="KES", receipt="R-2")
 
 
 def do_top_up(state: Wallet) -> WalletToppedUp:
-    return wallet.top_up(state, TRANSACTION, **TOP_UP, amount=500, receipt="R-1")
+    return wallet.top_up(state, TRANSACTION, **TOP_UP, wallet_id="STU-1", amount_minor=500, receipt="R-1")
 
 
 def do_charge(amount: int) -> Any:
-    return lambda state: wallet.charge(state, TRANSACTION, **CHARGE, amount=amount, receipt="R-2")
+    return lambda state: wallet.charge(
+        state, TRANSACTION, **CHARGE, wallet_id="STU-1", amount_minor=amount, receipt="R-2"
+    )
 
 
 def do_refund(state: Wallet) -> WalletRefunded:
-    return wallet.refund(state, TRANSACTION, **REFUND, amount=70, receipt="R-3")
+    return wallet.refund(state, TRANSACTION, **REFUND, wallet_id="STU-1", amount_minor=70, receipt="R-3")
 
 
 def do_open(state: Wallet) -> WalletOpened:
-    return wallet.open_wallet(state, account="STU-1", currency="KES", payer="P-1", recorded_at=AT)
+    return wallet.open_wallet(state, wallet_id="STU-1", currency="KES", payer="P-1", recorded_at=AT)
 
 
 def test_a_wallet_opens_once() -> None:
     given(STREAM).when(do_open).then(
-        OPENED, account="STU-1", currency="KES", payer="P-1", status="open", balance=0
+        OPENED, wallet_id="STU-1", currency="KES", payer="P-1", status="open", balance_minor=0
     )
     given(STREAM, OPENED).when(do_open).then_refused(Code.WALLET_EXISTS, account="STU-1")
 
 
 def test_a_top_up_adds() -> None:
-    given(STREAM, OPENED).when(do_top_up).then(topped_up(500), balance=500, available=500)
+    given(STREAM, OPENED).when(do_top_up).then(topped_up(500), balance_minor=500, available_minor=500)
 
 
 def test_a_charge_takes_what_is_there_to_the_last_cent() -> None:
-    given(STREAM, OPENED, topped_up(500)).when(do_charge(500)).then(charged(500), balance=0, available=0)
+    given(STREAM, OPENED, topped_up(500)).when(do_charge(500)).then(
+        charged(500), balance_minor=0, available_minor=0
+    )
 
 
 @pytest.mark.parametrize(("balance", "amount"), [(0, 1), (499, 500), (500, 501)])
@@ -69,8 +72,8 @@ def test_a_charge_beyond_the_balance_is_refused(balance: int, amount: int) -> No
 
 
 def test_a_refund_gives_back() -> None:
-    refunded = WalletRefunded(**REFUND, **MOVED, amount=70, currency="KES", receipt="R-3")
-    given(STREAM, OPENED, topped_up(100), charged(90)).when(do_refund).then(refunded, balance=80)
+    refunded = WalletRefunded(**REFUND, account="STU-1", **MOVED, amount=70, currency="KES", receipt="R-3")
+    given(STREAM, OPENED, topped_up(100), charged(90)).when(do_refund).then(refunded, balance_minor=80)
 
 
 @pytest.mark.parametrize("decision", [do_top_up, do_charge(1), do_refund])
@@ -81,9 +84,15 @@ def test_what_is_not_there_takes_and_gives_nothing(decision: Any) -> None:
 @pytest.mark.parametrize(
     "decision",
     [
-        lambda state: wallet.top_up(state, CANADIAN, **TOP_UP, amount=1, receipt="R"),
-        lambda state: wallet.charge(state, CANADIAN, **CHARGE, amount=1, receipt="R"),
-        lambda state: wallet.refund(state, CANADIAN, **REFUND, amount=1, receipt="R"),
+        lambda state: wallet.top_up(
+            state, CANADIAN, **TOP_UP, wallet_id="STU-1", amount_minor=1, receipt="R"
+        ),
+        lambda state: wallet.charge(
+            state, CANADIAN, **CHARGE, wallet_id="STU-1", amount_minor=1, receipt="R"
+        ),
+        lambda state: wallet.refund(
+            state, CANADIAN, **REFUND, wallet_id="STU-1", amount_minor=1, receipt="R"
+        ),
     ],
 )
 def test_another_currency_is_refused(decision: Any) -> None:
@@ -102,7 +111,7 @@ def test_a_wallet_that_is_not_open_moves_no_money(status: Any, decide: Any) -> N
 
 
 def test_holds_and_overdraft_count_for_what_is_available() -> None:
-    assert Wallet(balance=100, held=30, overdraft_limit=5).available == 75
+    assert Wallet(balance_minor=100, held_minor=30, overdraft_limit_minor=5).available_minor == 75
 
 
 def test_a_foreign_event_is_a_programming_error() -> None:

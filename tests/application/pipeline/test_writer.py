@@ -121,7 +121,7 @@ def balance(store: MemoryStore) -> int:
     """The wallet's balance by the log alone, not by any cache."""
     events = [decode(one.topic, one.state) for one in store.log.events if one.stream == STREAM]
     state: Any = fold(STREAM, events)
-    return int(state.balance)
+    return int(state.balance_minor)
 
 
 # --- idempotency

@@ -49,11 +49,11 @@ def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
     for state in school._states.values():
         match state:
             case Wallet():
-                wallets[state.account] = (state.balance, state.available)
+                wallets[state.wallet_id] = (state.balance_minor, state.available_minor)
             case LedgerAccount():
-                accounts[state.code] = (state.debits, state.credits)
+                accounts[state.account_code] = (state.debits_minor, state.credits_minor)
             case Invoice():
-                invoices[state.invoice] = (state.number, state.status, state.total, state.open)
+                invoices[state.invoice] = (state.number, state.status, state.total_minor, state.open_minor)
             case _:
                 pass
     rows = dump(database)
