@@ -42,8 +42,5 @@ class Settings(BaseSettings):
         """A setting that must be there. Raises `SystemExit` saying which is missing."""
         value = str(getattr(self, name))
         if not value:
-            raise SystemExit(
-                f"bursar: no `bursar up` runs on .bursar. Start it, give --data DIR of one that runs, "
-                f"or set BURSAR_{name.upper()}."
-            )
+            raise SystemExit(f"bursar: BURSAR_{name.upper()} is not set")
         return value

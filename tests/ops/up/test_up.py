@@ -11,13 +11,15 @@ import pytest
 
 from adapters.system.processes import start_time
 from ops.up import plan as it
+from ops.up.greeting import _curls
+from ops.up.ready_file import NotRunningError, QuickBooksInfo, ReadyInfo, note, running
 from ops.up.supervisor import sole_owner
 
-INFO = it.ReadyInfo(
+INFO = ReadyInfo(
     url="http://127.0.0.1:8000",
     tenant="greenhill",
     keys={"admin": "a-key", "cashier": "c-key", "auditor": "r-key"},
-    quickbooks=it.QuickBooksInfo(url="http://127.0.0.1:8001", realm="1", access_token="t"),
+    quickbooks=QuickBooksInfo(url="http://127.0.0.1:8001", realm="1", access_token="t"),
     database_url="postgresql://postgres:p@127.0.0.1:5432/postgres",
     database_urls={"bursar_writer": "postgresql://bursar_writer:p@127.0.0.1:5432/postgres"},
     pids={"up": os.getpid(), "api": 3},
@@ -67,20 +69,20 @@ def test_a_second_one_is_refused_before_anything_is_touched(
 
 
 def test_other_commands_find_a_running_one_and_only_that(tmp_path: Path) -> None:
-    with pytest.raises(it.NotRunningError, match="no bursar up runs"):
-        it.running(tmp_path)
-    it._note(tmp_path, INFO)
-    assert it.running(tmp_path) == INFO
+    with pytest.raises(NotRunningError, match="no bursar up runs"):
+        running(tmp_path)
+    note(tmp_path, INFO)
+    assert running(tmp_path) == INFO
     assert stat.S_IMODE((tmp_path / "up.json").stat().st_mode) == 0o600
     noted = json.loads((tmp_path / "up.json").read_bytes())
     noted["started"] = (start_time(os.getpid()) or 0) - 1  # the pid has passed to another process
     (tmp_path / "up.json").write_text(json.dumps(noted))
-    with pytest.raises(it.NotRunningError, match="has ended"):
-        it.running(tmp_path)
+    with pytest.raises(NotRunningError, match="has ended"):
+        running(tmp_path)
 
 
 def test_five_commands_are_printed_the_same_top_up_twice() -> None:
-    commands = [shlex.split(line) for line in it._curls(INFO)]
+    commands = [shlex.split(line) for line in _curls(INFO)]
     assert len(commands) == 5
     assert all(command[0] == "curl" and "Authorization: Bearer a-key" in command for command in commands)
     top_ups = [command for command in commands if command[2].endswith("/top-up")]
