@@ -40,8 +40,10 @@ def settings_for(data: Path | None, *needed: str) -> "Settings":
 
     They are those of the `up` on `data` where that is given, else the environment's, else, where the environment
     names none of the databases needed, those of the `up` that runs here: two sources are never mixed. Ends the
-    command with exit code 2, naming all that are missing.
+    command with exit code 2, naming all that are missing. What is logged while it runs is a warning at least.
     """
+    from ops import logs
+
     settings = environment_settings()
     if data is not None:
         settings = _of_up(settings, data, running_or_fail(data))
@@ -51,6 +53,7 @@ def settings_for(data: Path | None, *needed: str) -> "Settings":
         except NotRunningError:
             _check(settings, needed, none_runs=True)
     _check(settings, needed)
+    logs.configure(process="bursar", default="warning")
     return settings
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.connection import DEFAULT_DATA, DataOption, settings_for
+from ops.cli.connection import DEFAULT_DATA, DataOption, environment_settings, settings_for
 from ops.cli.output import JsonOption, print_json
 
 emulate_app = typer.Typer(help="Stand-ins for outside systems.", no_args_is_help=True)
@@ -20,7 +20,11 @@ def up(
     ready_file: Annotated[Path | None, typer.Option(help="Written once everything answers.")] = None,
 ) -> None:
     """Run everything: database, API, projections, exporter, QuickBooks emulator."""
+    from ops import logs
     from ops.up import plan as all_in_one
+
+    environment_settings()  # one that is malformed is told here, not by each part
+    logs.configure(process="up", default="warning")  # its console is for people; each part has a log file
 
     raise typer.Exit(all_in_one.up(port=port, data=data, kafka=kafka, ready_file=ready_file))
 
@@ -31,29 +35,37 @@ def serve(
     data: DataOption = None,
 ) -> None:
     """Run an API process."""
-    from ops import bootstrap
+    from ops import bootstrap, logs
 
     settings = settings_for(data, "writer_database_url", "reader_database_url", "receipt_key")
+    logs.configure(process="api")
+    logs.started(address=f"http://{host}:{port}")
     bootstrap.serve(settings, host=host, port=port)
 
 
 def project(data: DataOption = None) -> None:
     """Run the projector."""
+    from ops import logs
     from ops.bootstrap import run_worker
     from projections.engine import runner
 
     settings = settings_for(data, "projector_database_url")
     url = settings.need("projector_database_url")
+    logs.configure(process="projector")
+    logs.started()
     run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=0)
 
 
 def relay(data: DataOption = None) -> None:
     """Publish the log to Kafka."""
     from adapters.kafka.relay import run_relay
+    from ops import logs
     from ops.bootstrap import run_worker
 
     settings = settings_for(data, "relay_database_url", "kafka_bootstrap_servers")
     url, servers = settings.need("relay_database_url"), settings.need("kafka_bootstrap_servers")
+    logs.configure(process="relay")
+    logs.started(topic=settings.kafka_topic)
     run_worker(
         settings,
         lambda stop, ready: run_relay(url, servers, topic=settings.kafka_topic, stop=stop, ready=ready),
@@ -64,10 +76,12 @@ def relay(data: DataOption = None) -> None:
 def export(data: DataOption = None) -> None:
     """Run the QuickBooks exporter, on Kafka where a broker is configured."""
     from adapters.quickbooks.process import run_exporter
-    from ops import bootstrap
+    from ops import bootstrap, logs
 
     settings = settings_for(data, "exporter_database_url", "quickbooks_url", "quickbooks_access_token")
     url = settings.need("exporter_database_url")
+    logs.configure(process="exporter")
+    logs.started(quickbooks=settings.quickbooks_url)
 
     def work(stop: threading.Event, ready: Callable[[], None]) -> None:
         run_exporter(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), stop=stop, ready=ready)
@@ -86,9 +100,15 @@ def emulate_quickbooks(
 ) -> None:
     """Run the QuickBooks Online emulator."""
     from adapters.quickbooks.emulator.server import run
+    from ops import logs
 
+    def ready(taken: int) -> None:
+        logs.started(address=f"http://127.0.0.1:{taken}")
+
+    environment_settings()
+    logs.configure(process="quickbooks")
     data.parent.mkdir(parents=True, exist_ok=True)
-    run(host="127.0.0.1", port=port, data_file=data, access_token=access_token)
+    run(host="127.0.0.1", port=port, data_file=data, access_token=access_token, ready=ready)
 
 
 def release(
