@@ -223,7 +223,10 @@ def key_list(
     """List API keys by their prefixes, those that were revoked as well."""
     from ops.cli import directory
 
-    keys = directory.keys(settings_for(data, "projector_database_url").projector_database_url, tenant)
+    url = settings_for(data, "projector_database_url").projector_database_url
+    keys = directory.keys(url, tenant)
+    if not keys and tenant is not None and tenant not in {school.tenant for school in directory.schools(url)}:
+        fail(f"there is no school {tenant}")
     if json:
         print_json(keys)
         return

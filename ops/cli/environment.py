@@ -2,6 +2,7 @@
 
 import shlex
 from datetime import datetime
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -124,4 +125,6 @@ def _show(identity: Identity) -> None:
         return
     ends = "never expires" if identity.expires_at is None else f"expires {identity.expires_at.isoformat()}"
     print(f"key       {identity.prefix} of client {identity.client}, {ends}")
-    print(f"role      {identity.role}: {', '.join(identity.capabilities or ())}")
+    rights = ", ".join(identity.capabilities or ())
+    print(f"role      {identity.role}")
+    print(fill(rights, initial_indent="may do    ", subsequent_indent=" " * 10, break_on_hyphens=False))

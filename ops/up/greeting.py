@@ -1,67 +1,73 @@
-"""What `bursar up` prints once everything answers."""
+"""What `bursar up` prints once everything answers: one screen, with commands that work as printed."""
 
+import os
 import shlex
+import shutil
+import sys
+from importlib.metadata import version
 from pathlib import Path
-
-import msgspec
+from typing import Final
 
 from ops.up.ready_file import ReadyInfo
+
+# On every later day the same keys bring the same answers.
+_COMMANDS: Final = r"""
+  curl -sS "$BURSAR_URL/v2/finance/wallets" -H "Authorization: Bearer $BURSAR_API_KEY" \
+    -H "Content-Type: application/json" -H "Idempotency-Key: first-wallet" -w '\n' \
+    -d '{"account":"STU-1001","currency":"KES"}'
+  curl -sS "$BURSAR_URL/v2/finance/wallets/STU-1001/top-up" -H "Authorization: Bearer $BURSAR_API_KEY" \
+    -H "Content-Type: application/json" -H "Idempotency-Key: first-top-up" -w '\n' \
+    -d '{"amount":150000,"currency":"KES","source":{"type":"cash"}}'
+  curl -sS "$BURSAR_URL/v2/finance/pos/checkout" -H "Authorization: Bearer $BURSAR_API_KEY" \
+    -H "Content-Type: application/json" -H "Idempotency-Key: first-sale" -w '\n' \
+    -d '{"wallet":"STU-1001","currency":"KES","tenders":[{"type":"wallet"},{"type":"cash"}],
+         "lines":[{"sku":"UNIFORM","quantity":1,"unit_amount":200000,"tax_code":"A"}]}'
+  curl -sS "$BURSAR_URL/v2/finance/statements?account=STU-1001" -H "Authorization: Bearer $BURSAR_API_KEY" -w '\n'
+""".strip("\n")
 
 
 def greeting(info: ReadyInfo, data: Path) -> str:
     """Say where everything is, and what to try first."""
-    keys = "\n".join(f"  {name:<8} {key}" for name, key in info.keys.items())
-    commands = "\n\n".join(_curls(info))
+    names = max(map(len, info.keys))
+    keys = f"\n{'':14}".join(f"{name:<{names}}  {key}" for name, key in info.keys.items())
     return f"""
-Bursar answers at {info.url} for the school {info.tenant}.
+Bursar {version("bursar")} answers for the school {info.tenant}.
 
-Keys, the same at every start:
-{keys}
+  service     {info.url}
+  reference   {info.url}/docs
+  QuickBooks  {info.quickbooks.url}, emulated; company {info.quickbooks.realm}
+  keys        {keys}
+  logs        {_shown(data / "logs")}
 
-QuickBooks is emulated at {info.quickbooks.url}, company {info.quickbooks.realm}; its books are in {data / "quickbooks.sqlite"}.
-Data and logs are in {data}.
+In another terminal, in this folder: open a wallet, top it up, sell to wallet and cash, read the statement.
+A command that is sent again answers the same, and moves nothing.
 
-Open a wallet, top it up, send the same top-up again (nothing moves twice), sell to wallet and cash, read the statement:
-
-{commands}
+  eval "$({_env_command(data)})"
+{_COMMANDS}
 
 Ctrl-C stops it.
 """
 
 
-def _curls(info: ReadyInfo) -> list[str]:
-    """Return five commands that work as printed, on the first day and on every later one."""
-    wallet = "STU-1001"
-    top_up = _curl(
-        info,
-        f"wallets/{wallet}/top-up",
-        key="first-top-up",
-        body={"amount": 150000, "currency": "KES", "source": {"type": "cash"}},
-    )
-    sale = {
-        "wallet": wallet,
-        "currency": "KES",
-        "lines": [{"sku": "UNIFORM", "quantity": 1, "unit_amount": 200000, "tax_code": "A"}],
-        "tenders": [{"type": "wallet"}, {"type": "cash"}],
-    }
-    return [
-        _curl(info, "wallets", key="first-wallet", body={"account": wallet, "currency": "KES"}),
-        top_up,
-        top_up,
-        _curl(info, "pos/checkout", key="first-sale", body=sale),
-        _curl(info, f"statements?account={wallet}"),
-    ]
+def _env_command(data: Path) -> str:
+    """`bursar env` as it is called from here, for the `up` on this folder."""
+    program = Path(sys.argv[0]).absolute()
+    if program.name != "bursar":
+        own = f"{_quoted(Path(sys.executable))} -m ops.cli"
+    elif shutil.which("bursar") == str(program):
+        own = "bursar"
+    else:
+        own = _quoted(program)
+    return f"{own} env" if data == Path.cwd() / ".bursar" else f"{own} env --data {_quoted(data)}"
 
 
-def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> str:
-    words = [
-        "curl",
-        "-sS",
-        f"{info.url}/v2/finance/{path}",
-        "-H",
-        f"Authorization: Bearer {info.keys['admin']}",
-    ]
-    if body is not None:
-        words += ["-H", "Content-Type: application/json", "-H", f"Idempotency-Key: {key}"]
-        words += ["-d", msgspec.json.encode(body).decode()]
-    return shlex.join([*words, "-w", "\\n"])
+def _quoted(path: Path) -> str:
+    return shlex.quote(_shown(path))
+
+
+def _shown(path: Path) -> str:
+    """A path as it is called from the working directory."""
+    if not path.is_relative_to(Path.cwd()):
+        return str(path)
+    relative = path.relative_to(Path.cwd())
+    return str(relative) if len(relative.parts) > 1 else f".{os.sep}{relative}"
