@@ -67,12 +67,7 @@ def migrate(data: DataOption = None, json: JsonOption = False) -> None:
 @tenant_app.command("register")
 def tenant_register(
     name: Annotated[str, typer.Argument(help="Letters, digits and hyphens, in lower case.")],
-    country: Annotated[
-        Country,
-        typer.Option(
-            case_sensitive=False, metavar="|".join(COUNTRIES), help="Whose chart of accounts it gets."
-        ),
-    ],
+    country: Annotated[Country, typer.Option(help="Whose chart of accounts it gets.")],
     legal_name: Annotated[str | None, typer.Option(help="As on documents; the name if absent.")] = None,
     time_zone: Annotated[
         str | None,
@@ -189,7 +184,10 @@ def key_create(
 
     expiry = _expiry(expires_at, expires_in_days)
     settings = settings_for(data, *_OPERATOR)
-    key, outcome = setup.create_key(settings.writer_database_url, tenant, client, role, expires_at=expiry)
+    try:
+        key, outcome = setup.create_key(settings.writer_database_url, tenant, client, role, expires_at=expiry)
+    except msgspec.ValidationError as error:
+        fail(str(error), code=USAGE)
     prefix = key[: setup.PREFIX_LENGTH]
     if json:
         facts = {"tenant": tenant, "client": client.upper(), "role": role, "prefix": prefix}

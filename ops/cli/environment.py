@@ -18,7 +18,7 @@ from ops.cli.connection import (
     find_target,
     running_or_fail,
 )
-from ops.cli.output import JsonOption, print_json
+from ops.cli.output import JsonOption, fail, print_json
 
 if TYPE_CHECKING:
     from ops.cli.directory import ApiKey
@@ -80,12 +80,17 @@ def whoami(
 
     What the key is comes from the read tables: of the `bursar up` whose service it is, or by BURSAR_READER_DATABASE_URL.
     """
-    from ops.http_client import ApiClient
+    from ops.http_client import ApiClient, ApiError, UnreachableError
     from ops.setup import PREFIX_LENGTH
 
     target = find_target(url, key, data)
-    with ApiClient(target.url, target.key, give_up_seconds=0) as client:
-        ping = msgspec.convert(client.get("ping").body, _Ping)
+    try:
+        with ApiClient(target.url, target.key, give_up_seconds=0) as client:
+            ping = msgspec.convert(client.get("ping").body, _Ping)
+    except (ApiError, UnreachableError) as error:
+        fail(str(error))
+    except msgspec.ValidationError as error:
+        fail(f"{target.url} answers, but not as Bursar does: {error}")
     row = _key_row(target, ping.tenant)
     identity = Identity(
         url=target.url,

@@ -3,7 +3,7 @@
 import typer
 
 from ops.cli.connection import DataOption, settings_for
-from ops.cli.output import FAILED, JsonOption, print_json, progress
+from ops.cli.output import FAILED, JsonOption, fail, print_json, progress
 
 
 def verify(data: DataOption = None, json: JsonOption = False) -> None:
@@ -28,11 +28,15 @@ def verify(data: DataOption = None, json: JsonOption = False) -> None:
 
 def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
     """Rebuild every read table from the events, compare it with the live one, and switch. Exit code 1: they differed."""
+    from projections.engine.rebuild import RebuildRunningError, SwitchRefusedError
     from projections.engine.rebuild import rebuild as run
 
     url = settings_for(data, "projector_database_url").projector_database_url
-    with progress("Rebuilding", quiet=json) as report:
-        result = run(url, report)
+    try:
+        with progress("Rebuilding", quiet=json) as report:
+            result = run(url, report)
+    except (RebuildRunningError, SwitchRefusedError) as error:
+        fail(str(error))
     if json:
         print_json(result)
     else:

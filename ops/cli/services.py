@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ops.cli.connection import DEFAULT_DATA, DataOption, environment_settings, settings_for
-from ops.cli.output import JsonOption, print_json
+from ops.cli.output import JsonOption, fail, print_json
 
 emulate_app = typer.Typer(help="Stand-ins for outside systems.", no_args_is_help=True)
 
@@ -118,11 +118,15 @@ def release(
 ) -> None:
     """Give the exporter what it had to put aside of a school, once this version can read it."""
     from adapters.quickbooks.process import release as release_parked
+    from application.feed.port import PoisonError
     from ops import bootstrap
 
     settings = settings_for(data, "exporter_database_url", "quickbooks_url", "quickbooks_access_token")
     url = settings.need("exporter_database_url")
-    count = release_parked(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), tenant)
+    try:
+        count = release_parked(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), tenant)
+    except PoisonError as error:
+        fail(f"nothing was released: {error}")
     if json:
         print_json({"tenant": tenant, "released": count})
     else:

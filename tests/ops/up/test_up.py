@@ -5,13 +5,15 @@ import os
 import shlex
 import socket
 import stat
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from adapters.system.processes import start_time
 from ops.up import plan as it
-from ops.up.greeting import _curls
+from ops.up.greeting import greeting
 from ops.up.ready_file import NotRunningError, QuickBooksInfo, ReadyInfo, note, running
 from ops.up.supervisor import sole_owner
 
@@ -81,16 +83,48 @@ def test_other_commands_find_a_running_one_and_only_that(tmp_path: Path) -> None
         running(tmp_path)
 
 
-def test_five_commands_are_printed_the_same_top_up_twice() -> None:
-    commands = [shlex.split(line) for line in _curls(INFO)]
-    assert len(commands) == 5
-    assert all(command[0] == "curl" and "Authorization: Bearer a-key" in command for command in commands)
-    top_ups = [command for command in commands if command[2].endswith("/top-up")]
-    assert len(top_ups) == 2
-    assert top_ups[0] == top_ups[1]
-    assert "Idempotency-Key: first-top-up" in top_ups[0]
-    bodies = [json.loads(command[command.index("-d") + 1]) for command in commands if "-d" in command]
-    assert [tender["type"] for tender in bodies[3]["tenders"]] == ["wallet", "cash"]
+def test_the_greeting_fits_a_screen_and_says_where_everything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = greeting(INFO, tmp_path / ".bursar")
+    assert 20 < len(text.splitlines()) <= 30
+    for fact in (INFO.url, f"{INFO.url}/docs", INFO.quickbooks.url, *INFO.keys.values(), ".bursar/logs"):
+        assert fact in text
+    commands = shlex.split(text[text.index("  eval ") : text.index("Ctrl-C")])
+    assert commands.count("curl") == 4
+    assert not any(key in word for word in commands for key in INFO.keys.values())
+    bodies = [json.loads(body) for word, body in pairwise(commands) if word == "-d"]
+    assert [tender["type"] for tender in bodies[2]["tenders"]] == ["wallet", "cash"]
+
+
+@pytest.mark.parametrize(
+    ("program", "data", "said"),
+    [
+        (".venv/bin/bursar", ".bursar", ".venv/bin/bursar env"),
+        ("bursar", ".bursar", "./bursar env"),
+        (".venv/bin/bursar", "my books", ".venv/bin/bursar env --data './my books'"),
+        ("ops/cli/__main__.py", ".bursar", "bin/python -m ops.cli env"),
+    ],
+)
+def test_the_greeting_names_the_program_as_it_was_started(
+    program: str, data: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [program])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    assert f'eval "$({said})"\n' in greeting(INFO, tmp_path / data)
+
+
+def test_the_greeting_names_what_stands_on_the_path_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bursar"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert 'eval "$(bursar env --data /data)"\n' in greeting(INFO, Path("/data"))
 
 
 def test_a_part_gets_no_secret_but_those_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
