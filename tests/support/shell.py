@@ -41,12 +41,14 @@ class Shell:
         return json.loads(line)
 
 
-def on_a_terminal(shell: Shell, *arguments: str, answer: bytes = b"") -> tuple[int, str]:
+def on_a_terminal(
+    shell: Shell, *arguments: str, answer: bytes = b"", program: tuple[str, ...] = ("-m", "ops.cli")
+) -> tuple[int, str]:
     """Run with a terminal for everything; the exit code, and what was shown."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(shell.folder)
-        os.execve(sys.executable, [sys.executable, "-m", "ops.cli", *arguments], shell.environment)
+        os.execve(sys.executable, [sys.executable, *program, *arguments], shell.environment)
     os.write(terminal, answer)
     shown = b""
     try:

@@ -102,6 +102,21 @@ def test_a_progress_bar_ends_at_its_end(operator: Shell, service: Service) -> No
     assert re.findall(r"(\d+)/(\d+)", shown)[-1] == (str(head), str(head))
 
 
+@pytest.mark.parametrize(("end", "shown_last"), [("", ("10", "10")), ("raise SystemExit(3)", ("3", "10"))])
+def test_a_progress_bar_whose_work_said_less_ends_too_unless_it_failed(
+    bare: Shell, end: str, shown_last: tuple[str, str]
+) -> None:
+    lines = [
+        "from ops.cli.output import progress",
+        "with progress('Counting') as report:",
+        "    report(3, 10)",
+    ]
+    program = "\n".join([*lines, f"    {end}"])
+    code, shown = on_a_terminal(bare, program=("-c", program))
+    assert code == (3 if end else 0), shown
+    assert re.findall(r"(\d+)/(\d+)", shown)[-1] == shown_last
+
+
 # --- Ctrl-C
 
 
