@@ -72,6 +72,7 @@ STATUS: Final[dict[Code | HttpCode, int]] = {
     Code.UNKNOWN_COUNTRY: 422,
     Code.UNKNOWN_FEATURE: 422,
     Code.UNKNOWN_ROLE: 422,
+    Code.UNKNOWN_TIME_ZONE: 422,
     Code.IDEMPOTENCY_KEY_REUSED: 422,
     HttpCode.INTERNAL_ERROR: 500,
     Code.UNAVAILABLE: 503,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from domain import export_batch, invoice, ledger_account, provider_receipt, sale, series, tenant, wallet
 from domain.event import Event, State
 
-AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Event], None]]]] = {
+AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "tenant": (tenant.Tenant, tenant.evolve),
     "wallet": (wallet.Wallet, wallet.evolve),
     "invoice": (invoice.Invoice, invoice.evolve),

@@ -21,6 +21,7 @@ class Code(StrEnum):
     UNKNOWN_COUNTRY = "unknown_country"
     UNKNOWN_FEATURE = "unknown_feature"
     UNKNOWN_ROLE = "unknown_role"
+    UNKNOWN_TIME_ZONE = "unknown_time_zone"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     # the state forbids it (409)
     INSUFFICIENT_FUNDS = "insufficient_funds"

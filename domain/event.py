@@ -1,7 +1,7 @@
 """What every event and every aggregate's state has in common, and the codec of stored events."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, TypedDict, TypeVar, cast
 
 import msgspec
 
@@ -35,6 +35,14 @@ class State(msgspec.Struct, kw_only=True):
     version: int = 0
 
 
+class Stamp(TypedDict):
+    """The fields of `MoneyEvent`."""
+
+    transaction_id: str
+    effective_date: date
+    recorded_at: datetime
+
+
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     """What all events of one money-moving command share; see `MoneyEvent`."""
 
@@ -42,6 +50,14 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     effective_date: date
     recorded_at: datetime
     currency: str
+
+    def stamp(self) -> Stamp:
+        """What each of its events repeats."""
+        return {
+            "transaction_id": self.transaction_id,
+            "effective_date": self.effective_date,
+            "recorded_at": self.recorded_at,
+        }
 
 
 TOPICS: Final[dict[str, type[Event]]] = {}

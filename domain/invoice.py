@@ -2,29 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, assert_never
 
 import msgspec
 
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.line import Line
 from domain.money import check_limit
 from domain.tender import Share, TenderType
 
-InvoiceStatus = Literal["draft", "issued", "partially_paid", "paid", "void", "written_off"]
+InvoiceStatus = Literal["draft", "issued", "partially_paid", "paid"]
 
 
-class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line as billed: `total` minor units; the quantity informs."""
+class InvoiceLine(Line, frozen=True, kw_only=True):
+    """One line as billed."""
 
     description: str
-    quantity: int
-    total: int
-    income: str
-    tax_code: str
 
 
 # --- events
+#
+# Each says what the invoice's status and open balance are from then on, so that whoever folds many at once
+# takes the last one of each invoice and need not know their story.
 
 
 @stored
@@ -36,6 +36,8 @@ class InvoiceDrafted(Event, frozen=True, kw_only=True):
     due_date: date
     lines: tuple[InvoiceLine, ...]
     total: int
+    status: InvoiceStatus
+    open: int
     recorded_at: datetime
 
 
@@ -51,11 +53,13 @@ class InvoiceIssued(MoneyEvent, frozen=True, kw_only=True):
     due_date: date
     lines: tuple[InvoiceLine, ...]
     total: int
+    status: InvoiceStatus
+    open: int
 
 
 @stored
 class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
-    """One tender's share of a settlement: `amount` of the invoice; `open` is what the invoice owes afterwards."""
+    """One tender's share of a settlement: `amount` of the invoice."""
 
     topic: ClassVar[str] = "bursar.invoice.payment_applied.v1"
     invoice: str
@@ -66,16 +70,19 @@ class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
     leg: int
     tender: TenderType
     amount: int
+    status: InvoiceStatus
     open: int
     account: str | None = None
     reference: str | None = None
 
 
+InvoiceEvent = InvoiceDrafted | InvoiceIssued | PaymentApplied
+
 # --- state
 
 
 class Invoice(State, kw_only=True):
-    """Amounts in minor units. `number` is empty until issued."""
+    """Amounts in minor units. `number` is empty until issued; `open` is what the payer still owes."""
 
     invoice: str = ""
     number: str = ""
@@ -85,22 +92,15 @@ class Invoice(State, kw_only=True):
     due_date: date | None = None
     lines: tuple[InvoiceLine, ...] = ()
     total: int = 0
-    paid: int = 0
-
-    @property
-    def open(self) -> int:
-        """What the payer still owes; a draft is owed by nobody."""
-        return 0 if self.status == "draft" else self.total - self.paid
+    open: int = 0
 
 
-def evolve(state: Invoice, event: Event) -> None:
+def evolve(state: Invoice, event: InvoiceEvent) -> None:
     match event:
         case PaymentApplied():
-            state.paid += event.amount
-            state.status = "partially_paid" if event.open else "paid"
+            pass
         case InvoiceIssued():
             state.number = event.number
-            state.status = "issued"
         case InvoiceDrafted():
             state.invoice = event.invoice
             state.payer = event.payer
@@ -109,7 +109,8 @@ def evolve(state: Invoice, event: Event) -> None:
             state.lines = event.lines
             state.total = event.total
         case _:
-            raise AssertionError(event)
+            assert_never(event)
+    state.status, state.open = event.status, event.open
 
 
 # --- as answers show it
@@ -169,6 +170,8 @@ def draft(
         due_date=due_date,
         lines=tuple(lines),
         total=total,
+        status="draft",
+        open=0,
         recorded_at=recorded_at,
     )
 
@@ -198,9 +201,9 @@ def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIs
         due_date=state.due_date,
         lines=state.lines,
         total=state.total,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        status="issued",
+        open=state.total,
+        **transaction.stamp(),
     )
 
 
@@ -217,6 +220,7 @@ def check_open(state: Invoice, invoice: str) -> None:
 def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, receipt: str) -> PaymentApplied:
     check_open(state, state.invoice)
     assert 0 < share.amount <= state.open
+    remaining = state.open - share.amount
     return PaymentApplied(
         invoice=state.invoice,
         number=state.number,
@@ -226,10 +230,9 @@ def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, rec
         leg=share.leg,
         tender=share.type,
         amount=share.amount,
-        open=state.open - share.amount,
+        status="partially_paid" if remaining else "paid",
+        open=remaining,
         account=share.account,
         reference=share.reference,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )

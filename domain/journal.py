@@ -1,15 +1,24 @@
-"""Balanced postings, and the posting recipes: which roles each operation debits and credits."""
+"""Balanced journals, and the posting recipes: which roles each operation debits and credits."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
+from domain.line import Parts
+
 Side = Literal["debit", "credit"]
+Part = Literal["amount", "price", "discount", "tax", "total"]
+"""Which of an operation's amounts a leg posts: the one amount, or a part of a line (see `domain.line`)."""
 
 TENDER: Final = "{tender}"
 """Stands for the account of the tender that pays; see `TENDER_ROLES`."""
 INCOME: Final = "{income}"
 """Stands for the income role that the line or the charge names."""
+TAX: Final = "{tax}"
+"""Stands for the role of each tax component."""
+SALE: Final = "{sale}"
+"""Stands for the sale itself, no account: what its tenders pay is what its lines earn."""
 
 TENDER_ROLES: Final = {
     "wallet": "wallet_liability",
@@ -21,28 +30,49 @@ TENDER_ROLES: Final = {
 """The account role of each kind of tender."""
 
 
-class Recipe(msgspec.Struct, frozen=True):
-    """The role debited and the role credited, by the same amount."""
+class Leg(msgspec.Struct, frozen=True):
+    """One line of a recipe: the side and role posted to, and the part of the operation's amounts."""
 
-    debit: str
-    credit: str
+    side: Side
+    role: str
+    part: Part = "amount"
 
 
-RECIPES: Final = {
-    "invoice issued": Recipe(debit="receivables", credit=INCOME),
-    "wallet topped up": Recipe(debit=TENDER, credit="wallet_liability"),
-    "wallet charged": Recipe(debit="wallet_liability", credit=INCOME),
-    "sale paid": Recipe(debit=TENDER, credit="{sale}"),
-    "sale earned": Recipe(debit="{sale}", credit=INCOME),
-    "invoice settled": Recipe(debit=TENDER, credit="receivables"),
-    "settlement excess": Recipe(debit=TENDER, credit="wallet_liability"),
-    "sale refunded": Recipe(debit="sales_returns", credit=TENDER),
+def _by_one_amount(*, debit: str, credit: str) -> tuple[Leg, ...]:
+    return Leg("debit", debit), Leg("credit", credit)
+
+
+RECIPES: Final[Mapping[str, tuple[Leg, ...]]] = {
+    "invoice issued": (
+        Leg("debit", "receivables", "total"),
+        Leg("debit", "discounts", "discount"),
+        Leg("credit", INCOME, "price"),
+        Leg("credit", TAX, "tax"),
+    ),
+    "wallet topped up": _by_one_amount(debit=TENDER, credit="wallet_liability"),
+    "wallet charged": _by_one_amount(debit="wallet_liability", credit=INCOME),
+    "sale paid": _by_one_amount(debit=TENDER, credit=SALE),
+    "sale earned": (
+        Leg("debit", SALE, "total"),
+        Leg("debit", "discounts", "discount"),
+        Leg("credit", INCOME, "price"),
+        Leg("credit", TAX, "tax"),
+    ),
+    "invoice settled": _by_one_amount(debit=TENDER, credit="receivables"),
+    "settlement excess": _by_one_amount(debit=TENDER, credit="wallet_liability"),
+    "sale taken back": (
+        Leg("debit", "sales_returns", "price"),
+        Leg("debit", TAX, "tax"),
+        Leg("credit", "discounts", "discount"),
+        Leg("credit", SALE, "total"),
+    ),
+    "sale given back": _by_one_amount(debit=SALE, credit=TENDER),
 }
-"""Every operation's recipe. `{sale}` is the sale itself: what its tenders pay is what its lines earn."""
+"""Every operation's recipe. A leg whose part is 0 is not posted."""
 
 
 class Posting(msgspec.Struct, frozen=True):
-    """One side of a transaction on one account role, in minor units."""
+    """One side of a transaction on one account role; `amount` in minor units."""
 
     role: str
     side: Side
@@ -57,19 +87,36 @@ class Journal:
     def __init__(self) -> None:
         self._sums: dict[tuple[str, Side], int] = {}
 
-    def post(self, operation: str, amount: int, *, tender: str = "", income: str = "") -> None:
-        """Post `amount` minor units by the recipe of `operation`."""
-        assert amount > 0
-        recipe = RECIPES[operation]
-        debit: tuple[str, Side] = (_fill(recipe.debit, tender, income), "debit")
-        credit: tuple[str, Side] = (_fill(recipe.credit, tender, income), "credit")
-        self._sums[debit] = self._sums.get(debit, 0) + amount
-        self._sums[credit] = self._sums.get(credit, 0) + amount
+    def post(self, operation: str, amount_minor: int, *, tender: str = "", income: str = "") -> None:
+        """Post one amount by the recipe of `operation`."""
+        assert amount_minor > 0
+        for leg in RECIPES[operation]:
+            assert leg.part == "amount", operation
+            self._add(_filled(leg.role, tender, income), leg.side, amount_minor)
+
+    def post_line(
+        self, operation: str, line: Parts, *, income: str = "", taxes: Mapping[str, int] | None = None
+    ) -> None:
+        """Post a line's parts by the recipe of `operation`; `taxes` says how its tax falls to component roles."""
+        assert line.total > 0
+        taxes_minor = taxes or {}
+        assert sum(taxes_minor.values()) == line.tax, "each component's role is named"
+        for leg in RECIPES[operation]:
+            assert leg.part != "amount", operation
+            if leg.part == "tax":
+                for role, tax_minor in taxes_minor.items():
+                    self._add(role, leg.side, tax_minor)
+            else:
+                self._add(_filled(leg.role, "", income), leg.side, getattr(line, leg.part))
+
+    def _add(self, role: str, side: Side, amount_minor: int) -> None:
+        if amount_minor:
+            self._sums[role, side] = self._sums.get((role, side), 0) + amount_minor
 
     def postings(self) -> list[Posting]:
         """The merged postings, debits first. Asserts that debits equal credits."""
-        sums = self._sums
-        assert sums.pop(("{sale}", "debit"), 0) == sums.pop(("{sale}", "credit"), 0)
+        sums = dict(self._sums)
+        assert sums.pop((SALE, "debit"), 0) == sums.pop((SALE, "credit"), 0)
         found = [Posting(role, side, amount) for (role, side), amount in sums.items()]
         found.sort(key=lambda posting: posting.side != "debit")
         debits = sum(posting.amount for posting in found if posting.side == "debit")
@@ -77,7 +124,7 @@ class Journal:
         return found
 
 
-def _fill(role: str, tender: str, income: str) -> str:
+def _filled(role: str, tender: str, income: str) -> str:
     if role == TENDER:
         return TENDER_ROLES[tender]
     return income if role == INCOME else role

@@ -1,7 +1,7 @@
 """The ledger account: debits and credits, in one currency."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, assert_never
 
 from domain.chart import DEBIT_NORMAL, AccountType
 from domain.errors import Code, DomainError
@@ -43,6 +43,8 @@ class AccountCredited(_Posted, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.account.credited.v1"
 
 
+LedgerAccountEvent = AccountOpened | AccountDebited | AccountCredited
+
 # --- state
 
 
@@ -64,7 +66,7 @@ class LedgerAccount(State, kw_only=True):
         return net if self.type in DEBIT_NORMAL else -net
 
 
-def evolve(state: LedgerAccount, event: Event) -> None:
+def evolve(state: LedgerAccount, event: LedgerAccountEvent) -> None:
     match event:
         case AccountDebited():
             state.debits += event.amount
@@ -76,7 +78,7 @@ def evolve(state: LedgerAccount, event: Event) -> None:
             state.type = event.type
             state.currency = event.currency
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- decisions
@@ -123,7 +125,5 @@ def post(
         type=state.type,
         amount=amount,
         currency=transaction.currency,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )

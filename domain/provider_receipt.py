@@ -25,11 +25,8 @@ class ProviderReceipt(State, kw_only=True):
 
 
 def evolve(state: ProviderReceipt, event: Event) -> None:
-    match event:
-        case ProviderReceiptClaimed():
-            state.claimed_by = event.transaction_id
-        case _:
-            raise AssertionError(event)
+    assert isinstance(event, ProviderReceiptClaimed), (state, event)
+    state.claimed_by = event.transaction_id
 
 
 def claim(
@@ -49,7 +46,5 @@ def claim(
         reference=reference,
         amount=amount,
         currency=transaction.currency,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )

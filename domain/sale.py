@@ -1,25 +1,22 @@
 """The sale: what was sold over the counter, what paid for it, and what of it was taken back."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 import msgspec
 
 from domain.errors import Code, DomainError
-from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.event import MoneyEvent, State, Transaction, stored
+from domain.line import Line, Parts, in_proportion
 from domain.money import allocate, check_limit
 from domain.tender import Share, TenderType
 
 
-class SaleLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line as sold: `total` minor units for `quantity`."""
+class SaleLine(Line, frozen=True, kw_only=True):
+    """One line as sold."""
 
     sku: str
     description: str
-    quantity: int
-    total: int
-    income: str
-    tax_code: str
 
 
 class SaleTender(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +28,11 @@ class SaleTender(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
 
 
-class RefundLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What of line `line` (from 1) is taken back: minor units, and the pieces where they were named."""
+class RefundLine(Parts, frozen=True, kw_only=True):
+    """What of line `line` (from 1) is taken back, and the pieces where they were named."""
 
     line: int
     quantity: int
-    amount: int
     sku: str
     description: str
 
@@ -68,6 +64,8 @@ class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
     receipt: str
 
 
+SaleEvent = SaleCompleted | SaleRefunded
+
 # --- state
 
 
@@ -89,7 +87,7 @@ class Sale(State, kw_only=True):
         return self.lines[index].total - self.returned_amounts[index]
 
 
-def evolve(state: Sale, event: Event) -> None:
+def evolve(state: Sale, event: SaleEvent) -> None:
     match event:
         case SaleCompleted():
             state.sale = event.sale
@@ -104,11 +102,11 @@ def evolve(state: Sale, event: Event) -> None:
             pieces, amounts = list(state.returned_pieces), list(state.returned_amounts)
             for line in event.lines:
                 pieces[line.line - 1] += line.quantity
-                amounts[line.line - 1] += line.amount
+                amounts[line.line - 1] += line.total
             state.returned_pieces, state.returned_amounts = tuple(pieces), tuple(amounts)
             state.returned_tenders = _returned(state, event.tenders)
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 def _returned(state: Sale, refunded: Sequence[SaleTender]) -> tuple[int, ...]:
@@ -148,9 +146,7 @@ def complete(
         ),
         total=total,
         receipt=receipt,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 
@@ -175,7 +171,7 @@ def lines_by_quantity(state: Sale, wanted: Sequence[tuple[int, int]]) -> list[Re
             )
         amount = left if returned == line.quantity else min(line.total * quantity // line.quantity, left)
         found.append(_refund_line(state, index, quantity, amount))
-    if not any(line.amount for line in found):
+    if not any(line.total for line in found):
         raise DomainError(Code.REFUND_EXCEEDS_SALE, "These pieces are worth less than the smallest unit.")
     return found
 
@@ -196,8 +192,16 @@ def lines_by_amount(state: Sale, amount: int) -> list[RefundLine]:
 
 def _refund_line(state: Sale, index: int, quantity: int, amount: int) -> RefundLine:
     line = state.lines[index]
+    parts = in_proportion(line, before_minor=state.returned_amounts[index], amount_minor=amount)
     return RefundLine(
-        line=index + 1, quantity=quantity, amount=amount, sku=line.sku, description=line.description
+        line=index + 1,
+        quantity=quantity,
+        discount=parts.discount,
+        net=parts.net,
+        tax=parts.tax,
+        total=parts.total,
+        sku=line.sku,
+        description=line.description,
     )
 
 
@@ -216,7 +220,7 @@ def refund_tenders(state: Sale, amount: int) -> list[SaleTender]:
 def refund(
     state: Sale, transaction: Transaction, *, lines: Sequence[RefundLine], receipt: str
 ) -> SaleRefunded:
-    total = sum(line.amount for line in lines)
+    total = sum(line.total for line in lines)
     assert total > 0
     return SaleRefunded(
         sale=state.sale,
@@ -226,9 +230,7 @@ def refund(
         tenders=tuple(refund_tenders(state, total)),
         total=total,
         receipt=receipt,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 

@@ -1,7 +1,7 @@
 """The numbering series: legal numbers without gaps, each allocated in the commit that issues its document."""
 
 from datetime import datetime
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, assert_never
 
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
@@ -16,11 +16,15 @@ DocumentKind = Literal["top_up", "charge", "sale", "refund", "settlement", "invo
 
 @stored
 class SeriesPolicySet(Event, frozen=True, kw_only=True):
-    """The format: `prefix`, the year if `yearly`, and a count of `width` digits that begins anew each year."""
+    """The format: `prefix`, the branch if there is one, the year if `yearly`, and a count of `width` digits.
+
+    With the year in it the count begins anew each year.
+    """
 
     topic: ClassVar[str] = "bursar.series.policy_set.v1"
     series: str
     prefix: str
+    branch: str
     width: int
     yearly: bool
     recorded_at: datetime
@@ -42,6 +46,8 @@ class NumberAllocated(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+SeriesEvent = SeriesPolicySet | NumberAllocated
+
 # --- state
 
 
@@ -50,13 +56,14 @@ class Series(State, kw_only=True):
 
     series: str = ""
     prefix: str = ""
+    branch: str = ""
     width: int = 6
     yearly: bool = True
     year: int = 0
     count: int = 0
 
 
-def evolve(state: Series, event: Event) -> None:
+def evolve(state: Series, event: SeriesEvent) -> None:
     match event:
         case NumberAllocated():
             state.year = event.year
@@ -64,20 +71,29 @@ def evolve(state: Series, event: Event) -> None:
         case SeriesPolicySet():
             state.series = event.series
             state.prefix = event.prefix
+            state.branch = event.branch
             state.width = event.width
             state.yearly = event.yearly
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- decisions
 
 
 def set_policy(
-    *, series: str, prefix: str, width: int, yearly: bool, recorded_at: datetime
+    *, series: str, prefix: str, branch: str, width: int, yearly: bool, recorded_at: datetime
 ) -> SeriesPolicySet:
-    assert len(prefix) + 1 + (5 if yearly else 0) + width <= MAX_NUMBER_LENGTH
-    return SeriesPolicySet(series=series, prefix=prefix, width=width, yearly=yearly, recorded_at=recorded_at)
+    event = SeriesPolicySet(
+        series=series, prefix=prefix, branch=branch, width=width, yearly=yearly, recorded_at=recorded_at
+    )
+    assert len(_format(event, year=2000, count=1)) <= MAX_NUMBER_LENGTH
+    return event
+
+
+def _format(policy: SeriesPolicySet | Series, *, year: int, count: int) -> str:
+    parts = (policy.prefix, policy.branch, str(year) if policy.yearly else "", f"{count:0{policy.width}d}")
+    return "-".join(part for part in parts if part)
 
 
 def allocate(
@@ -95,8 +111,7 @@ def allocate(
     if not state.yearly:
         year = 0
     count = state.count + 1 if year == state.year else 1
-    digits = f"{count:0{state.width}d}"
-    number = f"{state.prefix}-{year}-{digits}" if state.yearly else f"{state.prefix}-{digits}"
+    number = _format(state, year=year, count=count)
     if len(number) > MAX_NUMBER_LENGTH:
         raise DomainError(Code.SERIES_EXHAUSTED, f"Series {state.series} has no number left in its format.")
     return NumberAllocated(

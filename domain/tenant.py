@@ -1,7 +1,7 @@
 """The tenant: a school, its chart, its features, its clients and their keys."""
 
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 
 import msgspec
 
@@ -21,6 +21,7 @@ class TenantRegistered(Event, frozen=True, kw_only=True):
     country: str
     currency: str
     time_zone: str
+    branch: str
     legal_name: str
     recorded_at: datetime
 
@@ -72,6 +73,8 @@ class KeyRevoked(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+TenantEvent = TenantRegistered | ChartMapped | FeatureSet | ClientAdded | KeyAdded | KeyRevoked
+
 # --- state
 
 
@@ -79,6 +82,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A key that has not been revoked."""
 
     client: str
+    capabilities: frozenset[str]
     expires_at: datetime | None
 
 
@@ -91,6 +95,7 @@ class Tenant(State, kw_only=True):
     country: str = ""
     currency: str = ""
     time_zone: str = "UTC"
+    branch: str = ""
     legal_name: str = ""
     roles: dict[str, str] = msgspec.field(default_factory=dict)
     features: frozenset[str] = frozenset()
@@ -99,13 +104,14 @@ class Tenant(State, kw_only=True):
     revoked: frozenset[str] = frozenset()
 
 
-def evolve(state: Tenant, event: Event) -> None:
+def evolve(state: Tenant, event: TenantEvent) -> None:
     match event:
         case TenantRegistered():
             state.tenant = event.tenant
             state.country = event.country
             state.currency = event.currency
             state.time_zone = event.time_zone
+            state.branch = event.branch
             state.legal_name = event.legal_name
         case ChartMapped():
             state.roles = event.roles
@@ -116,12 +122,17 @@ def evolve(state: Tenant, event: Event) -> None:
         case ClientAdded():
             state.clients = state.clients | {event.client}
         case KeyAdded():
-            state.keys = {**state.keys, event.prefix: Key(client=event.client, expires_at=event.expires_at)}
+            key = Key(
+                client=event.client,
+                capabilities=frozenset(event.capabilities),
+                expires_at=event.expires_at,
+            )
+            state.keys = {**state.keys, event.prefix: key}
         case KeyRevoked():
             state.keys = {prefix: key for prefix, key in state.keys.items() if prefix != event.prefix}
             state.revoked = state.revoked | {event.prefix}
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- decisions
@@ -140,6 +151,7 @@ def register(
     country: str,
     currency: str,
     time_zone: str,
+    branch: str,
     legal_name: str,
     roles: dict[str, str],
     recorded_at: datetime,
@@ -153,6 +165,7 @@ def register(
             country=country,
             currency=currency,
             time_zone=time_zone,
+            branch=branch,
             legal_name=legal_name,
             recorded_at=recorded_at,
         ),
@@ -205,8 +218,9 @@ def revoke_key(state: Tenant, *, prefix: str, recorded_at: datetime) -> KeyRevok
     return KeyRevoked(prefix=prefix, recorded_at=recorded_at)
 
 
-def check_key(state: Tenant, *, prefix: str, now: datetime) -> None:
-    """Refuse a key that was revoked or has expired (`unauthenticated`), at the very place where it acts."""
+def live_key(state: Tenant, *, prefix: str, now: datetime) -> Key:
+    """The key as it is at the very place where it acts; refused if revoked or expired (`unauthenticated`)."""
     key = state.keys.get(prefix)
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         raise DomainError(Code.UNAUTHENTICATED, "The key was revoked or has expired.")
+    return key

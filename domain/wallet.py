@@ -1,7 +1,7 @@
 """The wallet: money that a school holds for somebody, a liability of the school."""
 
 from datetime import datetime
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, assert_never
 
 import msgspec
 
@@ -55,6 +55,8 @@ class WalletRefunded(_Movement, frozen=True, kw_only=True):
     sale: str
 
 
+WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded
+
 # --- state
 
 
@@ -75,7 +77,7 @@ class Wallet(State, kw_only=True):
         return self.balance - self.held + self.overdraft_limit
 
 
-def evolve(state: Wallet, event: Event) -> None:
+def evolve(state: Wallet, event: WalletEvent) -> None:
     match event:
         case WalletToppedUp(amount=amount) | WalletRefunded(amount=amount):
             state.balance += amount
@@ -86,7 +88,7 @@ def evolve(state: Wallet, event: Event) -> None:
             state.currency = event.currency
             state.payer = event.payer
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 # --- as answers show it
@@ -160,9 +162,7 @@ def top_up(
         receipt=receipt,
         description=description,
         leg=leg,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 
@@ -199,9 +199,7 @@ def charge(
         income=income,
         receipt=receipt,
         description=description,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )
 
 
@@ -223,7 +221,5 @@ def refund(
         sale=sale,
         receipt=receipt,
         description=description,
-        transaction_id=transaction.transaction_id,
-        effective_date=transaction.effective_date,
-        recorded_at=transaction.recorded_at,
+        **transaction.stamp(),
     )

@@ -1,42 +1,40 @@
-"""The composition root: builds each process from its settings."""
+"""The composition root: builds each process from its settings. A process imports only what it is made of."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
-import uvicorn
 from psycopg.conninfo import make_conninfo
 
-from adapters.kafka.feed import KafkaFeed
 from adapters.postgres.feed import PostgresFeed
-from adapters.postgres.store import PostgresStore
 from adapters.quickbooks.settings import QuickBooksSettings
-from api.app import Application
-from api.services import Services
 from application.feed.port import Feed
-from application.pipeline.writer import Writer
-from domain.receipt import ReceiptSigner
 from ops.settings import Settings
+
+if TYPE_CHECKING:
+    from api.app import Application
 
 DRAIN_SECONDS = 3
 """How long the API finishes requests when it is asked to stop; `up` kills after four."""
 
 
-def application(settings: Settings) -> Application:
+def application(settings: Settings) -> "Application":
     """The API of one process: its writer, its reader, and nothing else."""
+    from adapters.postgres.store import PostgresStore
+    from api.app import Application
+    from api.reads.routes import PUBLIC
+    from api.services import Services
+    from application.pipeline.writer import Writer
+    from domain.receipt import ReceiptSigner
+
     receipts = ReceiptSigner(
         key_id=settings.receipt_key_id,
         key=bytes.fromhex(settings.need("receipt_key")),
-        public_url=settings.public_url.rstrip("/"),
+        page_url=f"{settings.public_url.rstrip('/')}{PUBLIC.rstrip('/')}",
     )
     writer = Writer(
         PostgresStore(_noticing_loss(settings.need("writer_database_url"))),
         receipts=receipts,
-        queue_limit=settings.queue_limit,
+        max_queue_commands=settings.queue_limit,
     )
     return Application(
         Services(
@@ -57,6 +55,8 @@ def _noticing_loss(url: str) -> str:
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Run one API process until SIGTERM or SIGINT, then drain it."""
+    import uvicorn
+
     uvicorn.run(
         application(settings),
         host=host,
@@ -78,6 +78,8 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 def feed(settings: Settings) -> Feed:
     """Kafka where a broker is configured, else the log itself."""
     if settings.kafka_bootstrap_servers:
+        from adapters.kafka.feed import KafkaFeed
+
         return KafkaFeed(settings.kafka_bootstrap_servers, settings.kafka_topic)
     return PostgresFeed(settings.need("exporter_database_url"))
 
@@ -88,27 +90,3 @@ def quickbooks(settings: Settings) -> QuickBooksSettings:
     if settings.quickbooks_emulator:
         return QuickBooksSettings.for_emulator(url=url, access_token=token)
     return QuickBooksSettings(url=url, access_token=token, realms=settings.quickbooks_realms)
-
-
-def run_worker(
-    settings: Settings, work: Callable[[threading.Event, Callable[[], None]], None], *, niceness: int
-) -> None:
-    """Run a worker until SIGTERM or SIGINT; it makes the ready file once it works.
-
-    On a full machine whoever waits for an answer comes first: a worker yields the processor to the API,
-    the more the nicer it is, and catches up when there is room.
-    """
-    os.nice(niceness)
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
-
-    def ready() -> None:
-        if settings.ready_file:
-            Path(settings.ready_file).touch()
-
-    work(stop, ready)

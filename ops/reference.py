@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from domain.aggregates import AGGREGATES
 from domain.chart import COUNTRIES, INCOME_ROLES
 from domain.errors import Code
 from domain.event import TOPICS, Event
-from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES
+from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES, Leg
 from domain.receipt import ReceiptSigner
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
@@ -80,6 +80,7 @@ MEANINGS: Final[dict[Code | HttpCode, str]] = {
     Code.UNKNOWN_COUNTRY: "There is no chart template for this country.",
     Code.UNKNOWN_FEATURE: "There is no such feature.",
     Code.UNKNOWN_ROLE: "There is no such role for a key.",
+    Code.UNKNOWN_TIME_ZONE: "The time zone is not in the IANA database.",
     Code.IDEMPOTENCY_KEY_REUSED: "The key was used before with another body.",
     HttpCode.INTERNAL_ERROR: "A bug; the request id finds it in the service's log.",
     Code.UNAVAILABLE: "Nothing was written, or the read would be stale. Ask again after `Retry-After`.",
@@ -197,17 +198,28 @@ def _errors() -> Iterator[str]:
 # --- recipes
 
 
+def _legs(legs: Sequence[Leg], side: str) -> str:
+    """The legs of one side; a leg that posts a part of a line says which."""
+    return ", ".join(
+        f"`{leg.role}`" + ("" if leg.part == "amount" else f" ({leg.part})")
+        for leg in legs
+        if leg.side == side
+    )
+
+
 def _recipes() -> Iterator[str]:
     yield from _head(
         "Posting recipes",
         "What each operation debits and credits, by role; a tenant's chart gives each role its account. `{tender}` is the"
-        " account of the tender that pays, `{income}` the income role of the line or charge, `{sale}` the sale itself:"
-        " what its tenders pay is what its lines earn. One transaction has one posting per account and side.",
+        " account of the tender that pays, `{income}` the income role of the line or charge, `{tax}` the role of each tax"
+        " component, `{sale}` the sale itself: what its tenders pay is what its lines earn. A leg in brackets posts that"
+        " part of a line: the price is before discount and without tax, the total is with both; a part of 0 is not"
+        " posted. One transaction has one posting per account and side.",
     )
     yield "| operation | debit | credit |"
     yield "|---|---|---|"
-    for operation, recipe in RECIPES.items():
-        yield f"| {operation} | `{recipe.debit}` | `{recipe.credit}` |"
+    for operation, legs in RECIPES.items():
+        yield f"| {operation} | {_legs(legs, 'debit')} | {_legs(legs, 'credit')} |"
     yield ""
     yield f"`{TENDER}`:"
     yield ""
@@ -232,7 +244,7 @@ def _recipes() -> Iterator[str]:
 
 def _openapi() -> str:
     """The OpenAPI document, from an application that never connects."""
-    receipts = ReceiptSigner(key_id="", key=b"", public_url="")
+    receipts = ReceiptSigner(key_id="", key=b"", page_url="")
     services = Services(
         writer=Writer(PostgresStore(""), receipts=receipts),
         reader_url="",

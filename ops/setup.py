@@ -6,9 +6,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -41,7 +40,7 @@ __all__ = [
 SEEDED_TENANT: Final = "greenhill"
 SEEDED_ROLES: Final = ("admin", "cashier", "auditor")
 PREFIX_LENGTH: Final = 11
-_UNUSED_SIGNER: Final = ReceiptSigner(key_id="none", key=b"", public_url="")
+_UNUSED_SIGNER: Final = ReceiptSigner(key_id="none", key=b"", page_url="")
 
 
 class Seeded(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,24 +58,34 @@ def new_key() -> str:
 
 def execute(writer_url: str, tenant: str, action: str, command: Command, *, reason: str = "") -> Outcome:
     """Give one command as the operator at the command line. Raises `DomainError`."""
-    operator = f"operator/{getpass.getuser()}"
-    envelope = Envelope(
+    (outcome,) = _submit(writer_url, [_envelope(tenant, action, command, reason=reason)])
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _envelope(tenant: str, action: str, command: Command, *, reason: str = "") -> Envelope:
+    return Envelope(
         spec=COMMANDS[action],
         command=command,
         command_id=uuid7(time.time_ns() // 1_000_000, os.urandom(10)),
         tenant=tenant,
         client="operator",
-        actor=operator,
+        actor=f"operator/{getpass.getuser()}",
         reason=reason,
         correlation_id=f"cli-{os.getpid()}",
     )
 
-    async def submit() -> Outcome:
+
+def _submit(writer_url: str, envelopes: Sequence[Envelope]) -> list[Outcome | BaseException]:
+    """Give commands in this order, through one writer; return what became of each."""
+
+    async def submit() -> list[Outcome | BaseException]:
         # None of the operator's commands issues a receipt, so no key is needed here.
         writer = Writer(PostgresStore(writer_url), receipts=_UNUSED_SIGNER)
         writer.start()
         try:
-            return await writer.submit(envelope)
+            return await asyncio.gather(*await writer.submit_all(envelopes), return_exceptions=True)
         finally:
             await writer.close()
 
@@ -84,16 +93,15 @@ def execute(writer_url: str, tenant: str, action: str, command: Command, *, reas
 
 
 def create_key(
-    writer_url: str,
-    tenant: str,
-    client: str,
-    role: str,
-    *,
-    key: str | None = None,
-    expires_at: datetime | None = None,
+    writer_url: str, tenant: str, client: str, role: str, *, expires_at: datetime | None = None
 ) -> tuple[str, Outcome]:
-    """Create a key (or store the one given) and return it; only its hash is kept. Raises `DomainError`."""
-    key = key or new_key()
+    """Create a key and return it; only its hash is kept. Raises `DomainError`."""
+    key = new_key()
+    command = _key_command(key, client, role, expires_at=expires_at)
+    return key, execute(writer_url, tenant, "key.create", command)
+
+
+def _key_command(key: str, client: str, role: str, *, expires_at: datetime | None = None) -> Command:
     fields = {
         "client": client,
         "prefix": key[:PREFIX_LENGTH],
@@ -101,8 +109,7 @@ def create_key(
         "role": role,
         "expires_at": expires_at,
     }
-    command = msgspec.convert(fields, tenants.CreateKey)
-    return key, execute(writer_url, tenant, "key.create", command)
+    return msgspec.convert(fields, tenants.CreateKey)
 
 
 def tenant_of_key(projector_url: str, prefix: str) -> str | None:
@@ -141,16 +148,16 @@ def seed(writer_url: str, data: Path) -> Seeded:
         keys = {role: new_key() for role in SEEDED_ROLES}
         write_atomically(path, json.dumps(keys).encode())
     school = tenants.RegisterTenant(country="KE", legal_name="Greenhill Academy")
-    _unless_there(Code.TENANT_EXISTS, lambda: execute(writer_url, SEEDED_TENANT, "tenant.register", school))
-    for role, key in keys.items():
-        _unless_there(Code.KEY_EXISTS, partial(create_key, writer_url, SEEDED_TENANT, role, role, key=key))
+    envelopes = [
+        _envelope(SEEDED_TENANT, "tenant.register", school),
+        *(
+            _envelope(SEEDED_TENANT, "key.create", _key_command(key, role, role))
+            for role, key in keys.items()
+        ),
+    ]
+    for outcome in _submit(writer_url, envelopes):
+        known = isinstance(outcome, DomainError) and outcome.code in {Code.TENANT_EXISTS, Code.KEY_EXISTS}
+        if isinstance(outcome, BaseException) and not known:
+            raise outcome
     realm = QuickBooksSettings.for_emulator(url="", access_token="").realm_for(SEEDED_TENANT)
     return Seeded(tenant=SEEDED_TENANT, keys=keys, realm=realm)
-
-
-def _unless_there(already: Code, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except DomainError as error:
-        if error.code != already:
-            raise

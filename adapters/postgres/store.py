@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
@@ -23,9 +24,9 @@ from application.pipeline.ports import (
     StoreUnavailableError,
     Tail,
 )
-from domain import snapshot
 from domain.aggregates import apply, initial
 from domain.event import State, decode
+from projections.engine import snapshots
 
 ANSWER_SECONDS: Final = 20.0
 """A database that is connected but does not answer is given up after this long: no caller waits for ever."""
@@ -69,9 +70,16 @@ _APPEND: Final = """
         %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bigint[],
         %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[])
 """
-_FIND: Final = (
-    "SELECT id::text, position, response FROM commands WHERE position > %s AND id = ANY (%s::uuid[])"
-)
+_FIND: Final = "SELECT id::text, position, response FROM commands WHERE id = ANY (%s::uuid[])"
+_EVENTS_OF: Final = """
+    SELECT e.originator_id, e.originator_version, e.topic, e.state
+    FROM commands c
+    CROSS JOIN LATERAL (
+        SELECT * FROM events WHERE notification_id BETWEEN c.first_position AND c.position OFFSET 0
+    ) AS e
+    WHERE c.id = %s AND c.tenant = %s
+    ORDER BY e.notification_id
+"""
 
 
 class PostgresStore:
@@ -90,10 +98,10 @@ class PostgresStore:
         states = {stream: initial(stream) for stream in streams}
         async with self._unavailable():
             connection = await self._connected()
-            cursor = await connection.execute(_LOAD, (list(streams), at, snapshot.SNAPSHOT_FORMAT, at))
+            cursor = await connection.execute(_LOAD, (list(streams), at, snapshots.SNAPSHOT_FORMAT, at))
             async for stream, version, topic, state in cursor:
                 if topic is None:
-                    states[stream] = snapshot.decode(stream, state)
+                    states[stream] = snapshots.decode_state(stream, state)
                 else:
                     apply(stream, states[stream], decode(topic, state))
                 assert states[stream].version == version, stream
@@ -143,11 +151,17 @@ class PostgresStore:
         async with self._unavailable():
             await connection.execute("ROLLBACK")
 
-    async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:
+    async def find(self, command_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
         async with self._unavailable():
             connection = await self._connected()
-            cursor = await connection.execute(_FIND, (after, list(command_ids)))
+            cursor = await connection.execute(_FIND, (list(command_ids),))
             return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+    async def events_of(self, command_id: str, *, tenant: str) -> Sequence[LoggedEvent]:
+        async with self._unavailable():
+            connection = await self._connected()
+            cursor = await connection.execute(_EVENTS_OF, (UUID(command_id), tenant))
+            return [LoggedEvent(*row) for row in await cursor.fetchall()]
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -2,8 +2,10 @@
 
 import msgspec
 
-from application.pipeline.command import Command, CommandSpec, UnitOfWork
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import UnitOfWork
 from domain import export_batch
+from domain.capability import Capability
 from domain.ids import export_stream
 
 
@@ -40,7 +42,7 @@ SPECS = (
         command_type=RequestExport,
         handler=handle_request,
         answer_type=ExportQueued,
-        capability="export.run",
+        capability=Capability.EXPORT_RUN,
         status=202,
     ),
 )

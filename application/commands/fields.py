@@ -1,8 +1,9 @@
 """The types of fields that several commands share."""
 
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypedDict
 
+import msgspec
 from msgspec import Meta
 
 from domain.chart import check_income
@@ -24,23 +25,53 @@ IncomeRole = Annotated[
 EffectiveDate = Annotated[
     date, Meta(description="The accounting date; today in the tenant's time zone if absent.")
 ]
-TaxCode = Literal["A", "B", "C", "D", "E"]
-
-_UNTAXED = frozenset("ACD")
-
-
-def line_total(*, quantity: int, unit_amount: int | None, total: int | None) -> int:
-    """What a line amounts to; exactly one of unit amount and total is given."""
-    if (unit_amount is None) == (total is None):
-        raise DomainError(Code.INVALID_REQUEST, "A line takes exactly one of unit_amount and total.")
-    amount = total if total is not None else quantity * (unit_amount or 0)
-    if amount > MAX_AMOUNT_MINOR:
-        raise DomainError(Code.AMOUNT_TOO_LARGE, f"A line amounts to at most {MAX_AMOUNT_MINOR} minor units.")
-    return amount
+UNTAXED: Final = ("A", "C", "D")
+TaxCode = Annotated[
+    Literal["A", "B", "C", "D", "E"],
+    Meta(
+        description="A: exempt, C: zero-rated, D: outside the scope of tax.",
+        extra_json_schema={"enum": list(UNTAXED)},  # B and E are understood, and refused
+    ),
+]
 
 
-def check_line(*, income: str, tax_code: str) -> None:
-    """Refuse what a line may not name: an unknown income role, or a taxed code (`not_supported`)."""
-    check_income(income)
-    if tax_code not in _UNTAXED:
-        raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
+class PricedLine(TypedDict):
+    """The fields of `domain.line.Line`."""
+
+    quantity: int
+    discount: int
+    net: int
+    tax: int
+    total: int
+    income: str
+    tax_code: str
+
+
+class LineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What every line that is sold or billed names: `unit_amount` for each of the quantity, or `total` for all."""
+
+    quantity: Quantity
+    unit_amount: Amount | None = None
+    total: Amount | None = None
+
+    def priced(self, *, income: str, tax_code: str) -> PricedLine:
+        """What the line amounts to. Refused: an unknown income role, and a taxed code (`not_supported`)."""
+        check_income(income)
+        if tax_code not in UNTAXED:
+            raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
+        if (self.unit_amount is None) == (self.total is None):
+            raise DomainError(Code.INVALID_REQUEST, "A line takes exactly one of unit_amount and total.")
+        amount = self.total if self.total is not None else self.quantity * (self.unit_amount or 0)
+        if amount > MAX_AMOUNT_MINOR:
+            raise DomainError(
+                Code.AMOUNT_TOO_LARGE, f"A line amounts to at most {MAX_AMOUNT_MINOR} minor units."
+            )
+        return {
+            "quantity": self.quantity,
+            "discount": 0,
+            "net": amount,
+            "tax": 0,
+            "total": amount,
+            "income": income,
+            "tax_code": tax_code,
+        }

@@ -9,18 +9,17 @@ from msgspec import Meta
 
 from application.commands import wallets
 from application.commands.fields import (
-    Amount,
     Currency,
     EffectiveDate,
     IncomeRole,
-    Quantity,
+    LineInput,
     TaxCode,
     Text,
-    check_line,
-    line_total,
 )
-from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import invoice, wallet
+from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Transaction
 from domain.ids import Name, Uuid, invoice_stream, wallet_stream
@@ -29,15 +28,10 @@ from domain.journal import Journal
 from domain.tender import Share, Tender, split
 
 
-class InvoiceLineInput(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """One line to bill: `unit_amount` for each of the quantity, or `total` for all of it."""
+class InvoiceLineInput(LineInput, frozen=True, kw_only=True):
+    """One line to bill."""
 
     description: Text
-    quantity: Quantity
-    unit_amount: Amount | None = None
-    total: Amount | None = None
     income: IncomeRole
     tax_code: TaxCode = "A"
 
@@ -98,21 +92,16 @@ class InvoiceSettled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
+    if command.issue:
+        unit.require(Capability.INVOICE_ISSUE)
     transaction = unit.transaction(command.currency, command.effective_date)
     stream = invoice_stream(unit.tenant_name, unit.command_id)
-    lines: list[invoice.InvoiceLine] = []
-    for line in command.lines:
-        check_line(income=line.income, tax_code=line.tax_code)
-        total = line_total(quantity=line.quantity, unit_amount=line.unit_amount, total=line.total)
-        lines.append(
-            invoice.InvoiceLine(
-                description=line.description,
-                quantity=line.quantity,
-                total=total,
-                income=line.income,
-                tax_code=line.tax_code,
-            )
+    lines = [
+        invoice.InvoiceLine(
+            description=line.description, **line.priced(income=line.income, tax_code=line.tax_code)
         )
+        for line in command.lines
+    ]
     event = invoice.draft(
         invoice=unit.command_id,
         payer=command.payer,
@@ -139,7 +128,7 @@ def _issue(unit: UnitOfWork, stream: str, transaction: Transaction) -> None:
     state = unit.state(invoice.Invoice, stream)
     journal = Journal()
     for line in state.lines:
-        journal.post("invoice issued", line.total, income=line.income)
+        journal.post_line("invoice issued", line, income=line.income)
     unit.post(journal, transaction)
     number = unit.allocate_number(
         "invoice", kind="invoice", document=state.invoice, amount=state.total, currency=state.currency
@@ -250,7 +239,7 @@ SPECS = (
         command_type=CreateInvoice,
         handler=handle_create,
         answer_type=InvoiceView,
-        capability="invoice.create",
+        capability=Capability.INVOICE_CREATE,
         key_required=True,
     ),
     CommandSpec(
@@ -258,7 +247,7 @@ SPECS = (
         command_type=IssueInvoice,
         handler=handle_issue,
         answer_type=InvoiceView,
-        capability="invoice.issue",
+        capability=Capability.INVOICE_ISSUE,
         key_required=True,
         status=200,
     ),
@@ -267,7 +256,7 @@ SPECS = (
         command_type=SettleInvoice,
         handler=handle_settle,
         answer_type=InvoiceSettled,
-        capability="invoice.settle",
+        capability=Capability.INVOICE_SETTLE,
         key_required=True,
         status=200,
     ),

@@ -12,14 +12,15 @@ from application.commands.fields import (
     Currency,
     EffectiveDate,
     IncomeRole,
+    LineInput,
     Quantity,
     TaxCode,
     Text,
-    check_line,
-    line_total,
 )
-from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import sale, wallet
+from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.ids import Name, Uuid, sale_stream, wallet_stream
 from domain.journal import Journal
@@ -28,16 +29,11 @@ from domain.tender import Tender, split
 from domain.wallet import WalletView
 
 
-class SaleLineInput(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """One line sold: `unit_amount` for each piece, or `total` for all of them."""
+class SaleLineInput(LineInput, frozen=True, kw_only=True):
+    """One line sold."""
 
     sku: Name
     description: Text | None = None
-    quantity: Quantity
-    unit_amount: Amount | None = None
-    total: Amount | None = None
     income: IncomeRole = "sales"
     tax_code: TaxCode
 
@@ -49,6 +45,7 @@ class Checkout(Command, frozen=True, kw_only=True):
     """Sell over the counter: wallet first, then the other tenders, in one commit."""
 
     uppercase: ClassVar = ("customer", "wallet", "till")
+    not_yet: ClassVar = ("till",)
     till: Name | None = None
     customer: Name | None = None
     wallet: Name | None = None
@@ -126,8 +123,8 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, lines: Sequence[RefundLine], given_back: Sequence[SaleTender]) -> "RefundView":
         return cls(
-            total=sum(line.amount for line in lines),
-            lines=[RefundLineView(line.line, line.amount) for line in lines],
+            total=sum(line.total for line in lines),
+            lines=[RefundLineView(line.line, line.total) for line in lines],
             tenders=tenders(given_back),
         )
 
@@ -170,21 +167,14 @@ def _wallet(unit: UnitOfWork, account: str | None) -> WalletView | None:
 
 
 def _lines(command: Checkout) -> list[sale.SaleLine]:
-    found: list[sale.SaleLine] = []
-    for line in command.lines:
-        check_line(income=line.income, tax_code=line.tax_code)
-        total = line_total(quantity=line.quantity, unit_amount=line.unit_amount, total=line.total)
-        found.append(
-            sale.SaleLine(
-                sku=line.sku,
-                description=line.description or line.sku,
-                quantity=line.quantity,
-                total=total,
-                income=line.income,
-                tax_code=line.tax_code,
-            )
+    return [
+        sale.SaleLine(
+            sku=line.sku,
+            description=line.description or line.sku,
+            **line.priced(income=line.income, tax_code=line.tax_code),
         )
-    return found
+        for line in command.lines
+    ]
 
 
 def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
@@ -201,7 +191,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     for share in shares:
         journal.post("sale paid", share.amount, tender=share.type)
     for line in lines:
-        journal.post("sale earned", line.total, income=line.income)
+        journal.post_line("sale earned", line, income=line.income)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="sale", document=unit.command_id, amount=total, currency=command.currency
@@ -243,11 +233,14 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
         lines = sale.lines_by_quantity(state, [(line.line, line.quantity) for line in command.lines])
     else:
         lines = sale.lines_by_amount(state, command.amount or 0)
-    amount = sum(line.amount for line in lines)
+    amount = sum(line.total for line in lines)
     tenders = sale.refund_tenders(state, amount)
     journal = Journal()
+    for line in lines:
+        if line.total:
+            journal.post_line("sale taken back", line)
     for tender in tenders:
-        journal.post("sale refunded", tender.amount, tender=tender.type)
+        journal.post("sale given back", tender.amount, tender=tender.type)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="refund", document=unit.command_id, amount=amount, currency=state.currency
@@ -285,7 +278,7 @@ SPECS = (
         command_type=Checkout,
         handler=handle_checkout,
         answer_type=SaleCompletedAnswer,
-        capability="pos.sell",
+        capability=Capability.POS_SELL,
         key_required=True,
     ),
     CommandSpec(
@@ -293,7 +286,7 @@ SPECS = (
         command_type=Refund,
         handler=handle_refund,
         answer_type=SaleRefundedAnswer,
-        capability="pos.refund",
+        capability=Capability.POS_REFUND,
         key_required=True,
     ),
 )

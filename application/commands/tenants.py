@@ -2,24 +2,35 @@
 
 from datetime import datetime
 from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from application.commands.fields import Text
-from application.pipeline.command import Command, CommandSpec, UnitOfWork
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import UnitOfWork
 from domain import ledger_account, series, tenant
+from domain.capability import Capability
 from domain.chart import country
+from domain.errors import Code, DomainError
 from domain.ids import Name, account_stream, series_stream, tenant_stream
 
 _SERIES = (("receipt", "RCT"), ("invoice", "INV"))
 
 
 class RegisterTenant(Command, frozen=True, kw_only=True):
-    """Register a school with the chart of accounts and the numbering of its country."""
+    """Register a school with the chart of accounts of its country.
 
+    `time_zone` is of the IANA database, the country's first one without it; `branch` stands in the numbers of
+    its documents.
+    """
+
+    uppercase: ClassVar = ("branch",)
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")]
     legal_name: Text
+    time_zone: Text | None = None
+    branch: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,2}\Z")] | None = None
 
 
 class SetFeature(Command, frozen=True, kw_only=True):
@@ -76,12 +87,16 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
     template = country(command.country)
     name = unit.tenant_name
+    time_zone = command.time_zone or template.time_zone
+    _check_time_zone(time_zone)
+    branch = command.branch or ""
     for event in tenant.register(
         unit.tenant(),
         tenant=name,
         country=command.country,
         currency=template.currency,
-        time_zone=template.time_zone,
+        time_zone=time_zone,
+        branch=branch,
         legal_name=command.legal_name,
         roles={account.role: account.code for account in template.accounts},
         recorded_at=unit.recorded_at,
@@ -101,10 +116,25 @@ def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
         unit.emit(stream, opened)
     for series_name, prefix in _SERIES:
         policy = series.set_policy(
-            series=series_name, prefix=prefix, width=6, yearly=True, recorded_at=unit.recorded_at
+            series=series_name,
+            prefix=prefix,
+            branch=branch,
+            width=6,
+            yearly=True,
+            recorded_at=unit.recorded_at,
         )
         unit.emit(series_stream(name, series_name), policy)
     return TenantAnswer(tenant=name, country=command.country, currency=template.currency)
+
+
+def _check_time_zone(name: str) -> None:
+    """Refuse what the IANA database does not hold (`unknown_time_zone`)."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):  # no such file, no such name, or a folder
+        raise DomainError(
+            Code.UNKNOWN_TIME_ZONE, f"There is no time zone {name!r}; one is America/Vancouver."
+        ) from None
 
 
 def handle_feature(command: SetFeature, unit: UnitOfWork) -> FeatureAnswer:
@@ -146,14 +176,14 @@ SPECS = (
         command_type=RegisterTenant,
         handler=handle_register,
         answer_type=TenantAnswer,
-        capability="account.manage",
+        capability=Capability.ACCOUNT_MANAGE,
     ),
     CommandSpec(
         action="tenant.feature",
         command_type=SetFeature,
         handler=handle_feature,
         answer_type=FeatureAnswer,
-        capability="flag.set",
+        capability=Capability.FLAG_SET,
         status=200,
     ),
     CommandSpec(
@@ -161,14 +191,14 @@ SPECS = (
         command_type=CreateKey,
         handler=handle_create_key,
         answer_type=KeyAnswer,
-        capability="key.manage",
+        capability=Capability.KEY_MANAGE,
     ),
     CommandSpec(
         action="key.revoke",
         command_type=RevokeKey,
         handler=handle_revoke_key,
         answer_type=KeyAnswer,
-        capability="key.manage",
+        capability=Capability.KEY_MANAGE,
         status=200,
     ),
 )

@@ -6,8 +6,10 @@ from typing import ClassVar, Literal
 import msgspec
 
 from application.commands.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
-from application.pipeline.command import Command, CommandSpec, ReceiptView, UnitOfWork
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import wallet
+from domain.capability import Capability
 from domain.chart import check_income
 from domain.errors import Code, DomainError
 from domain.event import Transaction
@@ -207,14 +209,14 @@ SPECS = (
         command_type=OpenWallet,
         handler=handle_open,
         answer_type=WalletView,
-        capability="wallet.open",
+        capability=Capability.WALLET_OPEN,
     ),
     CommandSpec(
         action="wallet.top_up",
         command_type=TopUp,
         handler=handle_top_up,
         answer_type=WalletMoved,
-        capability="wallet.top_up",
+        capability=Capability.WALLET_TOP_UP,
         key_required=True,
     ),
     CommandSpec(
@@ -222,7 +224,7 @@ SPECS = (
         command_type=Charge,
         handler=handle_charge,
         answer_type=WalletMoved,
-        capability="wallet.charge",
+        capability=Capability.WALLET_CHARGE,
         key_required=True,
     ),
 )

@@ -1,35 +1,28 @@
-"""A command, what carries it through the writer, and the unit of work in which its handler decides."""
+"""A command: what is asked for, what the service knows of its kind, and what carries it to the writer."""
 
 from collections.abc import Callable, Iterable
-from copy import copy
-from datetime import date, datetime
-from functools import lru_cache
 from hashlib import sha256
-from typing import Any, ClassVar, TypeVar
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from domain import ledger_account, provider_receipt, series, tenant
-from domain.aggregates import apply, initial
-from domain.errors import Code, DomainError
-from domain.event import Event, State, Transaction
-from domain.ids import account_stream, provider_receipt_stream, series_stream, tenant_stream
-from domain.journal import Journal
-from domain.receipt import ReceiptSigner
+from domain.capability import Capability
 
-_S = TypeVar("_S", bound=State)
+if TYPE_CHECKING:
+    from application.pipeline.unit_of_work import UnitOfWork
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a client asks for: at once the body of the request and the element's data in bulk.
 
     A field named by `path` comes from the request's path, or in bulk from the data. Fields named by
-    `uppercase` are ids that people write.
+    `uppercase` are ids that people write. Fields named by `not_yet` are understood only to be refused, so
+    that nobody's is dropped in silence; the documentation leaves them out.
     """
 
     path: ClassVar[str] = ""
     uppercase: ClassVar[tuple[str, ...]] = ()
+    not_yet: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in self.uppercase:
@@ -50,7 +43,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     command_type: type[Command]
     handler: Callable[[Any, "UnitOfWork"], object]
     answer_type: type[msgspec.Struct]
-    capability: str
+    capability: Capability
     key_required: bool = False
     status: int = 201
 
@@ -80,13 +73,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(self.spec.action.encode() + b"\n" + _encoder.encode(self.command)).digest()
 
 
-class ReceiptView(msgspec.Struct, frozen=True):
-    """A receipt's legal number, and the address that its QR code holds."""
-
-    number: str
-    qr: str
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an accepted command. `response` is the first answer, byte for byte."""
 
@@ -96,126 +82,3 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-
-
-class UnitOfWork:
-    """One command's view of the states, in which its events take effect as they are emitted.
-
-    Nothing outside changes: `events` and `changed` are what the writer takes over once the whole
-    command has been accepted. Time, ids and keys come from outside.
-    """
-
-    __slots__ = ("_lookup", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name")
-
-    def __init__(
-        self,
-        *,
-        tenant_name: str,
-        command_id: str,
-        recorded_at: datetime,
-        receipts: ReceiptSigner,
-        lookup: Callable[[str], State],
-    ) -> None:
-        self.tenant_name = tenant_name
-        self.command_id = command_id
-        self.recorded_at = recorded_at
-        self.receipts = receipts
-        self.events: list[tuple[str, int, Event]] = []
-        self.changed: dict[str, State] = {}
-        self._lookup = lookup
-
-    def state(self, kind: type[_S], stream: str) -> _S:
-        """The state of a stream as this command sees it. It is only to be read."""
-        found = self.changed.get(stream)
-        if found is None:
-            found = self._lookup(stream)
-        assert isinstance(found, kind)
-        return found
-
-    def emit(self, stream: str, event: Event) -> None:
-        """Add an event to a stream, and let it take effect for the rest of this command."""
-        state = self.changed.get(stream)
-        if state is None:
-            state = self.changed[stream] = copy(self._lookup(stream))
-        apply(stream, state, event)
-        self.events.append((stream, state.version, event))
-
-    def create(self, stream: str, event: Event) -> None:
-        """Begin a stream that is named by this command's own id, so that it cannot be there yet."""
-        assert stream.endswith(self.command_id)
-        self.changed[stream] = initial(stream)
-        self.emit(stream, event)
-
-    def tenant(self) -> tenant.Tenant:
-        return self.state(tenant.Tenant, tenant_stream(self.tenant_name))
-
-    def today(self) -> date:
-        """The date in the tenant's time zone at which the command is recorded."""
-        return _local_date(self.tenant().time_zone, self.recorded_at)
-
-    def transaction(self, currency: str, effective_date: date | None) -> Transaction:
-        """Begin the command's transaction; the effective date is today unless it lies before."""
-        school = self.tenant()
-        if currency != school.currency:
-            raise DomainError(
-                Code.CURRENCY_MISMATCH, f"The tenant's currency is {school.currency}, not {currency}."
-            )
-        today = self.today()
-        if effective_date is not None and effective_date > today:
-            raise DomainError(
-                Code.EFFECTIVE_DATE_IN_FUTURE,
-                f"{effective_date} lies after today, {today} in {school.time_zone}.",
-            )
-        return Transaction(
-            transaction_id=self.command_id,
-            effective_date=effective_date or today,
-            recorded_at=self.recorded_at,
-            currency=currency,
-        )
-
-    def post(self, journal: Journal, transaction: Transaction) -> None:
-        """Post a balanced journal to the accounts that the tenant's chart maps its roles to."""
-        roles = self.tenant().roles
-        for posting in journal.postings():
-            stream = account_stream(self.tenant_name, roles[posting.role])
-            state = self.state(ledger_account.LedgerAccount, stream)
-            self.emit(
-                stream, ledger_account.post(state, transaction, side=posting.side, amount=posting.amount)
-            )
-
-    def allocate_number(
-        self, name: str, *, kind: series.DocumentKind, document: str, amount: int, currency: str
-    ) -> str:
-        """Allocate the next number of a series to a document."""
-        stream = series_stream(self.tenant_name, name)
-        event = series.allocate(
-            self.state(series.Series, stream),
-            year=self.today().year,
-            document=document,
-            kind=kind,
-            amount=amount,
-            currency=currency,
-            recorded_at=self.recorded_at,
-        )
-        self.emit(stream, event)
-        return event.number
-
-    def claim(self, transaction: Transaction, *, provider: str, reference: str | None, amount: int) -> None:
-        """Claim a provider's reference, where the tender has one that can be claimed."""
-        if reference is None or provider not in provider_receipt.PROVIDERS:
-            return
-        stream = provider_receipt_stream(self.tenant_name, provider, reference)
-        state = self.state(provider_receipt.ProviderReceipt, stream)
-        self.emit(
-            stream,
-            provider_receipt.claim(state, transaction, provider=provider, reference=reference, amount=amount),
-        )
-
-    def receipt(self, number: str) -> ReceiptView:
-        """The receipt as answers show it."""
-        return ReceiptView(number, self.receipts.qr(self.tenant_name, number))
-
-
-@lru_cache(maxsize=64)
-def _local_date(time_zone: str, at: datetime) -> date:
-    return at.astimezone(ZoneInfo(time_zone)).date()

@@ -132,8 +132,15 @@ class EventStore(Protocol):
         """Free the lock, where it is held, with nothing written."""
         ...
 
-    async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:
-        """Position and response of those commands that were written after a position."""
+    async def find(self, command_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        """Position and response of those commands that were written. Raises `StoreUnavailableError`."""
+        ...
+
+    async def events_of(self, command_id: str, *, tenant: str) -> Sequence[LoggedEvent]:
+        """A tenant's command's events in order; none where the tenant has no such command.
+
+        Raises `StoreUnavailableError`.
+        """
         ...
 
     async def close(self) -> None:

@@ -40,8 +40,8 @@ def migrate(data: DataOption = None, json: JsonOption = False) -> None:
 
     import psycopg
 
-    from adapters.postgres.embedded.cluster import LOGIN_ROLES, set_role_passwords
     from adapters.postgres.migrations import migrate as migrate_schema
+    from adapters.postgres.roles import LOGIN_ROLES, set_role_passwords
 
     settings = settings_for(data, "database_url")
     migrate_schema(settings.database_url)

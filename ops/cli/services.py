@@ -46,21 +46,20 @@ def serve(
 def project(data: DataOption = None) -> None:
     """Run the projector."""
     from ops import logs
-    from ops.bootstrap import run_worker
-    from projections.engine import runner
+    from ops.worker import run_projector, run_worker
 
     settings = settings_for(data, "projector_database_url")
     url = settings.need("projector_database_url")
     logs.configure(process="projector")
     logs.started()
-    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=0)
+    run_worker(settings, lambda stop, ready: run_projector(url, stop, ready), niceness=0)
 
 
 def relay(data: DataOption = None) -> None:
     """Publish the log to Kafka."""
     from adapters.kafka.relay import run_relay
     from ops import logs
-    from ops.bootstrap import run_worker
+    from ops.worker import run_worker
 
     settings = settings_for(data, "relay_database_url", "kafka_bootstrap_servers")
     url, servers = settings.need("relay_database_url"), settings.need("kafka_bootstrap_servers")
@@ -77,6 +76,7 @@ def export(data: DataOption = None) -> None:
     """Run the QuickBooks exporter, on Kafka where a broker is configured."""
     from adapters.quickbooks.process import run_exporter
     from ops import bootstrap, logs
+    from ops.worker import run_worker
 
     settings = settings_for(data, "exporter_database_url", "quickbooks_url", "quickbooks_access_token")
     url = settings.need("exporter_database_url")
@@ -86,7 +86,7 @@ def export(data: DataOption = None) -> None:
     def work(stop: threading.Event, ready: Callable[[], None]) -> None:
         run_exporter(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), stop=stop, ready=ready)
 
-    bootstrap.run_worker(settings, work, niceness=10)
+    run_worker(settings, work, niceness=10)
 
 
 @emulate_app.command("quickbooks")

@@ -4,14 +4,16 @@ import http.client
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 import psycopg
 
-from adapters.postgres.embedded import cluster as server
+from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, STOP_SIGNAL, Cluster, prepare
+from adapters.postgres.embedded.installation import ServerError
+from adapters.postgres.roles import LOGIN_ROLES, load_passwords, set_role_passwords, url_for_role
 from adapters.system.files import write_atomically
 from adapters.system.processes import free_port, port_is_free
 from ops.setup import Seeded, migrate, seed
@@ -24,7 +26,7 @@ _ANSWER_SECONDS = 0.5  # a part that is starting is asked again at once
 _ROOT = Path(__file__).parents[2]
 _OURS = (
     "BURSAR_DATABASE_URL",
-    *(f"{role.upper()}_DATABASE_URL" for role in server.LOGIN_ROLES),
+    *(f"{role.upper()}_DATABASE_URL" for role in LOGIN_ROLES),
     "BURSAR_KAFKA_BOOTSTRAP_SERVERS",
     "BURSAR_KAFKA_TOPIC",
     "BURSAR_QUICKBOOKS_URL",
@@ -50,7 +52,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     port: int
     quickbooks_port: int
-    cluster: server.Cluster | None  # None: the database is the user's
+    cluster: Cluster | None  # None: the database is the user's
     database_url: str
     database_urls: Mapping[str, str]
     passwords: Mapping[str, str]
@@ -79,7 +81,7 @@ def up(*, port: int | None, data: Path, kafka: bool, ready_file: Path | None) ->
         ready_file = _fresh(ready_file) if ready_file is not None else None
         with sole_owner(data):
             _run(_plan(data, _api_port(port), broker), ready_file)
-    except (_UsageError, AlreadyRunningError, server.ServerError, PermissionError) as error:
+    except (_UsageError, AlreadyRunningError, ServerError, PermissionError) as error:
         print(f"bursar up: {error}", file=sys.stderr)
         return 2
     except psycopg.OperationalError as error:
@@ -119,18 +121,15 @@ def _api_port(wanted: int | None) -> int:
 def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
     given = os.environ.get("BURSAR_DATABASE_URL")
     if given:
-        cluster, passwords = None, server.load_passwords(data)
-        urls = {role: server.url_for_role(given, role, passwords[role]) for role in server.LOGIN_ROLES}
+        cluster, passwords = None, load_passwords(data)
+        urls = {role: url_for_role(given, role, passwords[role]) for role in LOGIN_ROLES}
     else:
-        cluster = server.prepare(data)
+        cluster = prepare(data)
         passwords, urls = dict(cluster.passwords), cluster.urls()
-    quickbooks_port = free_port()
-    while quickbooks_port == port or (cluster is not None and quickbooks_port == cluster.port):
-        quickbooks_port = free_port()
     return _Plan(
         data=data,
         port=port,
-        quickbooks_port=quickbooks_port,
+        quickbooks_port=_quickbooks_port(data, taken=[port] if cluster is None else [port, cluster.port]),
         cluster=cluster,
         database_url=given or (cluster.superuser_url if cluster else ""),
         database_urls=urls,
@@ -140,6 +139,17 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
         else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka, "BURSAR_KAFKA_TOPIC": _kafka_topic(data)},
         secrets=_secrets(data),
     )
+
+
+def _quickbooks_port(data: Path, *, taken: Collection[int]) -> int:
+    """Return the emulator's port: the one of the last run if it is free, so that a page left open goes on."""
+    note = data / "quickbooks.port"
+    if note.exists() and (noted := int(note.read_text())) not in taken and port_is_free(noted):
+        return noted
+    while (port := free_port()) in taken:
+        pass
+    write_atomically(note, f"{port}\n".encode())
+    return port
 
 
 def _kafka_topic(data: Path) -> str:
@@ -171,7 +181,7 @@ def _run(plan: _Plan, ready_file: Path | None) -> None:
     def set_up() -> None:
         migrate(plan.database_url)
         with psycopg.connect(plan.database_url) as connection:
-            server.set_role_passwords(connection, plan.passwords)
+            set_role_passwords(connection, plan.passwords)
         seeded[:] = [seed(plan.database_urls["bursar_writer"], plan.data)]
 
     def announce(pids: Mapping[str, int]) -> None:
@@ -210,9 +220,11 @@ def _ready_info(plan: _Plan, seeded: Seeded, pids: Mapping[str, int]) -> ReadyIn
 
 
 def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
-    """List the parts in the order of their first start. Each gets the URLs and secrets that it needs, no more."""
+    """List the parts. Each gets the URLs and secrets that it needs, no more."""
     urls = {f"{role.upper()}_DATABASE_URL": url for role, url in plan.database_urls.items()}
     token = {"BURSAR_QUICKBOOKS_ACCESS_TOKEN": plan.secrets.quickbooks_access_token}
+    postgres = _postgres(plan, set_up)
+    database = [part.name for part in postgres]
 
     def url_of(*roles: str) -> dict[str, str]:
         return {name: urls[name] for name in (f"BURSAR_{role}_DATABASE_URL" for role in roles)}
@@ -238,23 +250,33 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
     )
     api = Part(
         name="api",
+        after=database,
         argv=_command("serve", "--port", str(plan.port)),
         env=_environment(url_of("WRITER", "READER") | public),
         ready=lambda: _answers(f"{plan.url}/health/ready"),
     )
-    relay = [_marked(plan, "relay", "relay", {**url_of("RELAY"), **plan.kafka})] if plan.kafka else []
-    quickbooks_of = {
+    relay_env = {**url_of("RELAY"), **plan.kafka}
+    relay = [_marked(plan, "relay", "relay", relay_env, after=database)] if plan.kafka else []
+    exporter_env = {
+        **url_of("EXPORTER"),
         "BURSAR_QUICKBOOKS_URL": plan.quickbooks_url,
         "BURSAR_QUICKBOOKS_EMULATOR": "true",
         **token,
+        **plan.kafka,
     }
     return [
-        *_postgres(plan, set_up),
+        *postgres,
         quickbooks,
         api,
-        _marked(plan, "projector", "project", url_of("PROJECTOR")),
+        _marked(plan, "projector", "project", url_of("PROJECTOR"), after=database),
         *relay,
-        _marked(plan, "exporter", "export", {**url_of("EXPORTER"), **quickbooks_of, **plan.kafka}),
+        _marked(
+            plan,
+            "exporter",
+            "export",
+            exporter_env,
+            after=[*database, "quickbooks", *(part.name for part in relay)],
+        ),
     ]
 
 
@@ -272,15 +294,15 @@ def _postgres(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         env=plan.cluster.env,
         ready=plan.cluster.is_ready,
         account=plan.cluster.account,
-        stop_signal=server.STOP_SIGNAL,
-        orphan_signal=server.ORPHAN_SIGNAL,
+        stop_signal=STOP_SIGNAL,
+        orphan_signal=ORPHAN_SIGNAL,
         foundation=True,
         once_ready=set_up,
     )
     return [part]
 
 
-def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str]) -> Part:
+def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str], *, after: Sequence[str]) -> Part:
     """Make a part that serves nothing to ask: it makes a file once it is at work."""
     folder = plan.data / "ready"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -290,6 +312,7 @@ def _marked(plan: _Plan, name: str, command: str, env: Mapping[str, str]) -> Par
         argv=_command(command),
         env=_environment({**env, "BURSAR_READY_FILE": str(marker)}),
         ready=marker.exists,
+        after=after,
         before_start=lambda: marker.unlink(missing_ok=True),
     )
 

@@ -35,18 +35,21 @@ class AlreadyRunningError(Exception):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One process to keep running. It first starts when all parts before it have been ready."""
+    """One process to keep running. Parts start side by side, each once those that it names have been ready."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
     ready: Callable[[], bool]  # quick: asked again and again while the part starts
+    after: Sequence[
+        str
+    ] = ()  # parts before it in the list, for its first start; later it starts without them
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL  # what it gets when the supervisor died
     foundation: bool = False  # others stand on it: it is ended when they are gone
     before_start: Callable[[], None] | None = None  # before each start
-    once_ready: Callable[[], None] | None = None  # once, when first ready, before later parts start
+    once_ready: Callable[[], None] | None = None  # once, when first ready, before those after it start
 
 
 class _Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +132,8 @@ class Supervisor:
     def __init__(
         self, parts: Sequence[Part], folder: Path, announce: Callable[[Mapping[str, int]], None]
     ) -> None:
+        for place, part in enumerate(parts):  # so that no two wait for each other
+            assert {*part.after} <= {before.name for before in parts[:place]}, part
         self._children = [_Child(part=part) for part in parts]
         self._folder = folder
         self._announce = announce
@@ -165,12 +170,14 @@ class Supervisor:
             if child.process is not None and child.process.poll() is not None:
                 self._note_death(child)
         for child in self._children:
-            if child.process is None and time.monotonic() >= child.not_before:
+            if child.process is None and self._may_start(child):
                 self._start(child)
             if child.process is not None and child.ready_at is None and child.part.ready():
                 self._note_ready(child)
-            if not child.was_ready:
-                return  # those after it wait for it
+
+    def _may_start(self, child: _Child) -> bool:
+        have_been_ready = {each.part.name for each in self._children if each.was_ready}
+        return have_been_ready.issuperset(child.part.after) and time.monotonic() >= child.not_before
 
     def _start(self, child: _Child) -> None:
         try:

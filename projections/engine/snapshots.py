@@ -1,4 +1,4 @@
-"""Snapshots of long streams, so that whoever folds one starts near its end.
+"""Snapshots of long streams, so that whoever folds one starts near its end. Never a source of truth.
 
 They are taken by the projector between its batches, a bounded step at a time, so that a stream of millions of
 events does not hold up the read tables.
@@ -6,13 +6,14 @@ events does not hold up the read tables.
 
 from typing import Any, Final
 
+import msgspec
 import psycopg
 
-from domain.aggregates import apply, initial
-from domain.event import decode
-from domain.snapshot import SNAPSHOT_FORMAT
-from domain.snapshot import decode as decode_state
-from domain.snapshot import encode as encode_state
+from domain.aggregates import AGGREGATES, apply, initial, kind_of
+from domain.event import State, decode
+
+SNAPSHOT_FORMAT: Final = 2
+"""Changes with the shape of any state. A snapshot of another format is as good as none."""
 
 INTERVAL: Final = 2_000
 """A stream is due when it passes a multiple of so many events: known from the event alone, without a count."""
@@ -32,6 +33,16 @@ ON CONFLICT (originator_id) DO UPDATE SET originator_version = excluded.originat
     position = excluded.position, format = excluded.format, state = excluded.state
 WHERE snapshots.format <> excluded.format OR snapshots.originator_version < excluded.originator_version
 """
+
+
+def encode_state(state: State) -> bytes:
+    """The stored form of a folded state."""
+    return msgspec.json.encode(state)
+
+
+def decode_state(stream: str, stored_bytes: bytes) -> State:
+    """The state of `stream`. The bytes must be of `SNAPSHOT_FORMAT`; else `msgspec.ValidationError` is likely."""
+    return msgspec.json.decode(stored_bytes, type=AGGREGATES[kind_of(stream)][0])
 
 
 def advance(connection: psycopg.Connection[Any], stream: str) -> bool:

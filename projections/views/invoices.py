@@ -23,69 +23,72 @@ WITH drafted AS MATERIALIZED (
         position
     FROM drafted
 )
-INSERT INTO finance_invoice_items (tenant, invoice, line, description, quantity, total, income, tax_code)
+INSERT INTO finance_invoice_items (tenant, invoice, line, description, quantity, discount, net, tax, total,
+    income, tax_code)
 SELECT tenant, (event ->> 'invoice')::uuid, item.ordinality, item.value ->> 'description',
-    (item.value ->> 'quantity')::bigint, (item.value ->> 'total')::bigint, item.value ->> 'income',
+    (item.value ->> 'quantity')::bigint, (item.value ->> 'discount')::bigint, (item.value ->> 'net')::bigint,
+    (item.value ->> 'tax')::bigint, (item.value ->> 'total')::bigint, item.value ->> 'income',
     item.value ->> 'tax_code'
 FROM drafted CROSS JOIN LATERAL jsonb_array_elements(event -> 'lines') WITH ORDINALITY AS item
 """)
 
-_ISSUED: Final = Fold("""
-UPDATE finance_invoices i
-SET number = e.event ->> 'number', status = 'issued', open = i.total,
-    effective_date = (e.event ->> 'effective_date')::date, position = e.position
+_PAID: Final = Fold("""
+INSERT INTO finance_payments (tenant, invoice, position, transaction_id, leg, tender, amount, account,
+    reference, receipt, effective_date, recorded_at)
+SELECT tenant, bursar_member(event, 'invoice')::uuid, position, bursar_member(event, 'transaction_id')::uuid,
+    bursar_number(event, 'leg'), bursar_member(event, 'tender'), bursar_number(event, 'amount'),
+    nullif(bursar_member(event, 'account'), ''), nullif(bursar_member(event, 'reference'), ''),
+    bursar_member(event, 'receipt'), bursar_member(event, 'effective_date')::date,
+    bursar_member(event, 'recorded_at')::timestamptz
 FROM (
     SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
-        convert_from(state, 'UTF8')::jsonb AS event
+        convert_from(state, 'UTF8') AS event
     FROM events
-    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.invoice.issued.v1'
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+        AND topic = 'bursar.invoice.payment_applied.v1'
     OFFSET 0
-) AS e
-WHERE i.tenant = e.tenant AND i.invoice = (e.event ->> 'invoice')::uuid
+) AS stored
 """)
 
-# Each payment says what the invoice owes afterwards, so the last one of the range decides.
-_PAID: Final = Fold("""
-WITH paid AS MATERIALIZED (
-    SELECT tenant, position, event, bursar_member(event, 'invoice')::uuid AS invoice
+# Each event says what its invoice's status and open balance are from then on, so the last one of the range
+# decides, whatever the topics and their order. No line of an invoice has a member of the names searched for.
+_CHANGED: Final = Fold("""
+UPDATE finance_invoices i
+SET status = s.status, open = s.open, number = s.number, position = s.position,
+    effective_date = coalesce(s.issued_on, i.effective_date)
+FROM (
+    SELECT tenant, invoice, max(position) AS position,
+        (array_agg(event ORDER BY position DESC))[1] AS last,
+        max(bursar_member(event, 'effective_date')) FILTER (WHERE is_issue) AS issued_on
     FROM (
-        SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
-            convert_from(state, 'UTF8') AS event
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS invoice,
+            notification_id AS position, convert_from(state, 'UTF8') AS event,
+            topic = 'bursar.invoice.issued.v1' AS is_issue
         FROM events
         WHERE notification_id > %(after)s AND notification_id <= %(upto)s
-            AND topic = 'bursar.invoice.payment_applied.v1'
+            AND topic IN ('bursar.invoice.issued.v1', 'bursar.invoice.payment_applied.v1')
         OFFSET 0
     ) AS stored
-), entered AS (
-    INSERT INTO finance_payments (tenant, invoice, position, transaction_id, leg, tender, amount, account,
-        reference, receipt, effective_date, recorded_at)
-    SELECT tenant, invoice, position, bursar_member(event, 'transaction_id')::uuid, bursar_number(event, 'leg'),
-        bursar_member(event, 'tender'), bursar_number(event, 'amount'),
-        nullif(bursar_member(event, 'account'), ''), nullif(bursar_member(event, 'reference'), ''),
-        bursar_member(event, 'receipt'), bursar_member(event, 'effective_date')::date,
-        bursar_member(event, 'recorded_at')::timestamptz
-    FROM paid
-)
-UPDATE finance_invoices i
-SET open = s.open, position = s.position, status = CASE s.open WHEN 0 THEN 'paid' ELSE 'partially_paid' END
-FROM (
-    SELECT DISTINCT ON (tenant, invoice) tenant, invoice, position, bursar_number(event, 'open') AS open
-    FROM paid ORDER BY tenant, invoice, position DESC
+    GROUP BY tenant, invoice
+) AS changed
+CROSS JOIN LATERAL (
+    SELECT bursar_member(last, 'status') AS status, bursar_number(last, 'open') AS open,
+        bursar_member(last, 'number') AS number, changed.position, issued_on::date AS issued_on
 ) AS s
-WHERE i.tenant = s.tenant AND i.invoice = s.invoice
+WHERE i.tenant = changed.tenant AND i.invoice = changed.invoice
 """)
 
 PROJECTION: Final = Projection(
     name="invoices",
     tables=("finance_invoices", "finance_invoice_items", "finance_payments"),
-    folds=(_DRAFTED, _ISSUED, _PAID),
+    folds=(_DRAFTED, _PAID, _CHANGED),
 )
 
 
 _COLUMNS: Final = """
 SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer, i.currency, i.total, i.open, i.due_date, ARRAY(
-        SELECT jsonb_build_object('description', l.description, 'quantity', l.quantity, 'total', l.total,
-            'income', l.income, 'tax_code', l.tax_code)
+        SELECT jsonb_build_object('description', l.description, 'quantity', l.quantity, 'discount', l.discount,
+            'net', l.net, 'tax', l.tax, 'total', l.total, 'income', l.income, 'tax_code', l.tax_code)
         FROM finance_invoice_items l WHERE l.tenant = i.tenant AND l.invoice = i.invoice ORDER BY l.line
     ) AS lines
 FROM finance_invoices i

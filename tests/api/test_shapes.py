@@ -127,7 +127,16 @@ def test_an_invoice_from_draft_to_paid(service, admin):
         "open": 0,
     }
     assert [line["total"] for line in draft["lines"]] == [600, 400]
-    assert draft["lines"][0].keys() == {"description", "quantity", "total", "income", "tax_code"}
+    assert draft["lines"][0].keys() == {
+        "description",
+        "quantity",
+        "discount",
+        "net",
+        "tax",
+        "total",
+        "income",
+        "tax_code",
+    }
     path = f"invoices/{draft['id']}"
     read = ok(admin.get(path), 200)
     assert read == draft

@@ -200,7 +200,7 @@ class SchoolMachine(RuleBasedStateMachine):
                 assert loaded.count == counts[loaded.series, loaded.year]
             if kind_of(event.stream) == "receipt":
                 assert event.version == 1
-        for stream, state in self.writer._cache.items():
+        for stream, state in self.writer._cache.states.items():
             assert state == states.get(stream, initial(stream))
         return states
 

@@ -23,7 +23,7 @@ from projections.engine.rebuild import rebuild
 from tests.bench.site import TENANT, Site
 
 CALLERS = 256
-SIGNER = ReceiptSigner(key_id="k1", key=bytes(32), public_url="http://127.0.0.1:8000")
+SIGNER = ReceiptSigner(key_id="k1", key=bytes(32), page_url="http://127.0.0.1:8000/v2/finance/receipts")
 _TOP_UP = COMMANDS["wallet.top_up"]
 
 

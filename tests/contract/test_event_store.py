@@ -53,7 +53,7 @@ async def test_a_new_log_is_empty(log: LogUnderTest) -> None:
         STREAM: initial(STREAM),
         "greenhill/tenant": initial("greenhill/tenant"),
     }
-    assert await store.find([command().id], after=0) == {}
+    assert await store.find([command().id]) == {}
     await store.close()
 
 
@@ -227,7 +227,19 @@ async def test_commands_are_found_by_their_ids(log: LogUnderTest) -> None:
     first, second = command(opened(), topped_up(2)), command(topped_up(3))
     await store.append(batch(0, first, second))
     ids = [second.id, first.id, command().id]
-    assert await store.find(ids, after=0) == {first.id: (2, first.response), second.id: (3, second.response)}
-    assert await store.find(ids, after=2) == {second.id: (3, second.response)}
-    assert await store.find(ids, after=3) == {}
+    assert await store.find(ids) == {first.id: (2, first.response), second.id: (3, second.response)}
+    assert await store.find([command().id]) == {}
+    await store.close()
+
+
+@on_a_loop
+async def test_a_command_s_events_are_found_by_its_id_within_its_tenant(log: LogUnderTest) -> None:
+    store = log.store()
+    first, second = command(opened(), topped_up(2)), command(topped_up(3))
+    other = command(opened(tenant="maple"), tenant="maple")
+    await store.append(batch(0, first, second, other))
+    assert list(await store.events_of(first.id, tenant="greenhill")) == list(first.events)
+    assert list(await store.events_of(second.id, tenant="greenhill")) == list(second.events)
+    assert list(await store.events_of(other.id, tenant="greenhill")) == []
+    assert list(await store.events_of(command().id, tenant="greenhill")) == []
     await store.close()

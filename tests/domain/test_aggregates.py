@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from domain import export_batch, snapshot
+from domain import export_batch
 from domain.aggregates import AGGREGATES, apply, initial
 from domain.event import TOPICS, decode
 from domain.export_batch import ExportRequested
 from domain.ledger_account import LedgerAccount
+from projections.engine import snapshots
 from tests.domain.test_golden import golden
 from tests.support.given import AT, fold, given
 
@@ -36,13 +37,13 @@ def test_every_event_belongs_to_one_aggregate_whose_state_a_snapshot_keeps(topic
         except AssertionError:
             continue
         takers.append(kind)
-        assert snapshot.decode(stream, snapshot.encode(state)) == state
+        assert snapshots.decode_state(stream, snapshots.encode_state(state)) == state
     assert len(takers) == 1
 
 
 def test_a_snapshot_keeps_sums_beyond_64_bits() -> None:
     state = LedgerAccount(version=3, debits=10**30, credits=10**29)
-    assert snapshot.decode("t/account/1000", snapshot.encode(state)) == state
+    assert snapshots.decode_state("t/account/1000", snapshots.encode_state(state)) == state
 
 
 def test_an_export_is_requested() -> None:

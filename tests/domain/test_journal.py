@@ -4,9 +4,12 @@ from hypothesis import strategies as st
 
 from domain.chart import COUNTRIES, INCOME_ROLES, check_income, country
 from domain.errors import Code, DomainError
-from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES, Journal, Posting
+from domain.journal import INCOME, RECIPES, SALE, TAX, TENDER, TENDER_ROLES, Journal, Posting
+from domain.line import Parts, in_proportion
+from tests.support.given import untaxed
 
-BOUND = set(RECIPES) - {"sale paid", "sale earned"}
+OF_ONE_AMOUNT = {name for name, legs in RECIPES.items() if {leg.part for leg in legs} == {"amount"}}
+BOUND = {name for name in OF_ONE_AMOUNT if SALE not in {leg.role for leg in RECIPES[name]}}
 POSTS = st.tuples(
     st.sampled_from(sorted(BOUND)),
     st.integers(1, 10**15),
@@ -17,8 +20,8 @@ POSTS = st.tuples(
 
 def roles_of_recipes() -> set[str]:
     """Every role that a recipe may post to."""
-    named = {role for recipe in RECIPES.values() for role in (recipe.debit, recipe.credit)}
-    return (named - {TENDER, INCOME, "{sale}"}) | set(TENDER_ROLES.values()) | INCOME_ROLES
+    named = {role for recipe in RECIPES.values() for role in (leg.role for leg in recipe)}
+    return (named - {TENDER, INCOME, TAX, SALE}) | set(TENDER_ROLES.values()) | INCOME_ROLES
 
 
 @pytest.mark.parametrize("code", sorted(COUNTRIES))
@@ -72,9 +75,9 @@ def test_a_sale_is_paid_by_its_tenders_and_earned_by_its_lines() -> None:
     journal = Journal()
     journal.post("sale paid", 60, tender="wallet")
     journal.post("sale paid", 40, tender="cash")
-    journal.post("sale earned", 70, income="meals")
-    journal.post("sale earned", 20, income="shop")
-    journal.post("sale earned", 10, income="meals")
+    journal.post_line("sale earned", Parts(**untaxed(70)), income="meals")
+    journal.post_line("sale earned", Parts(**untaxed(20)), income="shop")
+    journal.post_line("sale earned", Parts(**untaxed(10)), income="meals")
     assert journal.postings() == [
         Posting("wallet_liability", "debit", 60),
         Posting("till_cash", "debit", 40),
@@ -85,7 +88,7 @@ def test_a_sale_is_paid_by_its_tenders_and_earned_by_its_lines() -> None:
 
 def test_a_sale_that_is_not_paid_for_is_a_programming_error() -> None:
     journal = Journal()
-    journal.post("sale earned", 70, income="meals")
+    journal.post_line("sale earned", Parts(**untaxed(70)), income="meals")
     with pytest.raises(AssertionError):
         journal.postings()
 
@@ -94,3 +97,65 @@ def test_a_sale_that_is_not_paid_for_is_a_programming_error() -> None:
 def test_nothing_is_posted_of_nothing(amount: int) -> None:
     with pytest.raises(AssertionError):
         Journal().post("wallet topped up", amount, tender="cash")
+
+
+TAXED = Parts(discount=100, net=900, tax=144, total=1044)
+
+
+def test_a_line_posts_its_parts_apart() -> None:
+    journal = Journal()
+    journal.post_line("invoice issued", TAXED, income="shop", taxes={"vat_payable": 144})
+    assert journal.postings() == [
+        Posting("receivables", "debit", 1044),
+        Posting("discounts", "debit", 100),
+        Posting("shop", "credit", 1000),
+        Posting("vat_payable", "credit", 144),
+    ]
+
+
+def test_a_sale_taken_back_whole_is_the_reverse_of_the_sale() -> None:
+    journal = Journal()
+    journal.post_line("sale taken back", TAXED, taxes={"gst_payable": 44, "pst_payable": 100})
+    journal.post("sale given back", 1044, tender="cash")
+    assert journal.postings() == [
+        Posting("sales_returns", "debit", 1000),
+        Posting("gst_payable", "debit", 44),
+        Posting("pst_payable", "debit", 100),
+        Posting("discounts", "credit", 100),
+        Posting("till_cash", "credit", 1044),
+    ]
+
+
+@pytest.mark.parametrize("taxes", [None, {"vat_payable": 143}, {"vat_payable": 144, "pst_payable": 1}])
+def test_a_tax_that_falls_to_no_role_is_a_programming_error(taxes: dict[str, int] | None) -> None:
+    with pytest.raises(AssertionError):
+        Journal().post_line("invoice issued", TAXED, income="shop", taxes=taxes)
+
+
+@pytest.mark.parametrize("operation", sorted(set(RECIPES) - OF_ONE_AMOUNT))
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_every_recipe_of_a_line_balances(operation: str, discount: int, net: int, tax: int) -> None:
+    parts = Parts(discount=discount, net=net + 1, tax=tax, total=net + 1 + tax)
+    journal = Journal()
+    journal.post_line(operation, parts, income="shop", taxes={"vat_payable": tax})
+    other = "sale paid" if operation == "sale earned" else "sale given back"
+    if SALE in {leg.role for leg in RECIPES[operation]}:
+        journal.post(other, parts.total, tender="cash")
+    postings = journal.postings()
+    assert sum(one.amount * (1 if one.side == "debit" else -1) for one in postings) == 0
+    assert all(one.amount > 0 for one in postings)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.data())
+def test_what_is_taken_in_steps_adds_up_to_the_line(
+    discount: int, net: int, tax: int, data: st.DataObject
+) -> None:
+    whole = Parts(discount=discount, net=net, tax=tax, total=net + tax)
+    before, taken = 0, []
+    while before < whole.total:
+        step = data.draw(st.integers(1, whole.total - before)) if len(taken) < 8 else whole.total - before
+        taken.append(in_proportion(whole, before_minor=before, amount_minor=step))
+        before += step
+    assert all(part.net + part.tax == part.total and part.net >= 0 for part in taken)
+    for name in ("discount", "net", "tax", "total"):
+        assert sum(getattr(part, name) for part in taken) == getattr(whole, name)

@@ -12,12 +12,12 @@ from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
 from domain.sale import RefundLine, Sale, SaleCompleted, SaleLine, SaleRefunded, SaleTender
 from domain.tender import Share
-from tests.support.given import MOVED, TRANSACTION, fold, given
+from tests.support.given import MOVED, TRANSACTION, fold, given, untaxed
 
 STREAM = "greenhill/sale/s-1"
 LINES = (
-    SaleLine(sku="MEAL", description="Lunch", quantity=3, total=100, income="meals", tax_code="A"),
-    SaleLine(sku="PEN", description="Pen", quantity=1, total=50, income="shop", tax_code="A"),
+    SaleLine(sku="MEAL", description="Lunch", quantity=3, **untaxed(100), income="meals", tax_code="A"),
+    SaleLine(sku="PEN", description="Pen", quantity=1, **untaxed(50), income="shop", tax_code="A"),
 )
 WALLET = SaleTender(type="wallet", amount=90, account="STU-1")
 CASH = SaleTender(type="cash", amount=60)
@@ -43,18 +43,18 @@ def refunded(lines: list[RefundLine], *tenders: SaleTender) -> SaleRefunded:
         currency="KES",
         lines=tuple(lines),
         tenders=tenders,
-        total=sum(line.amount for line in lines),
+        total=sum(line.total for line in lines),
         receipt="R-2",
         **MOVED,
     )
 
 
 def meal(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=1, quantity=quantity, amount=amount, sku="MEAL", description="Lunch")
+    return RefundLine(line=1, quantity=quantity, **untaxed(amount), sku="MEAL", description="Lunch")
 
 
 def pen(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=2, quantity=quantity, amount=amount, sku="PEN", description="Pen")
+    return RefundLine(line=2, quantity=quantity, **untaxed(amount), sku="PEN", description="Pen")
 
 
 def by_quantity(*wanted: tuple[int, int]) -> Any:
@@ -96,7 +96,7 @@ def test_a_sale_holds_what_was_sold_and_what_paid() -> None:
 
 def test_a_sale_has_a_limit() -> None:
     def decision(_: Sale) -> SaleCompleted:
-        line = msgspec.structs.replace(LINES[0], total=MAX_AMOUNT_MINOR)
+        line = msgspec.structs.replace(LINES[0], **untaxed(MAX_AMOUNT_MINOR))
         return sale.complete(
             TRANSACTION, sale="s-1", customer=None, lines=(line, LINES[1]), shares=(), receipt="R-1"
         )
@@ -167,15 +167,15 @@ def test_a_line_that_is_not_there_is_refused(line: int) -> None:
 
 
 def test_a_piece_worth_less_than_a_cent_comes_back_with_others_only() -> None:
-    cheap = (msgspec.structs.replace(LINES[0], quantity=3, total=2),)
+    cheap = (msgspec.structs.replace(LINES[0], quantity=3, **untaxed(2)),)
     state: Any = fold(STREAM, [completed(cheap, cash(2))])
     given(STREAM, completed(cheap, cash(2))).when(by_quantity((1, 1))).then_refused(Code.REFUND_EXCEEDS_SALE)
-    assert [line.amount for line in sale.lines_by_quantity(state, [(1, 3)])] == [2]
+    assert [line.total for line in sale.lines_by_quantity(state, [(1, 3)])] == [2]
     both: Any = fold(
-        STREAM, [completed((*cheap, msgspec.structs.replace(LINES[0], quantity=1, total=5)), cash(7))]
+        STREAM, [completed((*cheap, msgspec.structs.replace(LINES[0], quantity=1, **untaxed(5))), cash(7))]
     )
     lines = sale.lines_by_quantity(both, [(1, 1), (2, 1)])
-    assert [(line.line, line.quantity, line.amount) for line in lines] == [(1, 1, 0), (2, 1, 5)]
+    assert [(line.line, line.quantity, line.total) for line in lines] == [(1, 1, 0), (2, 1, 5)]
 
 
 def test_a_sale_that_is_not_there_is_not_found() -> None:
@@ -188,7 +188,7 @@ def test_a_sale_that_is_not_there_is_not_found() -> None:
 @st.composite
 def sales(draw: st.DrawFn) -> SaleCompleted:
     lines = tuple(
-        SaleLine(sku="X", description="X", quantity=quantity, total=total, income="sales", tax_code="A")
+        SaleLine(sku="X", description="X", quantity=quantity, **untaxed(total), income="sales", tax_code="A")
         for quantity, total in draw(
             st.lists(st.tuples(st.integers(1, 9), st.integers(1, 500)), min_size=1, max_size=4)
         )

@@ -8,8 +8,8 @@ from domain.series import MAX_NUMBER_LENGTH, NumberAllocated, Series, SeriesPoli
 from tests.support.given import AT, given
 
 STREAM = "greenhill/series/receipt"
-YEARLY = SeriesPolicySet(series="receipt", prefix="RCT", width=6, yearly=True, recorded_at=AT)
-PLAIN = SeriesPolicySet(series="receipt", prefix="R", width=2, yearly=False, recorded_at=AT)
+YEARLY = SeriesPolicySet(series="receipt", prefix="RCT", branch="", width=6, yearly=True, recorded_at=AT)
+PLAIN = SeriesPolicySet(series="receipt", prefix="R", branch="", width=2, yearly=False, recorded_at=AT)
 DOCUMENT: dict[str, Any] = {"document": "d-1", "kind": "sale", "amount": 5, "currency": "KES"}
 
 
@@ -48,12 +48,12 @@ def test_a_count_wider_than_its_format_grows_the_number_up_to_the_limit() -> Non
 
 
 def test_a_policy_fits_what_quickbooks_takes() -> None:
-    def set_policy(prefix: str, width: int) -> Any:
+    def set_policy(prefix: str, width: int, branch: str = "") -> Any:
         return lambda _: series.set_policy(
-            series="receipt", prefix=prefix, width=width, yearly=True, recorded_at=AT
+            series="receipt", prefix=prefix, branch=branch, width=width, yearly=True, recorded_at=AT
         )
 
-    given(STREAM).when(set_policy("RCT", 6)).then(YEARLY, prefix="RCT", width=6, yearly=True)
+    given(STREAM).when(set_policy("RCT", 6)).then(YEARLY, prefix="RCT", branch="", width=6, yearly=True)
     with pytest.raises(AssertionError):
         given(STREAM).when(set_policy("RECEIPTS", 6)).then()
 
@@ -61,3 +61,12 @@ def test_a_policy_fits_what_quickbooks_takes() -> None:
 def test_a_series_without_policy_gives_no_number() -> None:
     with pytest.raises(AssertionError):
         allocate(2026)(Series())
+
+
+def test_a_branch_stands_in_the_number() -> None:
+    policy = SeriesPolicySet(
+        series="receipt", prefix="RCT", branch="B2", width=6, yearly=True, recorded_at=AT
+    )
+    given(STREAM, policy).when(allocate(2026)).then(allocated("RCT-B2-2026-000001", 2026, 1), branch="B2")
+    with pytest.raises(AssertionError):
+        series.set_policy(series="receipt", prefix="RCT", branch="B22", width=6, yearly=True, recorded_at=AT)

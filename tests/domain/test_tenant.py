@@ -24,6 +24,7 @@ SCHOOL: dict[str, Any] = {
     "country": "KE",
     "currency": "KES",
     "time_zone": "Africa/Nairobi",
+    "branch": "",
     "legal_name": "Greenhill Academy",
 }
 REGISTERED = TenantRegistered(**SCHOOL, recorded_at=AT)
@@ -78,7 +79,7 @@ def test_a_feature_is_set_only_where_it_changes() -> None:
 
 
 def test_a_client_is_added_with_its_first_key() -> None:
-    live = Key(client="TILL", expires_at=None)
+    live = Key(client="TILL", capabilities=ROLES["cashier"], expires_at=None)
     given(STREAM, REGISTERED).when(add_key()).then(
         CLIENT, key_added(), clients=frozenset({"TILL"}), keys={"bk_1": live}
     )
@@ -111,10 +112,10 @@ def test_a_key_acts_until_it_expires(expires_in: int | None, prefix: str, allowe
     expires_at = None if expires_in is None else AT + timedelta(seconds=expires_in)
     state: Any = fold(STREAM, [REGISTERED, CLIENT, key_added(expires_at=expires_at)])
     if allowed:
-        tenant.check_key(state, prefix=prefix, now=AT)
+        tenant.live_key(state, prefix=prefix, now=AT)
         return
     with pytest.raises(DomainError) as refusal:
-        tenant.check_key(state, prefix=prefix, now=AT)
+        tenant.live_key(state, prefix=prefix, now=AT)
     assert refusal.value.code == Code.UNAUTHENTICATED
 
 

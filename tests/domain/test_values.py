@@ -16,7 +16,7 @@ import domain
 from domain import ids
 from domain.receipt import ReceiptSigner
 
-SIGNER = ReceiptSigner(key_id="k1", key=b"secret", public_url="https://pay.example")
+SIGNER = ReceiptSigner(key_id="k1", key=b"secret", page_url="https://pay.example/v2/finance/receipts")
 SOURCES = sorted(Path(domain.__path__[0]).glob("*.py"))
 
 

@@ -3,7 +3,7 @@
 It knows QuickBooks' published API and nothing of any ledger: it reads documents, items and accounts by
 `/v3/company/{realm}/query`, books each document as QuickBooks documents it, and never asks for a balance.
 
-    python support_books.py URL REALM TOKEN      prints what it found as JSON
+    python books.py URL REALM TOKEN      prints what it found as JSON
 """
 
 import json

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import books as support_books
+from tests.support import books
 from tests.support.up import Client, Up, eventually
 
 RECEIPTED = ("wallet.top_up", "wallet.charge", "invoice.settle", "pos.checkout", "pos.refund")
@@ -279,14 +279,14 @@ def check_statement(client: Client, wallet: str, balance: int) -> list[int]:
 
 def _check_quickbooks(up: Up, accounts: Mapping[str, Any], invoices: Sequence[Any]) -> None:
     quickbooks = up.ready["quickbooks"]
-    books = support_books.read(quickbooks["url"], quickbooks["realm"], quickbooks["access_token"])
+    held = books.read(quickbooks["url"], quickbooks["realm"], quickbooks["access_token"])
     ledger = {code: _money(row["debits"] - row["credits"]) for code, row in accounts.items()}
-    assert _without_zeros(books.balances) == _without_zeros(ledger)
-    assert books.repeated == []
+    assert _without_zeros(held.balances) == _without_zeros(ledger)
+    assert held.repeated == []
     issued = {row["number"]: _money(row["open"]) for row in invoices if row["status"] != "draft"}
-    assert books.open_invoices == issued
+    assert held.open_invoices == issued
     # What stands behind the third hyphen is the leg.
-    documented = {"-".join(number.split("-")[:3]) for _, number in books.numbers if number.startswith("RCT-")}
+    documented = {"-".join(number.split("-")[:3]) for _, number in held.numbers if number.startswith("RCT-")}
     counted = up.rows(
         "SELECT count(*) FROM commands WHERE tenant = %s AND command = ANY(%s)",
         up.ready["tenant"],

@@ -1,4 +1,4 @@
-"""Relay and consumer as processes of their own, so that a test can kill them: `python -m tests.support_feed`."""
+"""Relay and consumer as processes of their own, so that a test can kill them: `python -m tests.support.feed`."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def start(part: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Start `relay` (URL SERVERS TOPIC) or `consumer` (URL SERVERS TOPIC) as a process."""
     # A relay that cannot end by itself must not look like one that did, hence no output swallowed.
     return spawn(
-        [sys.executable, "-m", "tests.support_feed", part, *arguments],
+        [sys.executable, "-m", "tests.support.feed", part, *arguments],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         cwd=REPOSITORY,
     )

@@ -25,6 +25,12 @@ MOVED: dict[str, Any] = {
 }
 """What every event of `TRANSACTION` carries."""
 
+
+def untaxed(total: int) -> dict[str, int]:
+    """The parts of a line without discount and tax."""
+    return {"discount": 0, "net": total, "tax": 0, "total": total}
+
+
 Decision = Callable[[Any], Event | Sequence[Event] | None]
 
 

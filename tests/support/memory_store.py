@@ -90,13 +90,17 @@ class MemoryStore:
             self._locked = False
             self.log.lock.release()
 
-    async def find(self, command_ids: Sequence[str], *, after: int) -> Mapping[str, tuple[int, bytes]]:
+    async def find(self, command_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
         wanted = set(command_ids)
         return {
             command.id: (position, command.response)
             for position, command in self.log.commands
-            if position > after and command.id in wanted
+            if command.id in wanted
         }
+
+    async def events_of(self, command_id: str, *, tenant: str) -> Sequence[LoggedEvent]:
+        commands = [command for _, command in self.log.commands if command.id == command_id]
+        return [event for command in commands if command.tenant == tenant for event in command.events]
 
     async def close(self) -> None:
         await self.unlock()

@@ -11,13 +11,14 @@ import msgspec
 from application.commands import COMMANDS
 from application.feed import message
 from application.feed.message import LoggedCommand, Message
-from application.pipeline.command import UnitOfWork
+from application.pipeline.unit_of_work import Caller, UnitOfWork
 from domain.aggregates import initial
+from domain.capability import CAPABILITIES
 from domain.event import Event, State, encode
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
 
-RECEIPTS = ReceiptSigner(key_id="k1", key=b"0" * 32, public_url="http://127.0.0.1:1")
+RECEIPTS = ReceiptSigner(key_id="k1", key=b"0" * 32, page_url="http://127.0.0.1:1/v2/finance/receipts")
 STORE = "00000000-0000-7000-8000-000000000001"
 
 
@@ -50,6 +51,7 @@ class School:
         recorded_at = datetime.now(UTC)
         unit = UnitOfWork(
             tenant_name=self.tenant,
+            caller=Caller(client="tester", actor="tester", capabilities=CAPABILITIES),
             command_id=uuid7(int(time.time() * 1000), os.urandom(10)),
             recorded_at=recorded_at,
             receipts=RECEIPTS,

@@ -15,7 +15,7 @@ from application.pipeline.writer import Writer
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
 
-SIGNER = ReceiptSigner(key_id="k1", key=bytes(32), public_url="http://127.0.0.1:8000")
+SIGNER = ReceiptSigner(key_id="k1", key=bytes(32), page_url="http://127.0.0.1:8000/v2/finance/receipts")
 
 
 def new_id() -> str:

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Final
 
-import sqlalchemy
-from alembic import command, op
-from alembic.config import Config
+import psycopg
 
 _FOLDER: Final = Path(__file__).parent
+HEAD: Final = max(path.name for path in (_FOLDER / "versions").glob("[0-9]*.py"))[:4]
+"""The newest revision: its file's name begins with it."""
 
 
 def run_sql(file_name: str) -> None:
     """Run a file of statements as it stands; for the revisions only."""
+    from alembic import op
+
     # The driver's own cursor without arguments, so that neither ":name" nor "%" is taken for a parameter.
     raw = op.get_bind().connection.driver_connection
     assert raw is not None
@@ -20,6 +22,13 @@ def run_sql(file_name: str) -> None:
 
 def migrate(superuser_url: str, *, to: str = "head") -> None:
     """Bring the database's schema up, or down, to a revision."""
+    if to == "head" and _is_at_head(superuser_url):
+        return
+    # Imported here: at most starts there is nothing to do, and Alembic takes longest of all to import.
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     url = superuser_url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -32,3 +41,11 @@ def migrate(superuser_url: str, *, to: str = "head") -> None:
             command.upgrade(config, to)
         else:
             command.downgrade(config, to)
+
+
+def _is_at_head(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        try:
+            return connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+        except psycopg.errors.UndefinedTable:
+            return False

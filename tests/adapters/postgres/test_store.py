@@ -10,18 +10,26 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
-from application.pipeline import writer as writer_module
+from application.pipeline import recovery
 from application.pipeline.command import Envelope, Outcome
-from application.pipeline.ports import Appended, ContentRefusedError, StoreUnavailableError
+from application.pipeline.ports import (
+    Appended,
+    ContentRefusedError,
+    Known,
+    Moved,
+    NewCommand,
+    StoreUnavailableError,
+)
 from application.pipeline.writer import Writer
-from domain import snapshot
 from domain.errors import Code, DomainError
+from projections.engine import snapshots
 from tests.conftest import Database
 from tests.support.hot_wallet import hammer
 from tests.support.proxy import proxied
@@ -38,7 +46,7 @@ def database(cluster: Cluster) -> Database:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "MAX_RECOVERY_SECONDS", 0.3)
+    monkeypatch.setattr(recovery, "MAX_RECOVERY_SECONDS", 0.3)
 
 
 def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -89,6 +97,51 @@ def code(outcome: Outcome | BaseException) -> Code:
     return outcome.code
 
 
+# --- what the log counts
+
+
+@on_a_loop
+async def test_commands_are_counted_across_batches_and_refusals(database: Database) -> None:
+    writing = store(database)
+
+    async def append(decided_at: int, *commands: NewCommand) -> type:
+        keys = [("greenhill", "TILL", "a-rejected-commands-key")]
+        return type(await writing.append(batch(decided_at, *commands, keys=keys)))
+
+    def counts() -> tuple[list[list[int]], int]:
+        commits = one(database, "SELECT json_agg(ARRAY[number, commands] ORDER BY number) FROM commits")
+        return commits, one(database, "SELECT commands FROM head")
+
+    three = [command(opened(name, tenant=tenant)) for name, tenant in (("A", "x"), ("B", "x"), ("A", "y"))]
+    assert await append(0, *three) is Appended
+    assert counts() == ([[1, 3]], 3)
+    assert await append(3) is Appended  # a batch of rejected commands alone
+    assert await append(0, command(topped_up(2, account="A", tenant="x"))) is Moved
+    taken = command(
+        opened("C", tenant="x"), topped_up(2, account="C", tenant="x"), key="a-rejected-commands-key"
+    )
+    assert await append(3, msgspec.structs.replace(taken, tenant="greenhill")) is Appended
+    assert await append(5, command(topped_up(2, account="A", tenant="x"))) is Known
+    with pytest.raises(ContentRefusedError):
+        await writing.append(batch(5, command(opened("D")), command(opened("A", tenant="x"))))
+    assert counts() == ([[1, 3], [2, 4]], 4)
+    assert await writing.append(batch(5, command(opened("D")), command(opened("E")))) == Appended(7)
+    assert counts() == ([[1, 3], [2, 4], [3, 6]], 6)
+    assert one(database, "SELECT count(*) FROM commands") == 6
+    await writing.close()
+
+
+@on_a_loop
+async def test_a_command_id_is_taken_once(database: Database) -> None:
+    writing = store(database)
+    first = command(opened("A"))
+    await writing.append(batch(0, first))
+    with pytest.raises(ContentRefusedError):
+        await writing.append(batch(1, command(opened("B"), id=first.id)))
+    assert one(database, "SELECT count(*) FROM commands") == 1
+    await writing.close()
+
+
 # --- several writers
 
 
@@ -109,7 +162,7 @@ async def test_two_processes_on_one_wallet(database: Database) -> None:
     async with running_school(store(database)) as school:
         running = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.support_hot_wallet", database.url("bursar_writer"), name, "32", "20",
+                sys.executable, "-m", "tests.support.hot_wallet", database.url("bursar_writer"), name, "32", "20",
                 stdout=subprocess.PIPE,
             )
             for name in ("process-1", "process-2")
@@ -384,13 +437,13 @@ async def test_a_server_that_is_not_there_is_unavailable(database: Database) -> 
 
 
 def put_snapshot(
-    database: Database, position: int, state: Any, *, format_: int = snapshot.SNAPSHOT_FORMAT
+    database: Database, position: int, state: Any, *, format_: int = snapshots.SNAPSHOT_FORMAT
 ) -> None:
     with psycopg.connect(database.url("bursar_projector")) as connection:
         connection.execute(
             "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s) ON CONFLICT (originator_id) DO UPDATE"
             " SET format = excluded.format",
-            (STREAM, state.version, position, format_, snapshot.encode(state)),
+            (STREAM, state.version, position, format_, snapshots.encode_state(state)),
         )
 
 
@@ -408,7 +461,7 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Databa
     assert [one.version for one in loaded] == [2, 3, 4]
     found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
     assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
-    put_snapshot(database, 3, state, format_=snapshot.SNAPSHOT_FORMAT + 1)
+    put_snapshot(database, 3, state, format_=snapshots.SNAPSHOT_FORMAT + 1)
     assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance", None) == 111
     await mine.close()
 

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from application.commands import COMMANDS
-from application.pipeline import writer as writer_module
-from application.pipeline.command import Envelope, Outcome, UnitOfWork
+from application.pipeline import recovery
+from application.pipeline.command import Envelope, Outcome
 from application.pipeline.ports import (
     MAX_TAIL_EVENTS,
     AppendBatch,
@@ -23,7 +23,9 @@ from application.pipeline.ports import (
     StoreUnavailableError,
     Tail,
 )
-from application.pipeline.writer import CAREFUL_BATCHES, MAX_BREAKS, Writer
+from application.pipeline.recovery import MAX_BREAKS
+from application.pipeline.unit_of_work import UnitOfWork
+from application.pipeline.writer import CAREFUL_BATCHES, Writer
 from domain.errors import Code, DomainError
 from domain.event import decode
 from tests.support.given import fold
@@ -388,7 +390,7 @@ def test_a_commit_that_broke_is_looked_up_and_answered_once(written: bool) -> No
 def test_an_outcome_that_cannot_be_looked_up_is_unknown_until_asked_again(
     written: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "MAX_RECOVERY_SECONDS", 0.05)
+    monkeypatch.setattr(recovery, "MAX_RECOVERY_SECONDS", 0.05)
 
     class GoesAway(WatchedStore):
         async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
@@ -477,7 +479,7 @@ async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_b
 
 @on_a_loop
 async def test_a_full_queue_takes_no_more() -> None:
-    async with running_school(WatchedStore(), queue_limit=3) as school:
+    async with running_school(WatchedStore(), max_queue_commands=3) as school:
         waiting = [school.writer.submit(top_up()) for _ in range(3)]
         assert len(school.writer._queue) == 3
         with pytest.raises(DomainError) as refusal:
@@ -490,7 +492,7 @@ async def test_a_full_queue_takes_no_more() -> None:
 @on_a_loop
 async def test_many_commands_enter_as_there_is_room() -> None:
     store = WatchedStore()
-    async with running_school(store, queue_limit=3) as school:
+    async with running_school(store, max_queue_commands=3) as school:
         futures = await school.writer.submit_all([top_up(amount=number) for number in range(1, 51)])
         found = [answer(done(one)) for one in await asyncio.gather(*futures)]
         assert [one["wallet"]["balance"] for one in found] == [n * (n + 1) // 2 for n in range(1, 51)], (
@@ -506,7 +508,7 @@ async def test_many_commands_enter_as_there_is_room() -> None:
 @on_a_loop
 async def test_closing_finishes_what_waits_and_takes_no_more() -> None:
     store = WatchedStore()
-    async with running_school(store, queue_limit=4) as school:
+    async with running_school(store, max_queue_commands=4) as school:
         waiting = [school.writer.submit(top_up()) for _ in range(3)]
         more = [top_up() for _ in range(3)]
         many = asyncio.create_task(school.writer.submit_all(more))
@@ -538,7 +540,7 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
 @on_a_loop
 async def test_the_cache_is_bounded_and_what_was_dropped_is_loaded_again() -> None:
     store = WatchedStore()
-    async with running_school(store, cache_limit=6) as school:
+    async with running_school(store, max_cached_states=6) as school:
         accounts = [f"S-{number}" for number in range(20)]
         await outcomes(
             school.writer, *(envelope("wallet.open", account=one, currency="KES") for one in accounts)
@@ -547,7 +549,7 @@ async def test_the_cache_is_bounded_and_what_was_dropped_is_loaded_again() -> No
             await outcomes(school.writer, *(top_up(account) for account in accounts))
             for account in accounts:
                 await school.give(top_up(account, 1))
-                assert len(school.writer._cache) <= 6
+                assert len(school.writer._cache.states) <= 6
         for account in accounts:
             assert answer(await school.give(charge(account, 303)))["wallet"]["balance"] == 0
 
@@ -587,14 +589,14 @@ async def test_numbers_follow_the_year_in_the_schools_own_zone() -> None:
 
 @on_a_loop
 async def test_replays_leave_the_cache_within_its_limit() -> None:
-    async with running_school(MemoryStore(), cache_limit=10) as school:
+    async with running_school(MemoryStore(), max_cached_states=10) as school:
         commands = [
             envelope("wallet.open", key=f"key-{i:08d}", account=f"NEW-{i}", currency="KES") for i in range(60)
         ]
         for _ in range(2):
             again = [msgspec.structs.replace(command, command_id=new_id()) for command in commands]
             await asyncio.gather(*await school.writer.submit_all(again))
-            assert len(school.writer._cache) <= 10
+            assert len(school.writer._cache.states) <= 10
 
 
 @on_a_loop

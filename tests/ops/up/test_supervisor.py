@@ -29,8 +29,9 @@ def stop(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if manner == "stubborn" else stop)
 say("started")
-if manner == "broken":
+if manner == "broken" or (manner == "once" and (folder / f"{name}.was").exists()):
     sys.exit(3)
+(folder / f"{name}.was").touch()
 (folder / f"{name}.ready").touch()
 if manner == "shaky":
     time.sleep(0.05)
@@ -41,8 +42,8 @@ while True:
 
 UP = """
 import json, pathlib, sys
-from adapters.files import write_atomically
-from ops.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
+from adapters.system.files import write_atomically
+from ops.up.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
 folder, parts = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
 script = (folder / "part.py").as_posix()
 def announce(pids):
@@ -52,10 +53,10 @@ def hook():
         journal.write("hook ran\\n")
     if (folder / "fail").exists():
         raise RuntimeError("migration failed")
-def part(name, manner="steady", foundation=False, hooked=False):
+def part(name, manner="steady", after=(), foundation=False, hooked=False):
     marker = folder / f"{name}.ready"
     return Part(
-        name=name, argv=[sys.executable, "-S", "-E", script, name, str(folder), manner], env={},
+        name=name, after=after, argv=[sys.executable, "-S", "-E", script, name, str(folder), manner], env={},
         ready=marker.exists, before_start=lambda: marker.unlink(missing_ok=True),
         foundation=foundation, once_ready=hook if hooked else None,
     )
@@ -134,11 +135,39 @@ def alive(pid: int) -> bool:
     return start_time(pid) is not None
 
 
-def test_parts_start_in_order_each_when_those_before_are_ready(up: Callable[..., Up]) -> None:
-    it = up({"name": "base", "hooked": True}, *named("middle", "top"))
+def test_a_part_starts_when_those_that_it_names_are_ready(up: Callable[..., Up]) -> None:
+    it = up(
+        {"name": "base", "hooked": True},
+        {"name": "middle", "after": ["base"]},
+        {"name": "top", "after": ["base", "middle"]},
+    )
     assert list(it.pids()) == ["base", "middle", "top"]
     assert it.journal() == ["base started", "hook ran", "middle started", "top started"]
     assert all(os.getsid(pid) == pid for pid in it.pids().values())  # so that Ctrl-C passes them by
+
+
+def test_parts_that_name_nothing_start_side_by_side(up: Callable[..., Up]) -> None:
+    it = up({"name": "broken", "manner": "broken"}, *named("other"), {"name": "top", "after": ["other"]})
+    eventually(lambda: "top started" in it.journal())
+    eventually(lambda: it.journal().count("broken started") == 3)
+    assert it.journal().count("other started") == it.journal().count("top started") == 1
+    assert not (it.folder / "pids").exists()  # announced once all are ready, not before
+
+
+def test_a_part_starts_again_though_one_that_it_names_is_not_back(up: Callable[..., Up]) -> None:
+    it = up({"name": "base", "manner": "once"}, {"name": "top", "after": ["base"]})
+    pids = it.pids()
+    os.kill(pids["base"], signal.SIGKILL)
+    eventually(lambda: it.journal().count("base started") == 2)
+    os.kill(pids["top"], signal.SIGKILL)
+    eventually(lambda: it.journal().count("top started") == 2)
+
+
+def test_a_part_may_name_only_those_before_it(up: Callable[..., Up]) -> None:
+    it = up({"name": "one", "after": ["two"]}, {"name": "two", "after": ["one"]})
+    assert it.process.wait(timeout=60) == 1
+    assert "AssertionError" in it.said()
+    assert it.journal() == []
 
 
 def test_a_settled_part_that_is_killed_is_started_again_at_once_and_announced(up: Callable[..., Up]) -> None:
@@ -154,7 +183,7 @@ def test_a_settled_part_that_is_killed_is_started_again_at_once_and_announced(up
 
 
 def test_a_part_that_dies_before_it_is_ready_waits_longer_each_time(up: Callable[..., Up]) -> None:
-    it = up({"name": "broken", "manner": "broken"}, {"name": "never"})
+    it = up({"name": "broken", "manner": "broken"}, {"name": "never", "after": ["broken"]})
     eventually(lambda: "starts again in 1.6 s" in it.said())
     assert re.findall(r"again in (\S+) s", it.said())[:5] == ["0.1", "0.2", "0.4", "0.8", "1.6"]
     assert "never started" not in it.journal()
@@ -234,9 +263,17 @@ def test_leftovers_are_ended_but_not_a_stranger_with_the_same_pid(
 
 def test_a_setup_that_fails_ends_it_all(up: Callable[..., Up], tmp_path: Path) -> None:
     (tmp_path / "fail").touch()
-    it = up({"name": "base", "hooked": True}, *named("top"))
+    it = up({"name": "base", "hooked": True}, {"name": "top", "after": ["base"]})
     assert it.process.wait(timeout=60) == 1
     assert it.journal() == ["base started", "hook ran", "base drained"]
+
+
+def test_a_setup_that_fails_drains_what_started_beside_it(up: Callable[..., Up], tmp_path: Path) -> None:
+    (tmp_path / "fail").touch()
+    it = up(*named("beside"), {"name": "base", "hooked": True, "after": ["beside"]})
+    assert it.process.wait(timeout=60) == 1
+    assert it.journal()[:3] == ["beside started", "base started", "hook ran"]
+    assert sorted(it.journal()[3:]) == ["base drained", "beside drained"]
 
 
 def test_a_long_log_is_put_aside_at_the_next_start(up: Callable[..., Up], tmp_path: Path) -> None:

@@ -127,6 +127,16 @@ def test_the_greeting_names_what_stands_on_the_path_by_its_name(
     assert 'eval "$(bursar env --data /data)"\n' in greeting(INFO, Path("/data"))
 
 
+def test_the_emulator_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
+    first = it._quickbooks_port(tmp_path, taken=[])
+    assert it._quickbooks_port(tmp_path, taken=[]) == first
+    with socket.create_server(("127.0.0.1", first)):
+        second = it._quickbooks_port(tmp_path, taken=[])
+    assert second != first
+    assert it._quickbooks_port(tmp_path, taken=[]) == second
+    assert it._quickbooks_port(tmp_path, taken=[second]) != second
+
+
 def test_a_part_gets_no_secret_but_those_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BURSAR_DATABASE_URL", "postgresql://postgres:hunter2@db/postgres")
     monkeypatch.setenv("BURSAR_WRITER_DATABASE_URL", "postgresql://writer:hunter2@db/postgres")

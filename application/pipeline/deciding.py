@@ -1,0 +1,167 @@
+"""Deciding a batch: each command in order, on the states as the commands before it leave them."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from application.pipeline.command import Envelope
+from application.pipeline.pending import Pending
+from application.pipeline.ports import LoggedEvent, NewCommand
+from application.pipeline.state_cache import StateCache
+from application.pipeline.unit_of_work import Caller, UnitOfWork
+from domain import tenant
+from domain.capability import CAPABILITIES
+from domain.errors import Code, DomainError
+from domain.event import State, encode
+from domain.ids import tenant_stream
+from domain.receipt import ReceiptSigner
+
+MAX_COMMAND_BYTES: Final = 256_000
+"""So much of events and answer a command may make; messages and records are sized for it."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class _NotLoaded(Exception):  # noqa: N818  no error: the state is loaded, and the decision made again
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+
+
+class Decided(msgspec.Struct):
+    """A batch as decided: what to append, whom to refuse, and the states as they will be."""
+
+    recorded_at: datetime
+    accepted: list[tuple[Pending, NewCommand]]
+    answered: list[tuple[Pending, bytes]]
+    """Commands that change nothing: dry runs, and what already is as asked."""
+    refused: list[tuple[Pending, Exception]]
+    """A refusal is a `DomainError`; anything else is a bug in the command's handler, which ends as its own 500."""
+    denied: list[Pending]
+    """Those refused because the credential or the tenant may not act."""
+    overlay: dict[str, State]
+
+
+async def decide(
+    batch: Sequence[Pending], cache: StateCache, *, now: datetime, receipts: ReceiptSigner
+) -> Decided:
+    """Decide each command of a batch in order, loading the states that it asks for.
+
+    What is recorded never goes back, whatever the clock does. Raises `StoreUnavailableError`.
+    """
+    decided = Decided(
+        recorded_at=max(now, cache.recorded_at), accepted=[], answered=[], refused=[], denied=[], overlay={}
+    )
+    await cache.load(
+        stream for pending in batch for stream in pending.envelope.command.streams(pending.envelope.tenant)
+    )
+    for pending in batch:
+        while True:
+            try:
+                _decide_one(pending, decided, cache, receipts)
+                break
+            except _NotLoaded as missing:
+                await cache.load([missing.stream])
+    return decided
+
+
+def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts: ReceiptSigner) -> None:
+    envelope = pending.envelope
+    overlay, states = decided.overlay, cache.states
+
+    def lookup(stream: str) -> State:
+        state = overlay.get(stream) or states.get(stream)
+        if state is None:
+            raise _NotLoaded(stream)
+        return state
+
+    try:
+        caller = _authorise(envelope, lookup, decided.recorded_at)
+    except DomainError as error:
+        decided.refused.append((pending, error))
+        decided.denied.append(pending)
+        return
+    unit = UnitOfWork(
+        tenant_name=envelope.tenant,
+        caller=caller,
+        command_id=envelope.command_id,
+        recorded_at=decided.recorded_at,
+        # What a dry run shows must not check as a receipt once its number has been given to another document.
+        receipts=receipts.unsigned() if envelope.dry_run else receipts,
+        lookup=lookup,
+    )
+    try:
+        answer = envelope.spec.handler(envelope.command, unit)
+        response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)
+        command = _new_command(pending, unit, response)
+    except _NotLoaded:
+        raise
+    except Exception as error:  # noqa: BLE001  a refusal, or a bug: either way this command's alone
+        decided.refused.append((pending, error))
+        return
+    if envelope.dry_run or not unit.events:
+        decided.answered.append((pending, response))
+        return
+    overlay.update(unit.changed)
+    decided.accepted.append((pending, command))
+
+
+def _authorise(envelope: Envelope, lookup: Callable[[str], State], now: datetime) -> Caller:
+    """Who acts, by feature and key on the very state that the command is decided on."""
+    capabilities: frozenset[str] = CAPABILITIES
+    if envelope.credential is not None:
+        school = lookup(tenant_stream(envelope.tenant))
+        assert isinstance(school, tenant.Tenant)
+        capabilities = tenant.live_key(school, prefix=envelope.credential, now=now).capabilities
+        if "FINANCE_V2" not in school.features:
+            raise DomainError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
+    return Caller(client=envelope.client, actor=envelope.actor, capabilities=capabilities)
+
+
+def _new_command(pending: Pending, unit: UnitOfWork, response: bytes) -> NewCommand:
+    envelope = pending.envelope
+    events = [
+        LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
+    ]
+    if len(response) + sum(len(event.state) for event in events) > MAX_COMMAND_BYTES:
+        raise DomainError(
+            Code.COMMAND_TOO_LARGE, f"A command's events have at most {MAX_COMMAND_BYTES} bytes."
+        )
+    return NewCommand(
+        id=envelope.command_id,
+        tenant=envelope.tenant,
+        client=envelope.client,
+        idempotency_key=envelope.idempotency_key,
+        request_hash=pending.request_hash,
+        action=envelope.spec.action,
+        actor=envelope.actor,
+        reason=envelope.reason,
+        correlation_id=envelope.correlation_id,
+        trace_id=envelope.trace_id,
+        response=response,
+        events=events,
+    )
+
+
+class DryRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command would have answered, and the events that it would have made. Nothing was written."""
+
+    dry_run: bool = True
+    answer: object
+    events: list["DryRunEvent"]
+
+
+class DryRunEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that would have been appended to `stream`; `type` is its topic."""
+
+    type: str
+    stream: str
+    data: object
+
+
+def _dry_run(answer: object, unit: UnitOfWork) -> DryRun:
+    return DryRun(
+        answer=answer,
+        events=[DryRunEvent(type=event.topic, stream=stream, data=event) for stream, _, event in unit.events],
+    )

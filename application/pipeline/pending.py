@@ -1,0 +1,51 @@
+"""A command that waits for its outcome."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from application.pipeline.command import Envelope, Outcome
+
+
+class Pending:
+    """A command and its caller's future; `followers` sent the same key and body in the same batch.
+
+    `breaks` counts how often its commit lost the connection.
+    """
+
+    __slots__ = ("breaks", "envelope", "followers", "future", "request_hash")
+
+    def __init__(self, envelope: Envelope, future: asyncio.Future[Outcome]) -> None:
+        self.envelope = envelope
+        self.future = future
+        self.breaks = 0
+        self.request_hash = envelope.request_hash()
+        self.followers: list[asyncio.Future[Outcome]] = []
+
+    def key(self) -> tuple[str, str, str] | None:
+        """Tenant, client and idempotency key, where the command acts under one."""
+        own = self.envelope
+        if own.idempotency_key is None or own.dry_run:
+            return None
+        return own.tenant, own.client, own.idempotency_key
+
+    def answer(self, outcome: Outcome) -> None:
+        """Tell everybody that it is done."""
+        if not self.future.done():
+            self.future.set_result(outcome)
+        for future in self.followers:
+            if not future.done():
+                future.set_result(msgspec.structs.replace(outcome, replayed=True))
+
+    def refuse(self, error: Exception) -> None:
+        """Tell everybody that it is not."""
+        for future in (self.future, *self.followers):
+            if not future.done():
+                future.set_exception(error)
+
+
+def refuse_all(batch: Sequence[Pending], error: Exception) -> None:
+    """Tell everybody in a batch that nothing is done."""
+    for pending in batch:
+        pending.refuse(error)
