@@ -70,6 +70,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         ws="none",
         lifespan="on",
         access_log=False,
+        log_config=None,  # it has no handlers of its own: what it says comes into our log
         log_level="warning",
         server_header=False,
         date_header=False,

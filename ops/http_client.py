@@ -1,6 +1,5 @@
 """A client of the HTTP API that tries again: what is safe because every write carries its idempotency key."""
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,14 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import httpx
 import msgspec
+import orjson
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from domain.errors import Code
 
@@ -83,31 +90,12 @@ class _BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
     data: list[Result]
 
 
-class Patience:
-    """Pauses between attempts: doubling, capped, with jitter, until nothing has worked for too long."""
+class NotAnsweredError(Exception):
+    """One attempt brought no answer that is final; `retry_after_seconds` is what the service asks to be left alone."""
 
-    def __init__(self, stop: threading.Event, notice: Callable[[str], None], give_up_seconds: float) -> None:
-        self._stop = stop
-        self._notice = notice
-        self._give_up_seconds = give_up_seconds
-        self.progress()
-
-    def progress(self) -> None:
-        """Begin anew: something worked."""
-        self._since = time.monotonic()
-        self._failures = 0
-
-    def wait(self, why: str, retry_after_seconds: float) -> None:
-        """Pause before the next attempt. Raises UnreachableError where it is time to give up."""
-        if time.monotonic() - self._since >= self._give_up_seconds:
-            raise UnreachableError(f"gave up after {self._give_up_seconds:.0f} seconds of failure: {why}")
-        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _MAX_PAUSE_SECONDS)
-        jittered = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, guards nothing
-        pause = max(jittered, min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS))
-        self._failures += 1
-        self._notice(f"{why}; trying again in {pause:.1f} s")
-        if self._stop.wait(pause):
-            raise UnreachableError("stopped")
+    def __init__(self, why: str, retry_after_seconds: float = 0) -> None:
+        super().__init__(why)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ApiClient:
@@ -147,8 +135,31 @@ class ApiClient:
         self.stop()
         self._http.close()
 
-    def patience(self) -> Patience:
-        return Patience(self._stop, self._notice, self._give_up_seconds)
+    def attempts(self) -> Retrying:
+        """Attempts until one raises no NotAnsweredError, with growing pauses of a random length between them.
+
+        An attempt that brought a part of what is wanted calls `progress` with its state. Iterating raises
+        UnreachableError where nothing has worked for too long, or the client is stopped.
+        """
+        return Retrying(
+            retry=retry_if_exception_type(NotAnsweredError),
+            wait=_pause_seconds,
+            stop=stop_after_delay(self._give_up_seconds),
+            sleep=self._sleep,
+            before_sleep=self._tell,
+            retry_error_callback=self._give_up,
+        )
+
+    def _tell(self, state: RetryCallState) -> None:
+        self._notice(f"{_failure(state)}; trying again in {state.upcoming_sleep:.1f} s")
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise UnreachableError("stopped")
+
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        why = f"gave up after {self._give_up_seconds:.0f} seconds of failure: {_failure(state)}"
+        raise UnreachableError(why) from None
 
     def get(self, path: str, **params: str | int) -> Answer:
         """Read. Raises ApiError, UnreachableError."""
@@ -156,7 +167,7 @@ class ApiClient:
 
     def write(self, method: str, path: str, body: object, *, key: str) -> Answer:
         """Write under an idempotency key. Raises ApiError, UnreachableError."""
-        content = msgspec.json.encode(body)
+        content = orjson.dumps(body)
         return _answer(self._send(method, path, content=content, headers={"Idempotency-Key": key})[0])
 
     def bulk(self, elements: Sequence[Element]) -> list[Result]:
@@ -186,20 +197,46 @@ class ApiClient:
     ) -> tuple[httpx.Response, bool]:
         """The first answer that is final, and whether more than one sending was needed for it."""
         own = {"Content-Type": "application/json", **(headers or {})} if content is not None else {}
-        patience, tried_again = self.patience(), False
-        while True:
-            try:
-                response = self._http.request(method, path, params=params, content=content, headers=own)
-            except _NEVER_MENDS as error:
-                raise ApiError(0, "", f"{self._http.base_url} cannot be called: {error}") from None
-            except httpx.TransportError as error:
-                why = f"{method} {self._http.base_url.join(path)}: {error or type(error).__name__}"
-                patience.wait(why, 0)
-            else:
-                if response.status_code not in _TRY_AGAIN:
-                    return response, tried_again
-                patience.wait(f"{method} {path}: {response.status_code}", _retry_after_seconds(response))
-            tried_again = True
+        request = self._http.build_request(method, path, params=params, content=content, headers=own)
+        for attempt in self.attempts():
+            with attempt:
+                return self._once(request), attempt.retry_state.attempt_number > 1
+        raise AssertionError("attempts end with an answer or an exception")
+
+    def _once(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once. Raises NotAnsweredError, ApiError where it can never be sent."""
+        try:
+            response = self._http.send(request)
+        except _NEVER_MENDS as error:
+            raise ApiError(0, "", f"{self._http.base_url} cannot be called: {error}") from None
+        except httpx.TransportError as error:
+            why = f"{request.method} {request.url}: {error or type(error).__name__}"
+            raise NotAnsweredError(why) from None
+        if response.status_code in _TRY_AGAIN:
+            why = f"{request.method} {request.url.path}: {response.status_code}"
+            raise NotAnsweredError(why, _retry_after_seconds(response))
+        return response
+
+
+def progress(state: RetryCallState) -> None:
+    """Let the attempts begin anew: their pauses are short again, and it is long until they give up."""
+    state.attempt_number = 1
+    state.start_time = time.monotonic()
+
+
+_growing_seconds = wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_MAX_PAUSE_SECONDS)
+
+
+def _pause_seconds(state: RetryCallState) -> float:
+    asked_for = min(_failure(state).retry_after_seconds, _MAX_RETRY_AFTER_SECONDS)
+    return max(_growing_seconds(state), asked_for)
+
+
+def _failure(state: RetryCallState) -> NotAnsweredError:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert isinstance(error, NotAnsweredError)
+    return error
 
 
 def is_missing_right(result: Result) -> bool:

@@ -1,7 +1,11 @@
 """Settings, from the environment: `BURSAR_…`. A process asks for those that it needs."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -35,6 +39,9 @@ class Settings(BaseSettings):
     quickbooks_realms: dict[str, str] = Field(default_factory=dict)
     """Each tenant's company, as JSON: `{"greenhill": "9130…"}`."""
 
+    log_level: LogLevel | None = None
+    """What is logged at least; `info` where it is not set, and `warning` for commands that a person gives."""
+
     ready_file: str = ""
     """A file that a worker makes once it works; the supervisor waits for it."""
 
@@ -42,8 +49,5 @@ class Settings(BaseSettings):
         """A setting that must be there. Raises `SystemExit` saying which is missing."""
         value = str(getattr(self, name))
         if not value:
-            raise SystemExit(
-                f"bursar: no `bursar up` runs on .bursar. Start it, give --data DIR of one that runs, "
-                f"or set BURSAR_{name.upper()}."
-            )
+            raise SystemExit(f"bursar: BURSAR_{name.upper()} is not set")
         return value

@@ -13,7 +13,7 @@ from domain.money import format_minor, parse_decimal
 from ops.http_client import ApiClient
 
 if TYPE_CHECKING:
-    from ops.up.plan import QuickBooksInfo
+    from ops.up.ready_file import QuickBooksInfo
 
 DOCUMENT_KINDS: Final = (
     "SalesReceipt",

@@ -18,7 +18,16 @@ from adapters.system.files import write_atomically
 from application.commands import COMMANDS
 from domain.errors import Code
 from domain.money import format_minor
-from ops.http_client import BULK_ELEMENTS, ApiClient, ApiError, Element, Result, is_missing_right
+from ops.http_client import (
+    BULK_ELEMENTS,
+    ApiClient,
+    ApiError,
+    Element,
+    NotAnsweredError,
+    Result,
+    is_missing_right,
+    progress,
+)
 
 LANES: Final = 2
 """Requests in flight. What concerns one wallet goes through one lane, one request after the other."""
@@ -230,21 +239,22 @@ class Importer:
 
     def _post(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Send entries until each has an answer that is final."""
-        found: list[Outcome] = []
-        waiting, patience, first = list(entries), self._client.patience(), True
-        while waiting:
-            again: list[Entry] = []
-            for entry, own in zip(waiting, self._send(waiting), strict=True):
-                if any(result.to_be_tried_again for result in own):
-                    again.append(entry)
-                else:
-                    found.append(self._outcome(entry, own, tried_again=not first))
-            if len(again) < len(waiting):
-                patience.progress()
-            if again:
-                patience.wait(f"{len(again)} rows were not answered", 0)
-            waiting, first = again, False
-        return found
+        outcomes: list[Outcome] = []
+        waiting, first = list(entries), True
+        for attempt in self._client.attempts():
+            with attempt:
+                again: list[Entry] = []
+                for entry, results in zip(waiting, self._send(waiting), strict=True):
+                    if any(result.to_be_tried_again for result in results):
+                        again.append(entry)
+                    else:
+                        outcomes.append(self._outcome(entry, results, tried_again=not first))
+                if len(again) < len(waiting):
+                    progress(attempt.retry_state)
+                waiting, first = again, False
+                if waiting:
+                    raise NotAnsweredError(f"{len(waiting)} rows were not answered")
+        return outcomes
 
     def _send(self, entries: Sequence[Entry]) -> list[list[Result]]:
         """Send each entry once; its results lack that of the row where what stands before it is not there.

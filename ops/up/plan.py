@@ -3,7 +3,6 @@
 import http.client
 import os
 import secrets
-import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +15,10 @@ from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, STOP_SIGNAL, Clust
 from adapters.postgres.embedded.installation import ServerError
 from adapters.postgres.roles import LOGIN_ROLES, load_passwords, set_role_passwords, url_for_role
 from adapters.system.files import write_atomically
-from adapters.system.processes import free_port, port_is_free, start_time
+from adapters.system.processes import free_port, port_is_free
 from ops.setup import Seeded, migrate, seed
+from ops.up.greeting import greeting
+from ops.up.ready_file import QuickBooksInfo, ReadyInfo, note
 from ops.up.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
 
 DEFAULT_PORT = 8000
@@ -36,30 +37,6 @@ _OURS = (
 )
 
 
-class QuickBooksInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the emulator is, the company in it, and the token that it takes."""
-
-    url: str
-    realm: str
-    access_token: str
-
-
-class ReadyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a client, a test or another command needs to reach a running service. Full of secrets."""
-
-    url: str
-    tenant: str
-    keys: Mapping[str, str]
-    quickbooks: QuickBooksInfo
-    database_url: str
-    database_urls: Mapping[str, str]
-    pids: Mapping[str, int]
-
-
-class NotRunningError(Exception):
-    """No `up` runs on that data folder."""
-
-
 class _UsageError(Exception):
     """What was asked for cannot be had; the message says what to change."""
 
@@ -67,13 +44,6 @@ class _UsageError(Exception):
 class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
     receipt_key: str
     quickbooks_access_token: str
-
-
-class _Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `up.json`; with the pid and start time of `up` a stale one is told from a valid one."""
-
-    started: int
-    ready: ReadyInfo
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,18 +88,6 @@ def up(*, port: int | None, data: Path, kafka: bool, ready_file: Path | None) ->
         print(f"bursar up: the database does not answer: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def running(data: Path) -> ReadyInfo:
-    """Return how to reach the service that `up` runs on `data`. Raises NotRunningError if none does."""
-    note = data / "up.json"
-    try:
-        noted = msgspec.json.decode(note.read_bytes(), type=_Noted)
-    except FileNotFoundError as error:
-        raise NotRunningError(f"no bursar up runs on {data}: there is no {note}") from error
-    if start_time(noted.ready.pids["up"]) != noted.started:
-        raise NotRunningError(f"the bursar up that ran on {data} has ended")
-    return noted.ready
 
 
 def _kafka_broker() -> str:
@@ -229,11 +187,11 @@ def _run(plan: _Plan, ready_file: Path | None) -> None:
     def announce(pids: Mapping[str, int]) -> None:
         first = not (plan.data / "up.json").exists()
         info = _ready_info(plan, seeded[0], pids)
-        _note(plan.data, info)
+        note(plan.data, info)
         if ready_file is not None:
             write_atomically(ready_file, msgspec.json.format(msgspec.json.encode(info)) + b"\n")
         if first:
-            print(_greeting(plan, info), flush=True)
+            print(greeting(info, plan.data), flush=True)
 
     (plan.data / "up.json").unlink(missing_ok=True)
     if plan.cluster is None:
@@ -256,12 +214,6 @@ def _ready_info(plan: _Plan, seeded: Seeded, pids: Mapping[str, int]) -> ReadyIn
         database_urls=plan.database_urls,
         pids={"up": os.getpid(), **pids},
     )
-
-
-def _note(data: Path, info: ReadyInfo) -> None:
-    started = start_time(os.getpid())
-    assert started is not None
-    write_atomically(data / "up.json", msgspec.json.encode(_Noted(started=started, ready=info)))
 
 
 # The parts ---------------------------------------------------------------------------------------------------
@@ -386,64 +338,3 @@ def _answers(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-# What it says ------------------------------------------------------------------------------------------------
-
-
-def _greeting(plan: _Plan, info: ReadyInfo) -> str:
-    keys = "\n".join(f"  {name:<8} {key}" for name, key in info.keys.items())
-    commands = "\n\n".join(_curls(info))
-    return f"""
-Bursar answers at {info.url} for the school {info.tenant}.
-
-Keys, the same at every start:
-{keys}
-
-QuickBooks is emulated at {info.quickbooks.url}, company {info.quickbooks.realm}; its books are in {_books(plan.data)}.
-Data and logs are in {plan.data}.
-
-Open a wallet, top it up, send the same top-up again (nothing moves twice), sell to wallet and cash, read the statement:
-
-{commands}
-
-Ctrl-C stops it.
-"""
-
-
-def _curls(info: ReadyInfo) -> list[str]:
-    """Return five commands that work as printed, on the first day and on every later one."""
-    wallet = "STU-1001"
-    top_up = _curl(
-        info,
-        f"wallets/{wallet}/top-up",
-        key="first-top-up",
-        body={"amount": 150000, "currency": "KES", "source": {"type": "cash"}},
-    )
-    sale = {
-        "wallet": wallet,
-        "currency": "KES",
-        "lines": [{"sku": "UNIFORM", "quantity": 1, "unit_amount": 200000, "tax_code": "A"}],
-        "tenders": [{"type": "wallet"}, {"type": "cash"}],
-    }
-    return [
-        _curl(info, "wallets", key="first-wallet", body={"account": wallet, "currency": "KES"}),
-        top_up,
-        top_up,
-        _curl(info, "pos/checkout", key="first-sale", body=sale),
-        _curl(info, f"statements?account={wallet}"),
-    ]
-
-
-def _curl(info: ReadyInfo, path: str, *, key: str = "", body: object = None) -> str:
-    words = [
-        "curl",
-        "-sS",
-        f"{info.url}/v2/finance/{path}",
-        "-H",
-        f"Authorization: Bearer {info.keys['admin']}",
-    ]
-    if body is not None:
-        words += ["-H", "Content-Type: application/json", "-H", f"Idempotency-Key: {key}"]
-        words += ["-d", msgspec.json.encode(body).decode()]
-    return shlex.join([*words, "-w", "\\n"])

@@ -87,6 +87,7 @@ def run(
         config = uvicorn.Config(
             app,
             http=_Protocol,
+            log_config=None,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,

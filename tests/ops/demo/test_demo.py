@@ -6,14 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer import Typer
 from typer.testing import CliRunner, Result
 
+from ops.cli.main import app
 from ops.demo.books import Account, Books, Check, Document, check_documents, check_ledger, check_statement
-from ops.demo.day import demo
-
-app = Typer()
-app.command()(demo)
 
 
 def books(wallet_control: int, receivables: int, wallets: dict[str, int], open_invoices: int) -> Books:
@@ -70,7 +66,7 @@ def test_the_checks_of_documents_see_what_is_missing_and_what_is_twice():
 
 
 def play(ready_file: Path) -> Result:
-    return CliRunner().invoke(app, ["--ready-file", str(ready_file)])
+    return CliRunner().invoke(app, ["demo", "--ready-file", str(ready_file)])
 
 
 def test_two_days_on_one_service(ready_file):
@@ -114,5 +110,5 @@ def test_books_that_disagree_are_told(ready_file):
 
 
 def test_a_service_that_is_not_there(tmp_path):
-    result = CliRunner().invoke(app, ["--data", str(tmp_path)])
+    result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path)])
     assert result.exit_code == 2

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from ops.cli.imports import app
+from ops.cli.main import app
 
 COLUMNS = [
     "--customer",
@@ -46,9 +46,11 @@ class School:
     def wallet(self, account: str) -> int:
         return self.get(f"wallets/{account}")["balance"]
 
-    def run(self, *arguments: object) -> Result:
-        runner = CliRunner()
-        return runner.invoke(app, [*map(str, arguments), "--url", self.url, "--key", self.key, "--json"])
+    def run(self, *arguments: object, words: bool = False) -> Result:
+        """Import, for a summary in JSON or in words."""
+        end = [] if words else ["--json"]
+        command = ["import", *map(str, arguments), "--url", self.url, "--key", self.key, *end]
+        return CliRunner().invoke(app, command)
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def school(ready_file: Path) -> Iterator[School]:
 
 
 def summary(result: Result) -> dict[str, int]:
-    found = json.loads(result.stdout.splitlines()[-1])
+    [line] = result.stdout.splitlines()
+    found = json.loads(line)
     assert list(found)[:5] == ["read", "posted", "already_there", "rejected", "total_minor"]
     assert found["read"] == found["posted"] + found["already_there"] + found["rejected"]
     return found
@@ -159,7 +162,10 @@ def test_a_sale_that_is_refused_after_its_prefunding_says_so(school, tmp_path):
     result = school.run("sales", path, *COLUMNS, *PREFUNDED)
     assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0, 1]), result.output
     assert rejected(path)[0]["reason"].startswith("prefunded 12.50, sale refused: idempotency_key_reused")
-    assert "rejected after their wallet was prefunded: 1" in result.stdout
+    told = school.run("sales", path, *COLUMNS, *PREFUNDED, words=True).stdout
+    assert "read 1: posted 0 (0.00 KES), already there 0, rejected 1" in told
+    assert "rejected after their wallet was prefunded: 1" in told
+    assert f"what was rejected, and why: {path}.rejected.csv" in told
     assert school.wallet("P-1") == 1250
 
 
@@ -213,7 +219,7 @@ def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
 def test_options_that_are_wrong(tmp_path, options, expected):
     path = write(tmp_path / "x.csv", HEADER)
     result = CliRunner().invoke(
-        app, ["sales", str(path), *COLUMNS, *options, "--url", "http://x", "--key", "y"]
+        app, ["import", "sales", str(path), *COLUMNS, *options, "--url", "http://x", "--key", "y"]
     )
     assert result.exit_code == 2
     assert expected in result.output.replace("\n", " ")

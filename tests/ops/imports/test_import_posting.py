@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ops.http_client import ApiClient, ApiError, Element, UnreachableError
+from ops.http_client import ApiClient, ApiError, Element, NotAnsweredError, UnreachableError, progress
 from ops.imports.importer import Entry, Importer, Rejection, RowError, element
 
 WALLET_FAULT = {
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             service.requests.append(len(elements))
             results = (
                 []
-                if fault in ("503", "429", "lost", "refused")
+                if fault in ("503", "429", "later", "lost", "refused")
                 else [service.act(e, fault) for e in elements]
             )
             if fault == "half":
@@ -88,6 +88,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
             case "503" | "429":
                 self.answer(int(fault), {"code": "unavailable", "detail": "Later."}, {"Retry-After": "0"})
+            case "later":
+                self.answer(503, {"code": "unavailable", "detail": "Later."}, {"Retry-After": "1"})
             case "refused":
                 self.answer(401, {"code": "unauthenticated", "detail": "Who are you?"}, {})
             case _:
@@ -292,6 +294,37 @@ def test_a_service_that_stays_away_is_given_up(service, fault):
     with pytest.raises(UnreachableError, match="gave up"):
         run(service, (entry(n, wallet=f"W{n}") for n in range(3000)), give_up_seconds=0.0)
     assert service.acted == []
+
+
+def test_a_service_that_says_when_is_left_alone_until_then(service):
+    service.faults = ["later"]
+    importer, [notice] = run(service, [entry(2)])
+    assert importer.summary().posted == 1
+    assert notice.endswith("/v2/finance/bulk: 503; trying again in 1.0 s")
+
+
+def test_what_brought_something_begins_anew(service):
+    notices: list[str] = []
+    with ApiClient(service.url, "key", notice=notices.append) as client:
+        left = 6
+        for attempt in client.attempts():
+            with attempt:
+                progress(attempt.retry_state)
+                left -= 1
+                if left:
+                    raise NotAnsweredError(f"{left} are left")
+    pauses = [float(notice.removesuffix(" s").rpartition(" ")[2]) for notice in notices]
+    assert len(pauses) == 5
+    assert max(pauses) <= 0.2  # as after a first failure
+
+
+def test_a_client_that_is_stopped_makes_no_further_attempt(service):
+    service.faults = ["503"] * 10
+    with ApiClient(service.url, "key") as client:
+        client.stop()
+        with pytest.raises(UnreachableError, match="stopped"):
+            client.bulk(entry(2).elements)
+    assert len(service.requests) == 1
 
 
 def test_nobody_waits_long_for_an_address_that_cannot_be_called():

@@ -5,19 +5,23 @@ import os
 import shlex
 import socket
 import stat
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from adapters.system.processes import start_time
 from ops.up import plan as it
+from ops.up.greeting import greeting
+from ops.up.ready_file import NotRunningError, QuickBooksInfo, ReadyInfo, note, running
 from ops.up.supervisor import sole_owner
 
-INFO = it.ReadyInfo(
+INFO = ReadyInfo(
     url="http://127.0.0.1:8000",
     tenant="greenhill",
     keys={"admin": "a-key", "cashier": "c-key", "auditor": "r-key"},
-    quickbooks=it.QuickBooksInfo(url="http://127.0.0.1:8001", realm="1", access_token="t"),
+    quickbooks=QuickBooksInfo(url="http://127.0.0.1:8001", realm="1", access_token="t"),
     database_url="postgresql://postgres:p@127.0.0.1:5432/postgres",
     database_urls={"bursar_writer": "postgresql://bursar_writer:p@127.0.0.1:5432/postgres"},
     pids={"up": os.getpid(), "api": 3},
@@ -67,16 +71,60 @@ def test_a_second_one_is_refused_before_anything_is_touched(
 
 
 def test_other_commands_find_a_running_one_and_only_that(tmp_path: Path) -> None:
-    with pytest.raises(it.NotRunningError, match="no bursar up runs"):
-        it.running(tmp_path)
-    it._note(tmp_path, INFO)
-    assert it.running(tmp_path) == INFO
+    with pytest.raises(NotRunningError, match="no bursar up runs"):
+        running(tmp_path)
+    note(tmp_path, INFO)
+    assert running(tmp_path) == INFO
     assert stat.S_IMODE((tmp_path / "up.json").stat().st_mode) == 0o600
     noted = json.loads((tmp_path / "up.json").read_bytes())
     noted["started"] = (start_time(os.getpid()) or 0) - 1  # the pid has passed to another process
     (tmp_path / "up.json").write_text(json.dumps(noted))
-    with pytest.raises(it.NotRunningError, match="has ended"):
-        it.running(tmp_path)
+    with pytest.raises(NotRunningError, match="has ended"):
+        running(tmp_path)
+
+
+def test_the_greeting_fits_a_screen_and_says_where_everything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = greeting(INFO, tmp_path / ".bursar")
+    assert 20 < len(text.splitlines()) <= 30
+    for fact in (INFO.url, f"{INFO.url}/docs", INFO.quickbooks.url, *INFO.keys.values(), ".bursar/logs"):
+        assert fact in text
+    commands = shlex.split(text[text.index("  eval ") : text.index("Ctrl-C")])
+    assert commands.count("curl") == 4
+    assert not any(key in word for word in commands for key in INFO.keys.values())
+    bodies = [json.loads(body) for word, body in pairwise(commands) if word == "-d"]
+    assert [tender["type"] for tender in bodies[2]["tenders"]] == ["wallet", "cash"]
+
+
+@pytest.mark.parametrize(
+    ("program", "data", "said"),
+    [
+        (".venv/bin/bursar", ".bursar", ".venv/bin/bursar env"),
+        ("bursar", ".bursar", "./bursar env"),
+        (".venv/bin/bursar", "my books", ".venv/bin/bursar env --data './my books'"),
+        ("ops/cli/__main__.py", ".bursar", "bin/python -m ops.cli env"),
+    ],
+)
+def test_the_greeting_names_the_program_as_it_was_started(
+    program: str, data: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [program])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    assert f'eval "$({said})"\n' in greeting(INFO, tmp_path / data)
+
+
+def test_the_greeting_names_what_stands_on_the_path_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bursar"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert 'eval "$(bursar env --data /data)"\n' in greeting(INFO, Path("/data"))
 
 
 def test_the_emulator_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
@@ -87,18 +135,6 @@ def test_the_emulator_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
     assert second != first
     assert it._quickbooks_port(tmp_path, taken=[]) == second
     assert it._quickbooks_port(tmp_path, taken=[second]) != second
-
-
-def test_five_commands_are_printed_the_same_top_up_twice() -> None:
-    commands = [shlex.split(line) for line in it._curls(INFO)]
-    assert len(commands) == 5
-    assert all(command[0] == "curl" and "Authorization: Bearer a-key" in command for command in commands)
-    top_ups = [command for command in commands if command[2].endswith("/top-up")]
-    assert len(top_ups) == 2
-    assert top_ups[0] == top_ups[1]
-    assert "Idempotency-Key: first-top-up" in top_ups[0]
-    bodies = [json.loads(command[command.index("-d") + 1]) for command in commands if "-d" in command]
-    assert [tender["type"] for tender in bodies[3]["tenders"]] == ["wallet", "cash"]
 
 
 def test_a_part_gets_no_secret_but_those_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

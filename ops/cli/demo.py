@@ -1,0 +1,63 @@
+"""`bursar demo`: a school day on a running service, after which all books must agree."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
+from ops.cli.output import FAILED, USAGE, JsonOption, fail, print_json
+
+
+def demo(
+    url: UrlOption = None,
+    key: KeyOption = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="What `bursar up --ready-file` wrote.")
+    ] = None,
+    data: DataOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write into any school without asking.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Play a school day against a running service, export it, and show that all books agree.
+
+    It posts for good: in any school but the one that `bursar up` made it asks first. Exit code 1 where the books do
+    not agree, or the day could not be played.
+    """
+    import httpx
+    from rich.console import Console
+
+    from ops.demo.books import BooksMovedError
+    from ops.demo.comparison import play
+    from ops.demo.report import report, show
+    from ops.http_client import ApiClient, ApiError, UnreachableError
+
+    target = find_target(url, key, data, ready_file)
+    quickbooks = target.up.quickbooks if target.up else None
+    try:
+        with ApiClient(target.url, target.key, notice=Console(stderr=True).print) as client:
+            if not yes:
+                _ask(target, client.get("ping").body["tenant"])
+            day, outcome = play(client, quickbooks)
+    except (ApiError, UnreachableError, BooksMovedError, TimeoutError, httpx.HTTPError) as error:
+        fail(str(error))
+    if json:
+        print_json(report(day, outcome))
+    else:
+        show(Console(), day, outcome)
+    if not outcome.agrees:
+        raise typer.Exit(FAILED)
+
+
+def _ask(target: Target, tenant: str) -> None:
+    """Have somebody at the terminal agree, unless the school is the one that `up` made for trying things out."""
+    if target.up is not None and tenant == target.up.tenant:
+        return
+    question = (
+        f"The demo posts a day of sales and invoices, for good, into the books of {tenant} at {target.url}"
+    )
+    if not sys.stdin.isatty():
+        fail(f"{question}. Without a terminal to ask at, --yes has to agree to it", code=USAGE)
+    if not typer.confirm(f"{question}. Do it?", err=True):
+        raise typer.Exit(FAILED)
