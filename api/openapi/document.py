@@ -185,7 +185,7 @@ def _bulk() -> Json:
     schema = {"type": "array", "maxItems": MAX_ELEMENTS, "items": ref("BulkElement")}
     return _operation(
         operations.BULK,
-        f"Up to {MAX_ELEMENTS} commands, done in order, each standing alone: one that is refused stops no other. Each"
+        f"Up to {MAX_ELEMENTS:,} commands, done in order, each standing alone: one that is refused stops no other. Each"
         f" has an idempotency key of its own. The answer is 200 with one result for each. Actions: {actions}.",
         parameters=[_header_ref("Bursar-Reason"), _header_ref("X-Request-Id")],
         requestBody={
@@ -263,12 +263,12 @@ def _problems(codes: Codes) -> Json:
     more = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
     return {
         str(status): {
-            "description": "\n".join(f"- `{code}`: {code.meaning}" for code in sorted(found)),
+            "description": "\n".join(f"- `{code}`: {code.meaning}" for code in found),
             "headers": _headers("X-Request-Id", *more.get(status, ())),
             "content": {
                 "application/problem+json": {
                     "schema": ref("Problem"),
-                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in sorted(found)},
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in found},
                 }
             },
         }

@@ -67,12 +67,12 @@ _MOVES_MONEY: Final[Codes] = (
 _TAKES_WALLETS: Final[Codes] = (Code.WALLET_NOT_FOUND, Code.WALLET_NOT_OPEN)
 _TAKES_LINES: Final[Codes] = (Code.UNKNOWN_INCOME_ROLE, Code.COMMAND_TOO_LARGE)
 _TAKES_TENDERS: Final[Codes] = (
-    *_TAKES_WALLETS,
     Code.INSUFFICIENT_FUNDS,
     Code.REFERENCE_ALREADY_USED,
     Code.TENDERS_AMBIGUOUS,
     Code.TENDERS_EXCEED_TOTAL,
     Code.TENDERS_TOO_LOW,
+    *_TAKES_WALLETS,
 )
 
 # --- operations
@@ -88,55 +88,55 @@ COMMANDS: Final[dict[str, Operation]] = {
         id="top_up_wallet",
         tag="Wallets",
         summary="Top up a wallet",
-        codes=(*_MOVES_MONEY, *_TAKES_WALLETS, Code.REFERENCE_ALREADY_USED),
+        codes=(Code.REFERENCE_ALREADY_USED, *_TAKES_WALLETS, *_MOVES_MONEY),
     ),
     "wallet.charge": Operation(
         id="charge_wallet",
         tag="Wallets",
         summary="Charge a wallet",
-        codes=(*_MOVES_MONEY, *_TAKES_WALLETS, Code.INSUFFICIENT_FUNDS, Code.UNKNOWN_INCOME_ROLE),
+        codes=(Code.INSUFFICIENT_FUNDS, Code.UNKNOWN_INCOME_ROLE, *_TAKES_WALLETS, *_MOVES_MONEY),
     ),
     "invoice.create": Operation(
         id="create_invoice",
         tag="Invoices",
         summary="Create an invoice",
-        codes=(*_MOVES_MONEY, *_TAKES_LINES),
+        codes=(*_TAKES_LINES, *_MOVES_MONEY),
     ),
     "invoice.issue": Operation(
         id="issue_invoice",
         tag="Invoices",
         summary="Issue a draft",
-        codes=(*_MOVES_MONEY, Code.COMMAND_TOO_LARGE, Code.INVOICE_NOT_FOUND, Code.INVOICE_NOT_DRAFT),
+        codes=(Code.INVOICE_NOT_FOUND, Code.INVOICE_NOT_DRAFT, Code.COMMAND_TOO_LARGE, *_MOVES_MONEY),
     ),
     "invoice.settle": Operation(
         id="settle_invoice",
         tag="Invoices",
         summary="Settle an invoice",
         codes=(
-            *_MOVES_MONEY,
-            *_TAKES_TENDERS,
-            Code.COMMAND_TOO_LARGE,
             Code.INVOICE_NOT_FOUND,
             Code.INVOICE_NOT_OPEN,
+            *_TAKES_TENDERS,
             Code.NO_WALLET_FOR_EXCESS,
+            Code.COMMAND_TOO_LARGE,
+            *_MOVES_MONEY,
         ),
     ),
     "pos.checkout": Operation(
         id="check_out",
         tag="Point of sale",
         summary="Sell over the counter",
-        codes=(*_MOVES_MONEY, *_TAKES_LINES, *_TAKES_TENDERS, Code.TENDER_WITHOUT_WALLET),
+        codes=(*_TAKES_TENDERS, Code.TENDER_WITHOUT_WALLET, *_TAKES_LINES, *_MOVES_MONEY),
     ),
     "pos.refund": Operation(
         id="refund_sale",
         tag="Point of sale",
         summary="Refund a sale",
         codes=(
-            *_MOVES_MONEY,
-            *_TAKES_WALLETS,
-            Code.COMMAND_TOO_LARGE,
             Code.SALE_NOT_FOUND,
             Code.REFUND_EXCEEDS_SALE,
+            *_TAKES_WALLETS,
+            Code.COMMAND_TOO_LARGE,
+            *_MOVES_MONEY,
         ),
     ),
     "quickbooks.export": Operation(id="request_export", tag="QuickBooks", summary="Request an export"),
@@ -149,7 +149,7 @@ READS: Final[dict[str, Read]] = {
     "/ping": Read(
         id="ping",
         tag="Service",
-        summary="Look who answers",
+        summary="Ping the service",
         description="Whose key this is, the service's version, and how far the log and each projection are.",
         answer=Ping,
         capabilities=(Capability.WALLET_READ, Capability.ACCOUNT_READ),
@@ -259,12 +259,12 @@ READS: Final[dict[str, Read]] = {
 
 
 def codes_of_command(action: str, *, key_required: bool) -> Codes:
-    """Every refusal of a command."""
+    """Every refusal of a command, its own ones first."""
     required = (Code.IDEMPOTENCY_KEY_REQUIRED,) if key_required else ()
-    return (*_COMMAND, *required, *COMMANDS[action].codes)
+    return (*COMMANDS[action].codes, *_COMMAND, *required)
 
 
 def codes_of_read(path: str, *, public: bool) -> Codes:
-    """Every refusal of a read."""
+    """Every refusal of a read, its own ones first."""
     common = _ALL if public else (*_WITH_KEY, Code.CAPABILITY_MISSING, HttpCode.BAD_HEADER)
-    return (*common, Code.INVALID_REQUEST, *READS[path].codes)
+    return (*READS[path].codes, Code.INVALID_REQUEST, *common)
