@@ -25,7 +25,7 @@ class RequestLog:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._waiting: list[bytes] = []
+        self._waiting = bytearray()
 
     @classmethod
     def at(cls, level: str, stream: BinaryIO) -> Self | None:
@@ -52,11 +52,11 @@ class RequestLog:
             line["transaction_id"] = exchange.transaction_id
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._waiting.append(orjson.dumps(line, option=_OPTIONS))
+        # Into one array: each line kept for itself would cost twice as much as all the rest.
+        self._waiting += orjson.dumps(line, option=_OPTIONS)
 
     def flush(self) -> None:
         """Write what waits."""
-        lines = b"".join(self._waiting)
-        self._waiting.clear()
+        lines, self._waiting = self._waiting, bytearray()
         self._stream.write(lines)
         self._stream.flush()
