@@ -136,7 +136,7 @@ def _command(method: str, full: str, action: str) -> Json:
     ]
     dry_run: Json = {"schema": dry_run_of(spec), "example": examples.dry_run(action)}
     dry_text = "A dry run: what would have been answered. Nothing was written."
-    done = _success("Done, and durable.", ref(name_of(spec.answer_type)), answer)
+    done = _success("Done, and durable.", ref(name_of(spec.answer_type)), answer, "Idempotency-Replayed")
     if spec.status == 200:
         done["description"] += f" Or {dry_text[0].lower()}{dry_text[1:]}"
         done["content"]["application/json"] = {
@@ -247,10 +247,10 @@ def _headers(*names: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _success(description: str, schema: Json, example: Any) -> Json:
+def _success(description: str, schema: Json, example: Any, *more: str) -> Json:
     return {
         "description": description,
-        "headers": _headers("Bursar-Position", "X-Request-Id"),
+        "headers": _headers("Bursar-Position", "X-Request-Id", *more),
         "content": {"application/json": {"schema": schema, "example": example}},
     }
 
