@@ -13,7 +13,7 @@ from api.commands.endpoint import CommandEndpoint
 from api.commands.routes import BULK_PATH, PREFIX, match, methods
 from api.errors import ApiError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
-from api.openapi import document as openapi
+from api.openapi import page
 from api.reads import routes as reads
 from api.reads.parameters import wrong_parameters
 from api.request_log import RequestLog
@@ -101,7 +101,7 @@ def _fastapi(services: Services) -> FastAPI:
     # A path with one slash too many is no other path.
     app.router.redirect_slashes = False
     app.include_router(reads.router(services))
-    openapi.add_routes(app)
+    page.add_routes(app)
 
     @app.get("/health/ready", include_in_schema=False)
     async def ready() -> Response:

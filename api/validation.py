@@ -189,7 +189,7 @@ def _choices(kind: Any) -> Sequence[str]:
     """What may be chosen: what the documentation lists, where that is less than what is understood."""
     found = inspect.type_info(kind)
     schema = found.extra_json_schema if isinstance(found, inspect.Metadata) else None
-    return (schema or {}).get("enum") or get_args(_inner(kind))
+    return (schema or {}).get("x-taken") or get_args(_inner(kind))
 
 
 def _inner(kind: Any) -> Any:

@@ -1,237 +1,276 @@
-"""The OpenAPI document: the reads as FastAPI knows them, the commands from their table, examples for all."""
+"""The OpenAPI document: the reads as FastAPI knows them, the commands from their table, and what is said of all."""
 
-import json
-import re
-from functools import cache
-from html import escape
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse
 
-from api.commands.routes import BULK_PATH, PREFIX, ROUTES
+from api.commands.bulk import MAX_ELEMENTS
+from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX, ROUTES
 from api.errors import STATUS
-from api.openapi import examples
+from api.openapi import examples, operations
+from api.openapi.descriptions import HEADERS, PARAMETERS
+from api.openapi.introduction import GROUPS, INTRODUCTION, TAGS
+from api.openapi.operations import Codes, Operation
+from api.openapi.samples import Call, samples
+from api.openapi.schemas import IDEMPOTENCY_KEY, choice, components, dry_run_of, name_of, ref
+from api.reads.routes import PUBLIC
 from application.commands import COMMANDS
-from application.pipeline.command import Command
+from domain.invoice import InvoiceStatus
 
-_PROBLEM: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "tenant", "errors"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string", "enum": sorted(STATUS)},
-        "request_id": {"type": "string"},
-        "tenant": {"type": ["string", "null"]},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
+Json = dict[str, Any]
+
+_HEADER_PARAMETERS: Final[dict[str, Json]] = {
+    "Bursar-Reason": {"type": "string", "maxLength": 500},
+    "Bursar-Min-Position": {"type": "integer", "minimum": 0},
+    "X-Request-Id": {"type": "string", "maxLength": 128},
 }
-_PATH_PARAMETER: Final = re.compile(r"{(\w+)}")
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI) -> Json:
     """The whole document, OpenAPI 3.1."""
-    found = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes)
-    components, schemas = _schemas()
-    found["components"] = {
-        "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        "schemas": {**components, "Problem": _PROBLEM},
-    }
-    found["security"] = [{"key": []}]
-    for path, operations in found["paths"].items():
-        for operation in operations.values():
-            _complete_read(path, operation)
+    found = get_openapi(
+        title="Bursar API",
+        version=app.version,
+        openapi_version="3.1.0",
+        description=INTRODUCTION,
+        routes=app.routes,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "The service that this document comes from."}],
+        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+    )
+    paths: dict[str, Json] = {}
+    for path, methods in found.pop("paths").items():
+        paths[path] = {"get": _read(path, methods["get"].get("parameters", []))}
     for (method, path), action in ROUTES.items():
-        spec = COMMANDS[action]
-        full = f"{PREFIX}/{path.replace('{}', '{' + spec.command_type.path + '}')}"
-        found["paths"].setdefault(full, {})[method.lower()] = _command(full, action, schemas)
-    found["paths"][BULK_PATH] = {"post": _bulk()}
-    return found
-
-
-def _schemas() -> tuple[dict[str, Any], dict[type, Any]]:
-    types = {
-        kind
-        for action in ROUTES.values()
-        for kind in (COMMANDS[action].command_type, COMMANDS[action].answer_type)
+        full = f"{PREFIX}/{path.replace('{}', '{' + COMMANDS[action].command_type.path + '}')}"
+        paths.setdefault(full, {})[method.lower()] = _command(method, full, action)
+    paths[BULK_PATH] = {"post": _bulk()}
+    return {
+        **found,
+        "x-tagGroups": [{"name": name, "tags": [*tags]} for name, tags in GROUPS.items()],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key of the tenant, as `bursar key create` prints it.",
+                }
+            },
+            "schemas": components(),
+            "parameters": {name: _header_parameter(name) for name in _HEADER_PARAMETERS},
+            "headers": {
+                name: {"description": text, "schema": {"type": kind}}
+                for name, (text, kind) in HEADERS.items()
+            },
+            "examples": {
+                code: {"summary": code.meaning, "value": examples.problem(code)}
+                for code in sorted(_codes_in_use())
+            },
+        },
     }
-    ordered = sorted(types, key=lambda kind: kind.__name__)
-    schemas, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
-    for kind in types:
-        if issubclass(kind, Command) and kind.path:
-            # It is the path's, and in a body only in bulk.
-            del components[kind.__name__]["properties"][kind.path]
-    # Python's \Z has no counterpart in the regular expressions of JSON Schema; there $ ends a string.
-    text = json.dumps({"components": components}).replace(r"\\Z", "$")
-    return json.loads(text)["components"], dict(zip(ordered, schemas, strict=True))
 
 
-def _command(path: str, action: str, schemas: dict[type, Any]) -> dict[str, Any]:
+def _codes_in_use() -> set[Any]:
+    used = set(operations.BULK.codes)
+    for action in ROUTES.values():
+        used.update(operations.codes_of_command(action, key_required=COMMANDS[action].key_required))
+    for path in operations.READS:
+        used.update(operations.codes_of_read(path, public=_is_public(path)))
+    return used
+
+
+def _is_public(path: str) -> bool:
+    return f"{PREFIX}{path}".startswith(PUBLIC)
+
+
+# --- operations
+
+
+def _operation(said: Operation, description: str, **rest: Any) -> Json:
+    return {
+        "operationId": said.id,
+        "tags": [said.tag],
+        "summary": said.summary,
+        "description": description,
+        **rest,
+    }
+
+
+def _read(full: str, parameters: list[Json]) -> Json:
+    path = full.removeprefix(PREFIX)
+    said = operations.READS[path]
+    public = _is_public(path)
+    query = "?account=STU-0042" if path == "/statements" else ""
+    call = Call(method="GET", path=_example_path(full) + query, public=public)
+    success = _success(
+        "What was asked for, as of `Bursar-Position`.",
+        ref(name_of(said.answer)),
+        examples.READS[path],
+    )
+    needed = " or ".join(f"`{capability}`" for capability in said.capabilities)
+    return _operation(
+        said,
+        f"{said.description}\n\nNeeds the capability {needed}." if needed else said.description,
+        **({"security": []} if public else {}),
+        parameters=[
+            *(_parameter(found) for found in parameters),
+            *([] if public else [_header_ref("Bursar-Min-Position")]),
+            _header_ref("X-Request-Id"),
+        ],
+        responses={"200": success, **_problems(operations.codes_of_read(path, public=public))},
+        **{"x-codeSamples": samples(call)},
+    )
+
+
+def _command(method: str, full: str, action: str) -> Json:
     spec = COMMANDS[action]
-    parameters = [
+    said = operations.COMMANDS[action]
+    body, answer, key = examples.REQUESTS[action], examples.ANSWERS[action], examples.KEYS[action]
+    path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PATH_PARAMETER.findall(path)
+        for name in (spec.command_type.path,)
+        if name
     ]
-    parameters.append(
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": spec.key_required,
-            "schema": {"type": "string", "minLength": 8, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
+    dry_run: Json = {"schema": dry_run_of(spec), "example": examples.dry_run(action)}
+    dry_text = "A dry run: what would have been answered. Nothing was written."
+    done = _success("Done, and durable.", ref(name_of(spec.answer_type)), answer, "Idempotency-Replayed")
+    if spec.status == 200:
+        done["description"] += f" Or {dry_text[0].lower()}{dry_text[1:]}"
+        done["content"]["application/json"] = {
+            "schema": {"oneOf": [ref(name_of(spec.answer_type)), dry_run_of(spec)]},
+            "examples": {
+                "done": {"summary": "Done", "value": answer},
+                "dry_run": {"summary": "A dry run", "value": dry_run["example"]},
+            },
         }
-    )
-    parameters.append({"name": "dry_run", "in": "query", "schema": {"type": "boolean", "default": False}})
-    return {
-        "operationId": action.replace(".", "_"),
-        "summary": (spec.command_type.__doc__ or "").strip().split("\n", maxsplit=1)[0],
-        "description": f"Action `{action}`; needs the capability `{spec.capability}`.",
-        "parameters": parameters,
-        "requestBody": {
-            "required": bool(examples.REQUESTS[action]),
-            "content": _json(schemas[spec.command_type], examples.REQUESTS[action]),
-        },
-        "responses": {
-            str(spec.status): {
-                "description": "Done, and durable.",
-                "headers": _position_header(),
-                "content": _json(schemas[spec.answer_type], examples.ANSWERS[action]),
-            },
-            **({} if spec.status == 200 else {"200": {"description": "A dry run."}}),
-            **_problems(),
-        },
-    }
-
-
-def _bulk() -> dict[str, Any]:
-    element = {
-        "type": "object",
-        "required": ["action", "idempotency_key", "data"],
-        "properties": {
-            "action": {"type": "string"},
-            "idempotency_key": {"type": "string"},
-            "data": {"type": "object"},
-        },
-    }
-    return {
-        "operationId": "bulk",
-        "summary": "Many commands in one request, each standing alone, in order",
-        "requestBody": {
-            "required": True,
-            "content": _json({"type": "array", "maxItems": 10000, "items": element}, examples.BULK_REQUEST),
-        },
-        "responses": {
-            "200": {
-                "description": "One result for each element.",
-                "headers": _position_header(),
-                "content": _json({"type": "object"}, examples.BULK_ANSWER),
-            },
-            **_problems(),
-        },
-    }
-
-
-def _complete_read(path: str, operation: dict[str, Any]) -> None:
-    """Add to a read what FastAPI does not know: its position, its example, the error envelope."""
-    operation.pop("tags", None)
-    operation["responses"] = {
-        "200": {
-            "description": "As projected at `Bursar-Position`.",
-            "headers": _position_header(),
-            "content": _json({"type": "object"}, examples.READS[path.removeprefix(PREFIX)]),
-        },
-        **_problems(),
-    }
-    if path.startswith(f"{PREFIX}/receipts"):
-        operation["security"] = []
     else:
-        header = {"type": "integer", "minimum": 0}
-        operation.setdefault("parameters", []).append(
-            {"name": "Bursar-Min-Position", "in": "header", "required": False, "schema": header}
-        )
+        dry_run = _success(dry_text, **dry_run)
+    return _operation(
+        said,
+        f"{_doc(spec.command_type)}\n\nAction `{action}`; needs the capability `{spec.capability}`.",
+        parameters=[
+            *(_parameter(found) for found in path),
+            _parameter({"name": "dry_run", "in": "query", "schema": {"type": "boolean", "default": False}}),
+            _parameter(
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": spec.key_required,
+                    "schema": {**IDEMPOTENCY_KEY},
+                    "example": key,
+                }
+            ),
+            _header_ref("Bursar-Reason"),
+            _header_ref("X-Request-Id"),
+        ],
+        requestBody={
+            "required": bool(body),
+            "content": {"application/json": {"schema": ref(name_of(spec.command_type)), "example": body}},
+        },
+        responses={
+            str(spec.status): done,
+            **({} if spec.status == 200 else {"200": dry_run}),
+            **_problems(operations.codes_of_command(action, key_required=spec.key_required)),
+        },
+        **{"x-codeSamples": samples(Call(method=method, path=_example_path(full), key=key, body=body))},
+    )
 
 
-def _position_header() -> dict[str, Any]:
-    return {"Bursar-Position": {"schema": {"type": "integer"}, "description": "A position of the log."}}
+def _bulk() -> Json:
+    actions = ", ".join(f"`{action}`" for action in sorted(BULK_ACTIONS))
+    call = Call(method="POST", path=BULK_PATH, body=examples.BULK_REQUEST)
+    schema = {"type": "array", "maxItems": MAX_ELEMENTS, "items": ref("BulkElement")}
+    return _operation(
+        operations.BULK,
+        f"Up to {MAX_ELEMENTS:,} commands, done in order, each standing alone: one that is refused stops no other. Each"
+        f" has an idempotency key of its own. The answer is 200 with one result for each. Actions: {actions}.",
+        parameters=[_header_ref("Bursar-Reason"), _header_ref("X-Request-Id")],
+        requestBody={
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": examples.BULK_REQUEST}},
+        },
+        responses={
+            "200": _success("One result for each element.", ref("BulkAnswer"), examples.BULK_ANSWER),
+            **_problems(operations.BULK.codes),
+        },
+        **{"x-codeSamples": samples(call)},
+    )
 
 
-def _json(schema: Any, example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema, "example": example}}
+def _doc(kind: type) -> str:
+    return " ".join((kind.__doc__ or "").split())
 
 
-def _problems() -> dict[str, Any]:
-    by_status: dict[int, list[str]] = {}
-    for code, status in STATUS.items():
-        by_status.setdefault(status, []).append(code)
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# --- parameters
+
+
+def _parameter(found: Json) -> Json:
+    """A parameter with its description and an example; in a query, what may be left out is not null instead."""
+    name, schema = found["name"], dict(found["schema"])
+    if "anyOf" in schema:
+        schema = dict(schema["anyOf"][0])
+    if name == "status":
+        schema = choice(get_args(InvoiceStatus))  # only those that occur
+    for noise in ("title", "description"):
+        schema.pop(noise, None)
+    parameter = {**found, "description": PARAMETERS[name], "schema": schema}
+    if name in examples.PARAMETERS:
+        parameter["example"] = examples.PARAMETERS[name]
+    return parameter
+
+
+def _header_parameter(name: str) -> Json:
     return {
-        str(status): {"description": f"Code {', '.join(sorted(codes))}.", "content": content}
-        for status, codes in sorted(by_status.items())
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": PARAMETERS[name],
+        "schema": _HEADER_PARAMETERS[name],
     }
 
 
-def add_routes(app: FastAPI) -> None:
-    """Serve the document at /openapi.json and a reference page at /docs, which needs nothing from elsewhere."""
-
-    @cache
-    def made() -> dict[str, Any]:
-        return document(app)
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi_json() -> JSONResponse:
-        return JSONResponse(made())
-
-    @app.get("/docs", include_in_schema=False)
-    async def reference() -> HTMLResponse:
-        return HTMLResponse(_page(made()))
+def _header_ref(name: str) -> Json:
+    return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _page(found: dict[str, Any]) -> str:
-    sections: list[str] = []
-    for path, operations in found["paths"].items():
-        for method, operation in operations.items():
-            sections.append(_section(method.upper(), path, operation))
-    return _HTML.format(
-        title=escape(f"{found['info']['title']} {found['info']['version']}"), body="\n".join(sections)
-    )
+def _example_path(full: str) -> str:
+    return full.format(**examples.PARAMETERS)
 
 
-def _section(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = [f"<h2><b>{method}</b> {escape(path)}</h2><p>{escape(operation['summary'])}</p>"]
-    rows = "".join(
-        f"<tr><td>{escape(p['name'])}<td>{p['in']}<td>{'required' if p.get('required') else ''}</tr>"
-        for p in operation.get("parameters", [])
-    )
-    if rows:
-        parts.append(f"<table>{rows}</table>")
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    if body.get("example") is not None:
-        parts.append(f"<h3>Request</h3><pre>{escape(json.dumps(body['example'], indent=2))}</pre>")
-    for status, response in operation["responses"].items():
-        example = response.get("content", {}).get("application/json", {}).get("example")
-        if example is not None:
-            parts.append(f"<h3>Answer {status}</h3><pre>{escape(json.dumps(example, indent=2))}</pre>")
-    return f"<section>{''.join(parts)}</section>"
+# --- answers
 
 
-_HTML: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }}
-section {{ border-top: 1px solid #d5d9de; padding: .5rem 0 1rem }} h2 {{ font-size: 1.05rem; font-family: monospace }}
-h2 b {{ background: #0b5; color: #fff; border-radius: 4px; padding: 2px 8px }} h3 {{ font-size: .9rem; margin: .6rem 0 }}
-pre {{ background: #f5f7f9; padding: .8rem; border-radius: 6px; overflow-x: auto; font-size: 13px }}
-td {{ padding: 2px 1rem 2px 0; font-size: 14px }}
-</style><h1>{title}</h1><p>Every path takes <code>Authorization: Bearer KEY</code>. Amounts are minor units.
-The machine-readable document is at <a href="/openapi.json">/openapi.json</a>.</p>
-{body}</html>"""
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _success(description: str, schema: Json, example: Any, *more: str) -> Json:
+    return {
+        "description": description,
+        "headers": _headers("Bursar-Position", "X-Request-Id", *more),
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+def _problems(codes: Codes) -> Json:
+    """The refusals by status, each code with its meaning and an example, so that a search finds it."""
+    by_status: dict[int, list[Any]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS[code], []).append(code)
+    more = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
+    return {
+        str(status): {
+            "description": "\n".join(f"- `{code}`: {code.meaning}" for code in found),
+            "headers": _headers("X-Request-Id", *more.get(status, ())),
+            "content": {
+                "application/problem+json": {
+                    "schema": ref("Problem"),
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in found},
+                }
+            },
+        }
+        for status, found in sorted(by_status.items())
+    }

@@ -1,6 +1,10 @@
 """One example for each operation: the documentation shows it, and a test tries it against the service."""
 
+from http import HTTPStatus
 from typing import Any, Final
+
+from api.errors import STATUS, HttpCode
+from domain.errors import Code, ErrorCode
 
 _WALLET: Final = {
     "account": "STU-0042",
@@ -27,14 +31,27 @@ _INVOICE_VIEW: Final = {
     "due_date": "2026-12-15",
     "lines": [
         {
-            "description": "Tuition, term 1",
-            "quantity": 1,
+            "discount": 0,
+            "net": 4500000,
+            "tax": 0,
             "total": 4500000,
+            "quantity": 1,
             "income": "tuition",
             "tax_code": "A",
+            "description": "Tuition, term 1",
         }
     ],
 }
+
+PARAMETERS: Final = {
+    "account": "STU-0042",
+    "invoice": _INVOICE,
+    "code": "2100",
+    "batch": _TRANSACTION,
+    "token": _RECEIPT["qr"].rpartition("/")[2],
+    "dry_run": True,
+}
+"""Of parameters; a trial of a command is a dry run unless somebody says otherwise."""
 
 REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "wallet.open": {"account": "STU-0042", "currency": "KES"},
@@ -76,6 +93,19 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "quickbooks.export": {},
 }
 """The body of each command."""
+
+KEYS: Final = {
+    "wallet.open": "open-STU-0042",
+    "wallet.top_up": "mpesa-RKT12ABC9",
+    "wallet.charge": "library-fine-0391",
+    "invoice.create": "term-1-STU-0042",
+    "invoice.issue": "issue-term-1-STU-0042",
+    "invoice.settle": "counter-000731",
+    "pos.checkout": "till-T1-000123",
+    "pos.refund": "till-T1-000124",
+    "quickbooks.export": "export-2026-11-22",
+}
+"""The idempotency key of each command."""
 
 ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "wallet.open": {**_WALLET, "balance": 0, "available": 0},
@@ -217,3 +247,103 @@ READS: Final[dict[str, Any]] = {
     },
 }
 """What each read answers."""
+
+# --- dry runs and refusals
+
+_RECORDED: Final = {"recorded_at": "2026-11-22T09:30:00.123456Z"}
+_MOVED: Final = {"transaction_id": _TRANSACTION, "effective_date": "2026-11-22", **_RECORDED}
+
+
+def _event(topic: str, stream: str, **data: Any) -> dict[str, Any]:
+    return {"type": f"bursar.{topic}.v1", "stream": f"greenhill/{stream}", "data": data}
+
+
+def _wallet_event(topic: str, amount: int, description: str, **data: Any) -> dict[str, Any]:
+    return _event(
+        f"wallet.{topic}",
+        "wallet/STU-0042",
+        **_MOVED,
+        account="STU-0042",
+        amount=amount,
+        currency="KES",
+        description=description,
+        receipt=_RECEIPT["number"],
+        **data,
+    )
+
+
+_ISSUED: Final = _event(
+    "invoice.issued",
+    f"invoice/{_INVOICE}",
+    **_MOVED,
+    invoice=_INVOICE,
+    **{name: _INVOICE_VIEW[name] for name in ("number", "payer", "currency", "due_date", "lines", "total")},
+    status="issued",
+    open=4500000,
+)
+_LAST_EVENTS: Final[dict[str, dict[str, Any]]] = {
+    "wallet.open": _event(
+        "wallet.opened", "wallet/STU-0042", account="STU-0042", currency="KES", payer="STU-0042", **_RECORDED
+    ),
+    "wallet.top_up": _wallet_event(
+        "topped_up", 150000, "Top-up, mpesa", tender="mpesa", reference="RKT12ABC9", leg=0
+    ),
+    "wallet.charge": _wallet_event("charged", 5000, "Library fine", purpose="charge", income="other_income"),
+    "invoice.create": _ISSUED,
+    "invoice.issue": _ISSUED,
+    "invoice.settle": _wallet_event(
+        "charged", 145000, "Payment of invoice INV-2026-000008", purpose="invoice", income=None
+    ),
+    "pos.checkout": _wallet_event("charged", 20000, "Sale RCT-2026-000017", purpose="sale", income=None),
+    "pos.refund": _wallet_event("refunded", 20000, "Refund RCT-2026-000017", sale=_TRANSACTION),
+    "quickbooks.export": _event(
+        "export.requested", f"export/{_TRANSACTION}", batch=_TRANSACTION, channel="quickbooks", **_RECORDED
+    ),
+}
+
+
+def dry_run(action: str) -> dict[str, Any]:
+    """What a dry run of a command answers, its events cut down to the last."""
+    answer = dict(ANSWERS[action])
+    if "receipt" in answer:
+        answer["receipt"] = {**_RECEIPT, "qr": _RECEIPT["qr"].replace("/k1.", "/dry-run.")}
+    return {"dry_run": True, "answer": answer, "events": [_LAST_EVENTS[action]]}
+
+
+_FACTS: Final[dict[ErrorCode, dict[str, Any]]] = {
+    Code.INVALID_REQUEST: {
+        "detail": "/amount: Give a whole number of minor units from 1 to 1000000000000000, not text.",
+        "errors": [
+            {
+                "pointer": "/amount",
+                "detail": "Give a whole number of minor units from 1 to 1000000000000000, not text.",
+            }
+        ],
+    },
+    Code.UNAUTHENTICATED: {"tenant": None},
+    Code.CAPABILITY_MISSING: {"capability": "wallet.top_up"},
+    Code.INSUFFICIENT_FUNDS: {"account": "STU-0042", "available": 150000, "required": 180000},
+    Code.REFUND_EXCEEDS_SALE: {"available": 25000, "required": 30000},
+    Code.REFERENCE_ALREADY_USED: {"transaction_id": _TRANSACTION},
+    HttpCode.RECEIPT_NOT_FOUND: {
+        "tenant": None,
+        "instance": "/v2/finance/receipts/k1.greenhill.RCT-2026-000017.x",
+    },
+}
+
+
+def problem(code: ErrorCode) -> dict[str, Any]:
+    """The answer of a refusal."""
+    status = STATUS[code]
+    return {
+        "type": f"urn:bursar:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": code.meaning,
+        "instance": "/v2/finance/wallets/STU-0042/top-up",
+        "code": code,
+        "request_id": "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e99",
+        "tenant": "greenhill",
+        "errors": [],
+        **_FACTS.get(code, {}),
+    }

@@ -25,14 +25,14 @@ class Accounts(msgspec.Struct, frozen=True):
 def add(routes: APIRouter, reader: Reader) -> None:
     """Add the reads of ledger accounts."""
 
-    @routes.get("/accounts", summary="Every ledger account with its totals: the trial balance")
+    @routes.get("/accounts")
     async def list_accounts(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
         async def fetch(connection: Connection) -> Accounts:
             return Accounts(await ledger.accounts(connection))
 
         return await reader.answer(request, Capability.ACCOUNT_READ, fetch)
 
-    @routes.get("/accounts/{code}/balance", summary="One ledger account with its totals")
+    @routes.get("/accounts/{code}/balance")
     async def read_balance(request: Request, code: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
@@ -41,7 +41,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
             missing=_missing(code),
         )
 
-    @routes.get("/accounts/{code}/entries", summary="The entries of a ledger account, in record order")
+    @routes.get("/accounts/{code}/entries")
     async def list_entries(request: Request, code: str, page: Annotated[PageParameters, Query()]) -> Response:
         async def fetch(connection: Connection, after: int | None) -> Page[ledger.Entry, int] | None:
             if await ledger.account(connection, name(code)) is None:

@@ -15,7 +15,7 @@ from projections.views import export_batches
 def add(routes: APIRouter, reader: Reader) -> None:
     """Add the reads of export batches."""
 
-    @routes.get("/quickbooks/exports", summary="List export batches")
+    @routes.get("/quickbooks/exports")
     async def list_exports(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -28,7 +28,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=page,
         )
 
-    @routes.get("/quickbooks/exports/{batch}", summary="Follow an export batch")
+    @routes.get("/quickbooks/exports/{batch}")
     async def read_export(request: Request, batch: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,

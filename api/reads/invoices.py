@@ -16,7 +16,7 @@ from projections.views import invoices
 def add(routes: APIRouter, reader: Reader) -> None:
     """Add the reads of invoices."""
 
-    @routes.get("/invoices", summary="List invoices")
+    @routes.get("/invoices")
     async def list_invoices(request: Request, wanted: Annotated[InvoiceParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -29,7 +29,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=wanted,
         )
 
-    @routes.get("/invoices/{invoice}", summary="Read an invoice")
+    @routes.get("/invoices/{invoice}")
     async def read_invoice(request: Request, invoice: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,

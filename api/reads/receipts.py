@@ -29,7 +29,7 @@ class CheckedReceipt(msgspec.Struct, frozen=True, kw_only=True):
 def add(routes: APIRouter, services: Services) -> None:
     """Add the check of receipts."""
 
-    @routes.get("/receipts/{token}", summary="Check a receipt by its QR code; public, without personal data")
+    @routes.get("/receipts/{token}")
     async def check_receipt(token: str, _: Annotated[NoParameters, Query()]) -> Response:
         tenant, _sep, number = token.rpartition(".")[0].partition(".")[2].partition(".")
         if not services.receipts.is_genuine(token, tenant, number):

@@ -29,7 +29,7 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
 def add(routes: APIRouter, services: Services) -> None:
     """Add `GET ping`."""
 
-    @routes.get("/ping", summary="Tenant, version, write position and projection positions")
+    @routes.get("/ping")
     async def ping(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
         credential: Credential = request.scope["credential"]
         check_capability(

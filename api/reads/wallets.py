@@ -17,7 +17,7 @@ from projections.views.wallets import StatementKey
 def add(routes: APIRouter, reader: Reader) -> None:
     """Add the reads of wallets."""
 
-    @routes.get("/wallets", summary="List wallets")
+    @routes.get("/wallets")
     async def list_wallets(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -28,7 +28,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=page,
         )
 
-    @routes.get("/wallets/{account}", summary="Read a wallet")
+    @routes.get("/wallets/{account}")
     async def read_wallet(request: Request, account: str, _: Annotated[NoParameters, Query()]) -> Response:
         return await reader.answer(
             request,
@@ -37,7 +37,7 @@ def add(routes: APIRouter, reader: Reader) -> None:
             missing=(Code.WALLET_NOT_FOUND, f"There is no wallet {shown(account)}."),
         )
 
-    @routes.get("/statements", summary="A wallet's statement")
+    @routes.get("/statements")
     async def read_statement(request: Request, wanted: Annotated[StatementParameters, Query()]) -> Response:
         return await reader.page(
             request,

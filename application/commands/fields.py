@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypedDict
 import msgspec
 from msgspec import Meta
 
-from domain.chart import check_income
+from domain.chart import INCOME_ROLES, check_income
 from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
 
@@ -20,7 +20,12 @@ Text = Annotated[
 ]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 IncomeRole = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z_]{0,39}\Z", description="A role of the chart of accounts.")
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z_]{0,39}\Z",
+        description="A role of the chart of accounts that earns.",
+        extra_json_schema={"x-taken": sorted(INCOME_ROLES)},  # others are refused
+    ),
 ]
 EffectiveDate = Annotated[
     date, Meta(description="The accounting date; today in the tenant's time zone if absent.")
@@ -30,7 +35,7 @@ TaxCode = Annotated[
     Literal["A", "B", "C", "D", "E"],
     Meta(
         description="A: exempt, C: zero-rated, D: outside the scope of tax.",
-        extra_json_schema={"enum": list(UNTAXED)},  # B and E are understood, and refused
+        extra_json_schema={"x-taken": list(UNTAXED)},  # B and E are understood, and refused
     ),
 ]
 

@@ -38,7 +38,7 @@ class InvoiceLineInput(LineInput, frozen=True, kw_only=True):
 
 
 class CreateInvoice(Command, frozen=True, kw_only=True):
-    """Draft an invoice, and with `issue` issue it at once."""
+    """Draft an invoice, and with `issue` issue it at once, which takes the capability `invoice.issue` too."""
 
     uppercase: ClassVar = ("payer",)
     payer: Name

@@ -1,10 +1,31 @@
-"""The credentials with which the tests of the API call."""
+"""The credentials with which the tests of the API call; and whatever is answered is checked."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 
+from tests.support.document import check
 from tests.support.service import Client, Service
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documented() -> Iterator[None]:
+    """Every answer to a test of the API is one that the document promises."""
+    send = httpx.Client.send
+
+    def checking(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        response = send(client, request, **options)
+        if response.is_stream_consumed:
+            media_type = response.headers.get("content-type", "")
+            path = request.url.raw_path.decode().partition("?")[0]
+            check(request.method, path, response.status_code, media_type, response.content)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Client, "send", checking)
+        yield
 
 
 @pytest.fixture(scope="session")
