@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PACKAGES := domain application projections adapters api ops
 
-.PHONY: run run-kafka test lint format bench campaign lock clean
+.PHONY: run run-kafka test lint format bench campaign lock wheel clean
 
 # `make run ARGS="--port 9000 --data DIR"`
 run: .venv/.ready
@@ -43,8 +43,14 @@ lock: $(BIN)/uv
 	$(LOCK) $(ARGS) --extra build --extra dev -o requirements-dev.lock
 	$(LOCK) $(ARGS) --extra build --constraint requirements-dev.lock -o requirements.lock
 
+# All that an installation elsewhere needs, in dist/: the wheel, and the lock to install it with.
+wheel: .venv/.ready
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	cp requirements.lock dist
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info
 
 # --- the environment
 

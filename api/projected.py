@@ -7,13 +7,18 @@ from typing import Final
 
 import psycopg
 import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from api.errors import ApiError
 from domain.errors import Code
 
 WAIT_SECONDS: Final = 5.0
 LITTLE_SECONDS: Final = 0.25
-_log = structlog.get_logger("api")
+MIN_RETRY_SECONDS: Final = 0.2
+MAX_RETRY_SECONDS: Final = 1.0
+"""A listener that was lost is back soon after its database: until then waiting reads are not woken."""
+
+_log = structlog.get_logger(__name__)
 
 
 class ProjectedPosition:
@@ -75,16 +80,21 @@ class ProjectedPosition:
                 future.set_result(None)
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except (psycopg.Error, TimeoutError) as error:
-                _log.warning("listener lost", error=type(error).__name__)
-            finally:
-                self._listening(False)
-            await asyncio.sleep(0.2)
+        """Listen, and begin again after a loss: soon at first, then more seldom, and at random, as workers do."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type((psycopg.Error, TimeoutError)),
+            wait=wait_random_exponential(multiplier=MIN_RETRY_SECONDS, max=MAX_RETRY_SECONDS),
+            before_sleep=_log_loss,
+        )
+        async for attempt in attempts:
+            with attempt:
+                try:
+                    await self._listen(attempt.retry_state)
+                finally:
+                    self._listening(False)
 
-    async def _listen(self) -> None:
+    async def _listen(self, state: RetryCallState) -> None:
+        """Follow on one connection until it is lost; once it follows, the next loss counts as the first."""
         connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=2)
         async with connection:
             await connection.execute("LISTEN bursar_projected")
@@ -97,9 +107,16 @@ class ProjectedPosition:
                     cursor = await connection.execute("SELECT min(position) FROM projection_positions")
                     row = await cursor.fetchone()
                 self._reached(0 if row is None else int(row[0] or 0))
+                state.attempt_number = 1
                 # Ends after a second, so that a notification lost costs a waiter no more than that.
                 async for notify in connection.notifies(timeout=1.0):
                     if notify.channel == "bursar_keys":
                         self._keys_changed()
                     else:
                         self._reached(int(notify.payload))
+
+
+def _log_loss(state: RetryCallState) -> None:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    _log.warning("interrupted", worker="listener", attempt=state.attempt_number, error=repr(error))

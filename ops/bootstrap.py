@@ -1,13 +1,8 @@
 """The composition root: builds each process from its settings. A process imports only what it is made of."""
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
@@ -98,27 +93,3 @@ def quickbooks(settings: Settings) -> QuickBooksSettings:
     if settings.quickbooks_emulator:
         return QuickBooksSettings.for_emulator(url=url, access_token=token)
     return QuickBooksSettings(url=url, access_token=token, realms=settings.quickbooks_realms)
-
-
-def run_worker(
-    settings: Settings, work: Callable[[threading.Event, Callable[[], None]], None], *, niceness: int
-) -> None:
-    """Run a worker until SIGTERM or SIGINT; it makes the ready file once it works.
-
-    On a full machine whoever waits for an answer comes first: a worker yields the processor to the API,
-    the more the nicer it is, and catches up when there is room.
-    """
-    os.nice(niceness)
-    stop = threading.Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
-
-    def ready() -> None:
-        if settings.ready_file:
-            Path(settings.ready_file).touch()
-
-    work(stop, ready)

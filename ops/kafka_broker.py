@@ -29,7 +29,7 @@ from kafka.errors import KafkaError
 from adapters.system.files import write_atomically
 from adapters.system.processes import end, free_port, spawn
 
-_RESOURCES = Path(__file__).parent / "kafka"
+_RESOURCES = Path(__file__).parent / "deploy" / "kafka"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 

@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.embedded.cluster import Cluster, set_role_passwords, temporary_cluster
+from adapters.postgres.embedded.cluster import Cluster, temporary_cluster
 from adapters.postgres.migrations import migrate
+from adapters.postgres.roles import set_role_passwords
 from tests.support.service import Service, serving
 
 with warnings.catch_warnings():

@@ -13,8 +13,12 @@ from adapters.kafka.records import Record
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 """The largest record that topic, producer and consumer take: a command is never cut."""
 
+_MAX_BLOCK_MS: Final = 2_000  # whoever is told to stop does so within about that
+_MAX_REQUEST_MS: Final = 10_000
+_MAX_FLUSH_SECONDS: Final = 0.25  # then we look whether we were told to stop
+
 _COMMON: Final[dict[str, Any]] = {
-    "bootstrap_timeout_ms": 2_000,  # whoever is told to stop does so within about that
+    "bootstrap_timeout_ms": _MAX_BLOCK_MS,
     "reconnect_backoff_max_ms": 1_000,
 }
 _NO_METRICS: Final[dict[str, Any]] = {"metrics_enabled": False}
@@ -22,12 +26,11 @@ _NO_METRICS: Final[dict[str, Any]] = {"metrics_enabled": False}
 _METADATA: Final[dict[str, Any]] = {"wait_for_metadata": True}
 _NEVER_GUESS: Final[dict[str, Any]] = {"auto_offset_reset": "none"}
 LogTruncationError: Final[type[Exception]] = getattr(errors, "LogTruncationError")  # noqa: B009 - the same
-_WAIT_SECONDS: Final = 0.25
 _C = TypeVar("_C")
 
 
 class TopicMismatchError(Exception):
-    """The topic is there with another number of partitions: tenants would change partition and lose order."""
+    """The topic exists with another number of partitions: tenants would change partition and lose order."""
 
 
 def _opened(make: Callable[..., _C], **configs: Any) -> _C:
@@ -47,26 +50,26 @@ def _opened(make: Callable[..., _C], **configs: Any) -> _C:
 
 
 def ensure_topic(bootstrap_servers: str, topic: str, *, partitions: int, replication: int) -> None:
-    """Make the topic if it is missing. Raises `TopicMismatchError`, and `KafkaError` where no broker answers."""
+    """Make the topic if it does not exist. Raises `TopicMismatchError`, and `KafkaError` where no broker answers."""
     admin = _opened(
         KafkaAdminClient, bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000, **_COMMON
     )
     try:
-        found = _partition_count(admin, topic)
-        if found == 0:
+        count = _partition_count(admin, topic)
+        if count == 0:
             _create_topic(admin, topic, partitions, replication)
-            found = _partition_count(admin, topic)
+            count = _partition_count(admin, topic)
     finally:
         admin.close()
-    if found != partitions:
+    if count != partitions:
         raise TopicMismatchError(
-            f"{topic} has {found} partitions and not {partitions}; they are fixed for life"
+            f"{topic} has {count} partitions and not {partitions}; they are fixed for life"
         )
 
 
 def _partition_count(admin: KafkaAdminClient, topic: str) -> int:
     described: list[dict[str, Any]] = admin.describe_topics([topic])
-    return sum(len(found["partitions"]) for found in described if found["name"] == topic)
+    return sum(len(entry["partitions"]) for entry in described if entry["name"] == topic)
 
 
 def _create_topic(admin: KafkaAdminClient, topic: str, partitions: int, replication: int) -> None:
@@ -85,7 +88,7 @@ def _create_topic(admin: KafkaAdminClient, topic: str, partitions: int, replicat
 
 
 class StoppedError(Exception):
-    """We were told to stop before all was acknowledged."""
+    """Told to stop before all was acknowledged."""
 
 
 class Publisher:
@@ -103,8 +106,8 @@ class Publisher:
             max_request_size=MAX_RECORD_BYTES,
             batch_size=256 * 1024,
             linger_ms=20,  # batches fill; the flush that ends each of ours does not wait for it
-            max_block_ms=2_000,
-            request_timeout_ms=10_000,
+            max_block_ms=_MAX_BLOCK_MS,
+            request_timeout_ms=_MAX_REQUEST_MS,
             delivery_timeout_ms=30_000,
             **_NO_METRICS,
             **_COMMON,
@@ -140,7 +143,7 @@ class Publisher:
 
     def _flushed(self) -> bool:
         try:
-            self._producer.flush(timeout=_WAIT_SECONDS)
+            self._producer.flush(timeout=_MAX_FLUSH_SECONDS)
         except KafkaTimeoutError:
             return False
         return True
@@ -161,7 +164,7 @@ def open_consumer(bootstrap_servers: str, group: str, *, max_records: int) -> Ka
         max_poll_records=max_records,
         session_timeout_ms=6_000,  # the broker's least: how long a killed member keeps its partitions
         heartbeat_interval_ms=1_000,
-        request_timeout_ms=10_000,
+        request_timeout_ms=_MAX_REQUEST_MS,
         **_NEVER_GUESS,
         **_NO_METRICS,
         **_COMMON,

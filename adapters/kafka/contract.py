@@ -1,4 +1,4 @@
-"""The published contract in AsyncAPI 3.0, made from the message types."""
+"""The feed's published contract, an AsyncAPI 3.0 document made from the message types."""
 
 import inspect
 from typing import Any, Final
@@ -34,7 +34,7 @@ _OPTIONAL_HEADERS: Final = {"ce_correlationid", "ce_traceparent"}
 
 
 def document() -> _Schema:
-    """Make the document."""
+    """Make the document, as values that JSON and YAML have."""
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -1,15 +1,15 @@
 """The feed from Kafka."""
 
-import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from adapters.kafka import records as record
+from adapters.kafka import records
 from adapters.kafka.client import LogTruncationError, open_consumer
 from application.feed.message import Message
 from application.feed.port import (
@@ -21,8 +21,9 @@ from application.feed.port import (
     Undecodable,
 )
 
-_BATCH: Final = 1000
-_log: Final = logging.getLogger(__name__)
+MAX_BATCH_RECORDS: Final = 1000
+
+_log = structlog.get_logger(__name__)
 
 
 class KafkaFeed:
@@ -38,12 +39,14 @@ class KafkaFeed:
     ) -> Generator["_KafkaSubscription"]:
         """Join the consumer group, which is the topic's own; Kafka shares the partitions out among its members."""
         try:
-            consumer = open_consumer(self._bootstrap_servers, f"{self._topic}.{group}", max_records=_BATCH)
+            consumer = open_consumer(
+                self._bootstrap_servers, f"{self._topic}.{group}", max_records=MAX_BATCH_RECORDS
+            )
         except KafkaError as error:
             raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
         try:
             if not consumer.partitions_for_topic(self._topic):
-                raise FeedUnavailableError(f"there is no topic {self._topic} yet")
+                raise FeedUnavailableError(f"topic {self._topic} does not exist yet")
             consumer.subscribe([self._topic], listener=_Seek(consumer, next_offset))
             yield _KafkaSubscription(consumer)
         finally:
@@ -51,7 +54,7 @@ class KafkaFeed:
 
     def decode(self, value: bytes) -> Message | Undecodable:
         """Read a record's value again."""
-        return record.decode_value(value)
+        return records.decode_value(value)
 
 
 class _Seek(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
@@ -95,9 +98,14 @@ class _KafkaSubscription:
         try:
             self._consumer.commit_async({place: OffsetAndMetadata(batch.next_offset, "", -1)})
         except KafkaError as error:  # a rebalance is going on; the place that counts is in the inbox
-            _log.info("the lag shown for %s is out of date: %s", place, error)
+            _log.info(
+                "the lag shown is out of date",
+                topic=place.topic,
+                partition=place.partition,
+                error=repr(error),
+            )
 
 
 def _delivery(arrived: Any) -> Delivery:
     value = arrived.value or b""
-    return Delivery(offset=arrived.offset, value=value, content=record.decode(value, arrived.headers))
+    return Delivery(offset=arrived.offset, value=value, content=records.decode(value, arrived.headers))

@@ -1,4 +1,4 @@
-"""A message as a Kafka record: the public JSON, and CloudEvents 1.0 headers in binary mode."""
+"""Messages as Kafka records: the public JSON, and CloudEvents 1.0 headers in binary mode."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -17,7 +17,7 @@ _decoder = msgspec.json.Decoder(Message)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What is produced. The key is the tenant, so that its messages share a partition and stay in order."""
+    """A message as it is produced. The key is the tenant, so that its messages share a partition and stay in order."""
 
     key: bytes
     value: bytes

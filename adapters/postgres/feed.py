@@ -15,8 +15,9 @@ from application.feed.port import Delivery, FeedBatch, FeedUnavailableError, Ori
 PARTITION: Final = Partition("postgres", 0)
 """The log is one partition; an offset in it is a position."""
 
-_BATCH: Final = 1000
-_LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('bursar feed'), hashtext(%s))"
+MAX_BATCH_COMMANDS: Final = 1000
+
+_LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('bursar feed'), hashtext(%(group)s))"
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(LoggedCommand)
@@ -63,7 +64,7 @@ class _PostgresSubscription:
             if not self._take_over():
                 self._wait(seconds)
             return []  # at once where it took over: the consumer tells by it that the feed answers
-        commands = read_commands(self._connection, self._position, _BATCH)
+        commands = read_commands(self._connection, self._position, MAX_BATCH_COMMANDS)
         if not commands:
             self._wait(seconds)
             return []
@@ -75,7 +76,7 @@ class _PostgresSubscription:
         """Nothing to tell: the inbox row is in the same database as the log."""
 
     def _take_over(self) -> bool:
-        row = self._connection.execute(_LOCK, (self._group,)).fetchone()
+        row = self._connection.execute(_LOCK, {"group": self._group}).fetchone()
         assert row is not None
         if not row[0]:
             return False

@@ -1,29 +1,31 @@
 """Reading the log as whole commands, for the relay and the Postgres feed."""
 
-from collections.abc import Iterator
-from datetime import UTC
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Final
 
+import msgspec
 from psycopg import Connection
+from psycopg.rows import class_row
 
 from application.feed.message import LoggedCommand
 
 CHANNEL: Final = "bursar_log"
 """NOTIFY channel of the append function; the payload is the head's position."""
 
-MAX_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of events that one read takes, unless a single command has more."""
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+"""The most that the events of one read have together, unless a single command has more."""
 
 _COMMANDS: Final = """
-    SELECT first_position, position, id, tenant, tenant_sequence, command, recorded_at, actor,
-        reason, correlation_id, trace_id
-    FROM commands WHERE position > %s ORDER BY position LIMIT %s
+    SELECT first_position, position, id::text AS command_id, tenant, tenant_sequence, command, recorded_at,
+        actor, reason, correlation_id, trace_id
+    FROM commands WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
 """
 
 # Cut here and not by the client, so that a run of large commands never fills its memory.
 _EVENTS: Final = """
-    SELECT notification_id, originator_id, originator_version, topic, state
+    SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic, state
     FROM (
         SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) AS bytes
         FROM events WHERE notification_id BETWEEN %(first)s AND %(last)s
@@ -32,7 +34,27 @@ _EVENTS: Final = """
     ORDER BY notification_id
 """
 
-_Event = tuple[int, str, int, str, bytes]
+
+class _CommandRow(msgspec.Struct, frozen=True, kw_only=True):
+    first_position: int
+    position: int
+    command_id: str
+    tenant: str
+    tenant_sequence: int
+    command: str
+    recorded_at: datetime
+    actor: str
+    reason: str
+    correlation_id: str
+    trace_id: str
+
+
+class _EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
 
 
 class LogDamagedError(Exception):
@@ -40,7 +62,7 @@ class LogDamagedError(Exception):
 
 
 def read_commands(
-    connection: Connection[Any], after: int, limit: int, *, max_bytes: int = MAX_BYTES
+    connection: Connection[Any], after: int, limit: int, *, max_bytes: int = MAX_EVENT_BYTES
 ) -> list[LoggedCommand]:
     """Read the commands behind position `after`, in order of position, each whole.
 
@@ -48,18 +70,20 @@ def read_commands(
     `LogDamagedError` where positions are not contiguous.
     """
     # Binary: the states come as they are, neither escaped nor parsed.
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(_COMMANDS, (after, limit)).fetchall()
+    with (
+        connection.cursor(binary=True, row_factory=class_row(_CommandRow)) as commands,
+        connection.cursor(binary=True, row_factory=class_row(_EventRow)) as events,
+    ):
+        rows = commands.execute(_COMMANDS, {"after": after, "limit": limit}).fetchall()
         if not rows:
             return []
         bounds = {
-            "first": rows[0][0],
-            "last": rows[-1][1],
-            "end_of_first_command": rows[0][1],
+            "first": rows[0].first_position,
+            "last": rows[-1].position,
+            "end_of_first_command": rows[0].position,
             "max_bytes": max_bytes,
         }
-        events: list[_Event] = cursor.execute(_EVENTS, bounds).fetchall()
-    return list(_whole(rows, events, after))
+        return list(_whole(rows, events.execute(_EVENTS, bounds).fetchall(), after))
 
 
 def store_identity(connection: Connection[Any]) -> tuple[str, int]:
@@ -69,41 +93,39 @@ def store_identity(connection: Connection[Any]) -> tuple[str, int]:
     return row[0], row[1]
 
 
-def _whole(rows: list[tuple[Any, ...]], events: list[_Event], after: int) -> Iterator[LoggedCommand]:
-    end = events[-1][0] if events else after
+def _whole(rows: Sequence[_CommandRow], events: Sequence[_EventRow], after: int) -> Iterator[LoggedCommand]:
+    """Yield those commands whose events are all here."""
+    end = events[-1].position if events else after
     taken = 0
-    for (
-        first,
-        position,
-        id_,
-        tenant,
-        sequence,
-        command,
-        recorded_at,
-        actor,
-        reason,
-        correlation,
-        trace,
-    ) in takewhile(lambda row: row[1] <= end, rows):
-        count = position - first + 1
+    for row in takewhile(lambda row: row.position <= end, rows):
+        count = row.position - row.first_position + 1
         own = events[taken : taken + count]
-        if first != after + 1 or len(own) != count or own[0][0] != first or own[-1][0] != position:
-            raise LogDamagedError(f"the log has a hole behind position {after}: next is {first}..{position}")
+        if (
+            row.first_position != after + 1
+            or len(own) != count
+            or own[0].position != row.first_position
+            or own[-1].position != row.position
+        ):
+            raise LogDamagedError(
+                f"the log has a hole behind position {after}: next is {row.first_position}..{row.position}"
+            )
         taken += count
-        after = position
+        after = row.position
         yield LoggedCommand(
-            tenant=tenant,
-            tenant_sequence=sequence,
-            first_position=first,
-            position=position,
-            command=command,
-            command_id=str(id_),
-            recorded_at=recorded_at.astimezone(UTC),
-            actor=actor,
-            reason=reason,
-            correlation_id=correlation,
-            trace_id=trace,
-            events=[event[1:] for event in own],
+            tenant=row.tenant,
+            tenant_sequence=row.tenant_sequence,
+            first_position=row.first_position,
+            position=row.position,
+            command=row.command,
+            command_id=row.command_id,
+            recorded_at=row.recorded_at.astimezone(UTC),
+            actor=row.actor,
+            reason=row.reason,
+            correlation_id=row.correlation_id,
+            trace_id=row.trace_id,
+            events=[(event.stream, event.version, event.topic, event.state) for event in own],
         )
     if taken == 0:
-        raise LogDamagedError(f"the events of {rows[0][0]}..{rows[0][1]} are not all there")
+        raise LogDamagedError(
+            f"the events of {rows[0].first_position}..{rows[0].position} are not all in the log"
+        )

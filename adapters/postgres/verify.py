@@ -1,14 +1,14 @@
 """`bursar verify`: recompute the whole chain from the stored bytes, and refold every snapshot."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, LiteralString
+from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
 
 import msgspec
 import psycopg
 from psycopg import Connection
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, class_row
 
 from application.audit import chain
 from domain.aggregates import apply, initial
@@ -16,20 +16,28 @@ from domain.event import State, decode
 from domain.ledger_account import AccountCredited, AccountDebited
 from projections.engine import snapshots
 
-_PAGE: Final = 2_000
+_PAGE_ROWS: Final = 2_000
 _COMMANDS: Final = """
     SELECT position, first_position, id, tenant, tenant_sequence, client, idempotency_key, request_hash, command,
         actor, reason, correlation_id, response, recorded_at, commit, leaf
     FROM commands ORDER BY position
 """
 _EVENTS: Final = """
-    SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id
+    SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic, state
+    FROM events ORDER BY notification_id
 """
-_COMMITS: Final = "SELECT number, position, previous_hash, hash FROM commits ORDER BY number"
+_COMMITS: Final = "SELECT number, position, commands, previous_hash, hash FROM commits ORDER BY number"
+_HEAD: Final = "SELECT position, commit, commands, hash FROM head"
+_SNAPSHOTS: Final = """
+    SELECT originator_id AS stream, originator_version AS version, position, state
+    FROM snapshots WHERE format = %(format)s
+"""
 _STREAM: Final = """
     SELECT topic, state, notification_id FROM events
-    WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
+    WHERE originator_id = %(stream)s AND originator_version <= %(version)s ORDER BY originator_version
 """
+
+_T = TypeVar("_T")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -52,10 +60,31 @@ class Verification(msgspec.Struct, kw_only=True):
     findings: list[Finding] = msgspec.field(default_factory=list)
 
 
-class _LoggedCommand(msgspec.Struct, frozen=True):
-    row: chain.ChainedCommand
+class _Command(chain.ChainedCommand, frozen=True, kw_only=True):
     commit: int
     leaf: bytes
+
+
+class _Commit(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    position: int
+    commands: int
+    previous_hash: bytes
+    hash: bytes
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    position: int
+    commit: int
+    commands: int
+    hash: bytes
+
+
+class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    stream: str
+    version: int
+    position: int
+    state: bytes
 
 
 def verify(auditor_url: str, *, progress: Callable[[int, int], None]) -> Verification:
@@ -65,22 +94,24 @@ def verify(auditor_url: str, *, progress: Callable[[int, int], None]) -> Verific
         return _Verifier(connection, progress).run()
 
 
-class _Rows:
-    """Rows in the order of their first column, taken piece by piece."""
+class _Rows(Generic[_T]):
+    """Rows in ascending order of a number of theirs, taken piece by piece."""
 
-    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+    def __init__(self, rows: Iterator[_T], number: Callable[[_T], int]) -> None:
         self._rows = rows
+        self._number = number
         self._next = next(rows, None)
 
-    def up_to(self, last: int) -> list[tuple[Any, ...]]:
-        """The next rows whose first column is at most `last`."""
-        found: list[tuple[Any, ...]] = []
-        while self._next is not None and self._next[0] <= last:
-            found.append(self._next)
+    def up_to(self, last: int) -> list[_T]:
+        """Take the next rows whose number is at most `last`."""
+        taken: list[_T] = []
+        while self._next is not None and self._number(self._next) <= last:
+            taken.append(self._next)
             self._next = next(self._rows, None)
-        return found
+        return taken
 
-    def rest(self) -> Iterator[tuple[Any, ...]]:
+    def rest(self) -> Iterator[_T]:
+        """Take all that are not yet taken."""
         while self._next is not None:
             yield self._next
             self._next = next(self._rows, None)
@@ -96,59 +127,82 @@ class _Verifier:
 
     def run(self) -> Verification:
         found = self._found
-        store: UUID = self._one("SELECT id FROM store")[0]
-        head_position, head_commit, head_hash = self._one("SELECT position, commit, hash FROM head")
-        commits = _Rows(self._rows("commits", _COMMITS))
-        events = _Rows(self._rows("events", _EVENTS))
-        number, previous, last = 0, chain.genesis(store), 0
-        for number, commands in groupby(self._commands(), key=lambda command: command.commit):
+        store: UUID = self._connection.execute("SELECT id FROM store").fetchall()[0][0]
+        [head] = self._all(_Head, _HEAD, {})
+        commits = _Rows(self._rows("commits", _Commit, _COMMITS), lambda commit: commit.number)
+        events = _Rows(self._rows("events", chain.ChainedEvent, _EVENTS), lambda event: event.position)
+        commands = self._rows("commands", _Command, _COMMANDS)
+        number, last, counted, previous = 0, 0, 0, chain.genesis(store)
+        for number, group in groupby(commands, key=lambda command: command.commit):
             leaves: list[bytes] = []
             first = last + 1
-            for command in commands:
+            for command in group:
                 self._check_command(store, command, events, last)
                 leaves.append(command.leaf)
-                last = command.row.position
+                last = command.position
             found.commits += 1
+            counted += len(leaves)
+            expected = _Commit(
+                number=number,
+                position=last,
+                commands=counted,
+                previous_hash=previous,
+                hash=chain.commit_hash(number, previous, leaves),
+            )
             stored = commits.up_to(number)
-            if stored != [(number, last, previous, chain.commit_hash(number, previous, leaves))]:
-                self._report(first, last, f"commit {number} is not as it was written")
+            self._check_commit(stored, expected, first)
             # On with what is stored, so that one change is reported where it is and not all the way to the end.
-            previous = stored[-1][3] if stored else chain.commit_hash(number, previous, leaves)
-            self._progress(last, head_position)
-        orphans = [row[0] for row in events.rest()]
+            newest = stored[-1] if stored else expected
+            counted, previous = newest.commands, newest.hash
+            self._progress(last, head.position)
+        orphans = [event.position for event in events.rest()]
         if orphans:
             self._report(orphans[0], orphans[-1], "events that no command owns")
-        for row in commits.rest():
-            self._report(last + 1, row[1], f"commit {row[0]} has no command")
-        if (head_position, head_commit, head_hash) != (last, number, previous):
+        for commit in commits.rest():
+            self._report(last + 1, commit.position, f"commit {commit.number} has no command")
+        if head != _Head(position=last, commit=number, commands=counted, hash=previous):
             self._report(
                 last + 1,
-                max(last + 1, head_position),
-                "the head is not where the log ends: rows at its end are missing",
+                max(last + 1, head.position),
+                "the head is not where the log ends: rows at its end are missing, or the head was changed",
             )
         found.position, found.hash = last, previous.hex()
         self._check_tenant_heads()
         self._check_snapshots()
         return found
 
-    def _check_command(self, store: UUID, command: _LoggedCommand, rows: "_Rows", last: int) -> None:
-        row = command.row
-        first, position = row.first_position, row.position
+    def _check_commit(self, stored: Sequence[_Commit], expected: _Commit, first: int) -> None:
+        """Compare the stored rows up to a commit with the only one that is expected there."""
+        # The count may go on from a wrong one, which has been reported, or be what it was before that.
+        counts = (expected.commands, self._found.commands)
+        if stored and stored[-1].commands not in counts:
+            self._report(
+                first,
+                expected.position,
+                f"commit {expected.number} counts {stored[-1].commands} commands, the log has {counts[1]} up to there",
+            )
+        if [msgspec.structs.replace(commit, commands=expected.commands) for commit in stored] != [expected]:
+            self._report(first, expected.position, f"commit {expected.number} is not as it was written")
+
+    def _check_command(
+        self, store: UUID, command: _Command, rows: "_Rows[chain.ChainedEvent]", last: int
+    ) -> None:
+        first, position = command.first_position, command.position
         if first > last + 1:
             self._report(last + 1, first - 1, "the command is missing")
             rows.up_to(first - 1)
-        events = [chain.ChainedEvent(*event) for event in rows.up_to(position)]
+        events = rows.up_to(position)
         self._found.commands += 1
         self._found.events += len(events)
         if first <= last or [event.position for event in events] != list(range(first, position + 1)):
             self._report(first, position, "positions are missing or doubled")
         # No key and an empty one have the same record, and a key is never empty.
-        if chain.leaf(store, row, events) != command.leaf or row.idempotency_key == "":
+        if chain.leaf(store, command, events) != command.leaf or command.idempotency_key == "":
             self._report(first, position, "the command or one of its events is not as it was written")
-        sequence = self._sequences.get(row.tenant, 0) + 1
-        if row.tenant_sequence != sequence:
-            self._report(first, position, f"sequence {sequence} of tenant {row.tenant} is missing")
-        self._sequences[row.tenant] = row.tenant_sequence
+        sequence = self._sequences.get(command.tenant, 0) + 1
+        if command.tenant_sequence != sequence:
+            self._report(first, position, f"sequence {sequence} of tenant {command.tenant} is missing")
+        self._sequences[command.tenant] = command.tenant_sequence
         balance: dict[str, int] = {}
         for event in events:
             version = self._versions.get(event.stream, 0) + 1
@@ -163,68 +217,47 @@ class _Verifier:
         """Commands cut off the log's end are missed here, even where the head was set back with them."""
         counted: dict[str, int] = dict(self._connection.execute("SELECT tenant, sequence FROM tenant_heads"))
         for tenant in sorted(counted.keys() | self._sequences.keys()):
-            sequence, there = counted.get(tenant), self._sequences.get(tenant)
-            if sequence != there:
+            sequence, logged = counted.get(tenant), self._sequences.get(tenant)
+            if sequence != logged:
                 after = self._found.position + 1
                 self._report(
                     after,
                     after,
-                    f"tenant {tenant} has counted {sequence} commands, the log ends with {there}",
+                    f"tenant {tenant} has counted {sequence} commands, the log ends with {logged}",
                 )
 
     def _check_snapshots(self) -> None:
-        rows = self._connection.execute(
-            "SELECT originator_id, originator_version, position, state FROM snapshots WHERE format = %s",
-            (snapshots.SNAPSHOT_FORMAT,),
-        ).fetchall()
-        for stream, version, position, stored in rows:
+        for row in self._all(_Snapshot, _SNAPSHOTS, {"format": snapshots.SNAPSHOT_FORMAT}):
             try:
-                genuine = self._refold(stream, version, position) == snapshots.decode_state(stream, stored)
+                genuine = self._refold(row) == snapshots.decode_state(row.stream, row.state)
             except (LookupError, AssertionError, msgspec.MsgspecError):
                 genuine = False  # bytes that nothing folds or loads
             if not genuine:
-                self._report(position, position, f"the snapshot of {stream} is not what its events fold to")
+                self._report(
+                    row.position, row.position, f"the snapshot of {row.stream} is not what its events fold to"
+                )
             self._found.snapshots += 1
 
-    def _refold(self, stream: str, version: int, position: int) -> State | None:
-        """The state of a stream at a version; None where that version has another position."""
-        state, last = initial(stream), 0
+    def _refold(self, row: _Snapshot) -> State | None:
+        """The state of a snapshot's stream at its version; None where that version has another position."""
+        state, last = initial(row.stream), 0
         with self._connection.cursor("stream") as cursor:
-            cursor.itersize = _PAGE
-            for topic, event, last in cursor.execute(_STREAM, (stream, version)):  # noqa: B007  last is used below
-                apply(stream, state, decode(topic, event))
-        return state if (state.version, last) == (version, position) else None
+            cursor.itersize = _PAGE_ROWS
+            cursor.execute(_STREAM, {"stream": row.stream, "version": row.version})
+            for topic, event, last in cursor:  # noqa: B007  last is used below
+                apply(row.stream, state, decode(topic, event))
+        return state if (state.version, last) == (row.version, row.position) else None
 
-    def _commands(self) -> Iterator[_LoggedCommand]:
-        for row in self._rows("commands", _COMMANDS):
-            chained = chain.ChainedCommand(
-                position=row[0],
-                first_position=row[1],
-                id=row[2],
-                tenant=row[3],
-                tenant_sequence=row[4],
-                client=row[5],
-                idempotency_key=row[6],
-                request_hash=row[7],
-                command=row[8],
-                actor=row[9],
-                reason=row[10],
-                correlation_id=row[11],
-                response=row[12],
-                recorded_at=row[13],
-            )
-            yield _LoggedCommand(chained, row[14], row[15])
+    def _all(self, row: type[_T], query: LiteralString, parameters: Mapping[str, Any]) -> list[_T]:
+        with self._connection.cursor(row_factory=class_row(row)) as cursor:
+            return cursor.execute(query, parameters).fetchall()
 
-    def _rows(self, name: str, query: LiteralString) -> Iterator[tuple[Any, ...]]:
-        with self._connection.cursor(name) as cursor:
-            cursor.itersize = _PAGE
+    def _rows(self, name: str, row: type[_T], query: LiteralString) -> Iterator[_T]:
+        """Read a table of the log page by page: it does not fit into memory."""
+        with self._connection.cursor(name, row_factory=class_row(row)) as cursor:
+            cursor.itersize = _PAGE_ROWS
             cursor.execute(query, binary=True)
             yield from cursor
-
-    def _one(self, query: LiteralString) -> tuple[Any, ...]:
-        row = self._connection.execute(query).fetchone()
-        assert row is not None
-        return row
 
     def _report(self, first: int, last: int, what: str) -> None:
         self._found.findings.append(Finding(first, last, what))

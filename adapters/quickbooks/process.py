@@ -8,7 +8,8 @@ import psycopg
 from psycopg import Connection
 
 from adapters.postgres.consumer import Consumer
-from adapters.quickbooks.sending.sender import handler, run_sender
+from adapters.quickbooks.registry.registration import handler
+from adapters.quickbooks.sending.sender import run_sender
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.port import Feed
 
@@ -43,10 +44,9 @@ def run_exporter(
     lock = threading.Lock()
 
     def announce(name: str) -> None:
+        """Each half says once that it works, as `keep_at` has it."""
         with lock:
-            if name not in awaited:  # it came back after a loss
-                return
-            awaited.discard(name)
+            awaited.remove(name)
             if not awaited:
                 ready()
 

@@ -27,7 +27,7 @@ class QuickBooksSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 30.0
     throttle_seconds: float = 60.0
     settle_seconds: float = 60.0
-    longest_wait_seconds: float = 60.0
+    max_wait_seconds: float = 60.0
     batches_per_minute: int | None = 40
     items_per_minute: int | None = 500
     in_flight: int = 4
@@ -42,7 +42,7 @@ class QuickBooksSettings(msgspec.Struct, frozen=True, kw_only=True):
             timeout_seconds=10.0,
             throttle_seconds=1.0,
             settle_seconds=1.0,
-            longest_wait_seconds=2.0,
+            max_wait_seconds=2.0,
             batches_per_minute=None,
             items_per_minute=None,
             in_flight=3,

@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LOWEST_PORT = 10_000
+_MIN_PORT = 10_000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -105,10 +105,10 @@ def free_port() -> int:
     """
     lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for _ in range(1000):
-        port = _LOWEST_PORT + secrets.randbelow(max(lowest_ephemeral - _LOWEST_PORT, 1000))
+        port = _MIN_PORT + secrets.randbelow(max(lowest_ephemeral - _MIN_PORT, 1000))
         if port_is_free(port):
             return port
-    raise OSError(f"no free port between {_LOWEST_PORT} and {lowest_ephemeral}")
+    raise OSError(f"no free port between {_MIN_PORT} and {lowest_ephemeral}")
 
 
 def port_is_free(port: int) -> bool:

@@ -20,7 +20,8 @@ MAX_WAIT_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 Session = Callable[[Callable[[], None]], None]
-"""Works until it is told to stop. It calls its argument whenever it has what it needs, such as a connection."""
+"""Works until it is told to stop. It calls its argument whenever it got on: what it needs answers, and nothing is left
+undone. A connection alone, as to a broker that then takes no message, is not enough: the waits would not grow."""
 
 
 def keep_at(

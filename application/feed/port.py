@@ -1,10 +1,9 @@
 """The feed: the same messages in order, straight from the Postgres log or from Kafka.
 
-A consumer keeps its place itself, in the transaction of its effects. What may be applied, what was seen
-and what is put aside is decided here, from the message and the place that its tenant has reached.
+A consumer keeps its place itself, in the transaction of its effects; `admission` has the rules.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -43,6 +42,16 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
     content: Message | Undecodable
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where it comes from; None if it is not one of ours."""
+        content = self.content
+        if isinstance(content, Undecodable):
+            return content.origin
+        return Origin(
+            store=content.store, epoch=content.epoch, tenant=content.tenant, position=content.position
+        )
+
 
 class FeedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries of one partition in order, at least one."""
@@ -61,9 +70,9 @@ class FeedBatch(msgspec.Struct, frozen=True, kw_only=True):
         return max(origin.position if origin else 0 for origin in self.origins)
 
     @property
-    def origins(self) -> "Sequence[Origin | None]":
+    def origins(self) -> Sequence[Origin | None]:
         """Where each delivery comes from; None for what is not one of ours."""
-        return [_origin(delivery.content) for delivery in self.deliveries]
+        return [delivery.origin for delivery in self.deliveries]
 
 
 class FeedUnavailableError(Exception):
@@ -118,95 +127,3 @@ class Feed(Protocol):
     def decode(self, value: bytes) -> Message | Undecodable:
         """Read the value of a delivery again; what failed before may be known to a later version."""
         ...
-
-
-class TenantPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a group is with a tenant. `waits`: a message was put aside, and later ones wait behind it."""
-
-    sequence: int = 0
-    position: int = 0
-    waits: bool = False
-
-
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery put aside, and why. `tenant` is empty where it is not one of ours."""
-
-    delivery: Delivery
-    tenant: str
-    position: int
-    reason: str
-
-
-class Admission(msgspec.Struct, kw_only=True):
-    """What becomes of a batch: messages to apply, deliveries to park, and the places reached by then."""
-
-    messages: list[Message]
-    parked: list[Parked]
-    places: dict[str, TenantPlace]
-
-
-def tenants(batch: FeedBatch) -> list[str]:
-    """Name the tenants of a batch, sorted, so that whoever locks their places locks them in one order."""
-    return sorted({origin.tenant for origin in batch.origins if origin is not None})
-
-
-def admit(batch: FeedBatch, places: Mapping[str, TenantPlace], *, poison: Mapping[int, str]) -> Admission:
-    """Decide what becomes of each delivery; `poison` gives the reason of what a handler refused, by position.
-
-    What comes of a tenant after a message that is put aside waits behind it. Raises `FeedGapError` where a
-    tenant's sequence has a hole.
-    """
-    admission = Admission(messages=[], parked=[], places=dict(places))
-    for delivery in batch.deliveries:
-        _admit(delivery, admission, poison=poison)
-    return admission
-
-
-def _admit(delivery: Delivery, admission: Admission, *, poison: Mapping[int, str]) -> None:
-    content = delivery.content
-    origin = _origin(content)
-    if origin is None:
-        assert isinstance(content, Undecodable)
-        admission.parked.append(Parked(delivery=delivery, tenant="", position=0, reason=content.reason))
-        return
-    place = admission.places.get(origin.tenant, TenantPlace())
-    if origin.position <= place.position:
-        return  # sent again after a crash of the relay
-    sequence = place.sequence + 1
-    if isinstance(content, Message) and content.tenant_sequence != sequence:
-        raise FeedGapError(
-            f"{origin.tenant}: after message {place.sequence} (position {place.position}) came"
-            f" {content.tenant_sequence} (position {content.position})"
-        )
-    waits = place.waits
-    fault = content.reason if isinstance(content, Undecodable) else poison.get(origin.position)
-    if fault is None and not waits:
-        assert isinstance(content, Message)
-        admission.messages.append(content)
-    else:
-        parked = Parked(
-            delivery=delivery,
-            tenant=origin.tenant,
-            position=origin.position,
-            reason=fault or "waits behind a message that was put aside",
-        )
-        admission.parked.append(parked)
-        waits = True
-    admission.places[origin.tenant] = TenantPlace(sequence=sequence, position=origin.position, waits=waits)
-
-
-def identity(batch: FeedBatch) -> tuple[str, int] | None:
-    """Name the store and epoch that a batch comes from; None where nothing in it is ours.
-
-    Raises `FeedMixedError` if there are several.
-    """
-    found = {(origin.store, origin.epoch) for origin in batch.origins if origin is not None}
-    if len(found) > 1:
-        raise FeedMixedError(f"{batch.partition.topic} holds messages of several stores or epochs: {found}")
-    return next(iter(found), None)
-
-
-def _origin(content: Message | Undecodable) -> Origin | None:
-    if isinstance(content, Undecodable):
-        return content.origin
-    return Origin(store=content.store, epoch=content.epoch, tenant=content.tenant, position=content.position)

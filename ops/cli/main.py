@@ -102,19 +102,18 @@ def serve(
 @app.command()
 def project(data: DataOption = None) -> None:
     """Run the projector."""
-    from ops.bootstrap import run_worker
-    from projections.engine import runner
+    from ops.worker import run_projector, run_worker
 
     settings = _settings(data)
     url = settings.need("projector_database_url")
-    run_worker(settings, lambda stop, ready: runner.run(url, stop, ready), niceness=0)
+    run_worker(settings, lambda stop, ready: run_projector(url, stop, ready), niceness=0)
 
 
 @app.command()
 def relay(data: DataOption = None) -> None:
     """Publish the log to Kafka."""
     from adapters.kafka.relay import run_relay
-    from ops.bootstrap import run_worker
+    from ops.worker import run_worker
 
     settings = _settings(data)
     url, servers = settings.need("relay_database_url"), settings.need("kafka_bootstrap_servers")
@@ -130,6 +129,7 @@ def export(data: DataOption = None) -> None:
     """Run the QuickBooks exporter, on Kafka where a broker is configured."""
     from adapters.quickbooks.process import run_exporter
     from ops import bootstrap
+    from ops.worker import run_worker
 
     settings = _settings(data)
     url = settings.need("exporter_database_url")
@@ -137,7 +137,7 @@ def export(data: DataOption = None) -> None:
     def work(stop: threading.Event, ready: Callable[[], None]) -> None:
         run_exporter(url, bootstrap.feed(settings), bootstrap.quickbooks(settings), stop=stop, ready=ready)
 
-    bootstrap.run_worker(settings, work, niceness=10)
+    run_worker(settings, work, niceness=10)
 
 
 @emulate_app.command("quickbooks")
@@ -177,7 +177,7 @@ def migrate(data: DataOption = None) -> None:
     """Bring the schema up to date; with all role URLs in the environment, give the roles their passwords."""
     from urllib.parse import urlsplit
 
-    from adapters.postgres.embedded.cluster import LOGIN_ROLES, set_role_passwords
+    from adapters.postgres.roles import LOGIN_ROLES, set_role_passwords
     from ops import setup
 
     settings = _settings(data)

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 import psycopg
 
-from adapters.postgres.embedded import cluster as server
+from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, STOP_SIGNAL, Cluster, prepare
+from adapters.postgres.embedded.installation import ServerError
+from adapters.postgres.roles import LOGIN_ROLES, load_passwords, set_role_passwords, url_for_role
 from adapters.system.files import write_atomically
 from adapters.system.processes import free_port, port_is_free, start_time
 from ops.setup import Seeded, migrate, seed
@@ -23,7 +25,7 @@ _ANSWER_SECONDS = 0.5  # a part that is starting is asked again at once
 _ROOT = Path(__file__).parents[2]
 _OURS = (
     "BURSAR_DATABASE_URL",
-    *(f"{role.upper()}_DATABASE_URL" for role in server.LOGIN_ROLES),
+    *(f"{role.upper()}_DATABASE_URL" for role in LOGIN_ROLES),
     "BURSAR_KAFKA_BOOTSTRAP_SERVERS",
     "BURSAR_KAFKA_TOPIC",
     "BURSAR_QUICKBOOKS_URL",
@@ -80,7 +82,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     port: int
     quickbooks_port: int
-    cluster: server.Cluster | None  # None: the database is the user's
+    cluster: Cluster | None  # None: the database is the user's
     database_url: str
     database_urls: Mapping[str, str]
     passwords: Mapping[str, str]
@@ -109,7 +111,7 @@ def up(*, port: int | None, data: Path, kafka: bool, ready_file: Path | None) ->
         ready_file = _fresh(ready_file) if ready_file is not None else None
         with sole_owner(data):
             _run(_plan(data, _api_port(port), broker), ready_file)
-    except (_UsageError, AlreadyRunningError, server.ServerError, PermissionError) as error:
+    except (_UsageError, AlreadyRunningError, ServerError, PermissionError) as error:
         print(f"bursar up: {error}", file=sys.stderr)
         return 2
     except psycopg.OperationalError as error:
@@ -161,10 +163,10 @@ def _api_port(wanted: int | None) -> int:
 def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
     given = os.environ.get("BURSAR_DATABASE_URL")
     if given:
-        cluster, passwords = None, server.load_passwords(data)
-        urls = {role: server.url_for_role(given, role, passwords[role]) for role in server.LOGIN_ROLES}
+        cluster, passwords = None, load_passwords(data)
+        urls = {role: url_for_role(given, role, passwords[role]) for role in LOGIN_ROLES}
     else:
-        cluster = server.prepare(data)
+        cluster = prepare(data)
         passwords, urls = dict(cluster.passwords), cluster.urls()
     return _Plan(
         data=data,
@@ -221,7 +223,7 @@ def _run(plan: _Plan, ready_file: Path | None) -> None:
     def set_up() -> None:
         migrate(plan.database_url)
         with psycopg.connect(plan.database_url) as connection:
-            server.set_role_passwords(connection, plan.passwords)
+            set_role_passwords(connection, plan.passwords)
         seeded[:] = [seed(plan.database_urls["bursar_writer"], plan.data)]
 
     def announce(pids: Mapping[str, int]) -> None:
@@ -340,8 +342,8 @@ def _postgres(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         env=plan.cluster.env,
         ready=plan.cluster.is_ready,
         account=plan.cluster.account,
-        stop_signal=server.STOP_SIGNAL,
-        orphan_signal=server.ORPHAN_SIGNAL,
+        stop_signal=STOP_SIGNAL,
+        orphan_signal=ORPHAN_SIGNAL,
         foundation=True,
         once_ready=set_up,
     )

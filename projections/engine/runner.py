@@ -4,7 +4,6 @@ One transaction locks the positions, folds a batch and moves the positions on, s
 fold the same event twice and a crash loses nothing.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from threading import Event
@@ -20,18 +19,17 @@ from projections.engine.fold import fold_range
 from projections.engine.registry import PROJECTIONS
 from projections.views.tenants import KEY_TOPICS
 
-BATCH_EVENTS: Final = 50_000
+MAX_BATCH_EVENTS: Final = 50_000
 """The most that one transaction folds, unless a single command is larger."""
 
-_SMALL_BATCH_EVENTS: Final = 5_000
+LOST: Final = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+"""What is raised when the database is lost."""
+
+_MAX_SMALL_BATCH_EVENTS: Final = 5_000
 _POLL_SECONDS: Final = 0.5  # what a notification lost costs at most
 _PAUSE_SECONDS: Final = (
-    0.02  # batches under load begin so far apart: a few large ones cost less than many small
+    0.02  # under load batches begin so far apart: a few large ones cost less than many small
 )
-_FIRST_RETRY_SECONDS: Final = 0.05
-_MAX_RETRY_SECONDS: Final = 2.0
-
-_log = logging.getLogger(__name__)
 
 # A small batch must never read a whole table, and not be planned anew each time. What a crash takes back of the
 # read tables it takes back of the positions too, so that no commit need wait for the disk.
@@ -67,9 +65,9 @@ SELECT array_agg(DISTINCT topic),
     coalesce(array_agg(DISTINCT originator_id) FILTER (WHERE originator_version %% %(interval)s = 0), '{}')
 FROM events WHERE notification_id > %(after)s AND notification_id <= %(upto)s
 """
-_MOVE: Final = "UPDATE projection_positions SET position = greatest(position, %s)"
-_NOTIFY: Final = "SELECT pg_notify('bursar_projected', %s)"
-_NOTIFY_KEYS: Final = "SELECT pg_notify('bursar_keys', %s)"
+_MOVE: Final = "UPDATE projection_positions SET position = greatest(position, %(upto)s)"
+_NOTIFY: Final = "SELECT pg_notify('bursar_projected', %(upto)s)"
+_NOTIFY_KEYS: Final = "SELECT pg_notify('bursar_keys', %(upto)s)"
 
 
 class UnknownTopicError(Exception):
@@ -89,7 +87,7 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_SESSION)
 
 
-def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -> FoldedBatch | None:
+def project(connection: psycopg.Connection[Any], *, limit: int = MAX_BATCH_EVENTS) -> FoldedBatch | None:
     """Fold the next batch of at most `limit` events, or return None where there is nothing to fold.
 
     Waits for another projector's batch. Raises `UnknownTopicError`.
@@ -108,11 +106,11 @@ def project(connection: psycopg.Connection[Any], *, limit: int = BATCH_EVENTS) -
 def _fold(
     connection: psycopg.Connection[Any], positions: dict[str, int], *, after: int, upto: int
 ) -> FoldedBatch:
-    if upto - after > _SMALL_BATCH_EVENTS:
+    if upto - after > _MAX_SMALL_BATCH_EVENTS:
         connection.execute(_FOR_LARGE_BATCH)
     range_ = {"after": Int8(after), "upto": Int8(upto), "interval": snapshots.INTERVAL}
-    found, long_streams = connection.execute(_CONTENT, range_, prepare=True).fetchone() or ([], [])
-    topics = frozenset[str](found)
+    names, long_streams = connection.execute(_CONTENT, range_, prepare=True).fetchone() or ([], [])
+    topics = frozenset[str](names)
     if unknown := topics - TOPICS.keys():
         raise UnknownTopicError(f"This version does not know {', '.join(sorted(unknown))}; run a newer one.")
     with connection.pipeline():
@@ -120,50 +118,39 @@ def _fold(
             behind = positions[projection.name]
             if behind < upto:
                 fold_range(connection, projection, after=behind, upto=upto, topics=topics)
-        connection.execute(_MOVE, (Int8(upto),), prepare=True)
-        connection.execute(_NOTIFY, (str(upto),), prepare=True)
+        connection.execute(_MOVE, {"upto": Int8(upto)}, prepare=True)
+        connection.execute(_NOTIFY, {"upto": str(upto)}, prepare=True)
         if topics & KEY_TOPICS:
-            connection.execute(_NOTIFY_KEYS, (str(upto),))
+            connection.execute(_NOTIFY_KEYS, {"upto": str(upto)})
     return FoldedBatch(after=after, upto=upto, long_streams=long_streams)
 
 
-def run(url: str, stop: Event, ready: Callable[[], None]) -> None:
-    """Project until `stop` is set; `ready` is called once all that was there has been folded.
+def follow(url: str, stop: Event, working: Callable[[], None]) -> None:
+    """Project on one connection until `stop` is set; `working` is called whenever all that was there is folded.
 
-    `url` connects as bursar_projector. A lost database is tried again, at most two seconds apart.
-    Raises `UnknownTopicError`.
+    `url` connects as bursar_projector. Raises one of `LOST` when the database is lost, to be begun again, and
+    `UnknownTopicError`.
     """
-    tell_once = [ready]
-    wait = _FIRST_RETRY_SECONDS
-    while not stop.is_set():
-        try:
-            with psycopg.connect(url, autocommit=True) as connection:
-                prepare(connection)
-                wait = _FIRST_RETRY_SECONDS
-                _follow(connection, stop, tell_once)
-        except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
-            _log.warning("the projector lost the database, and tries again: %s", error)
-            stop.wait(wait)
-            wait = min(2 * wait, _MAX_RETRY_SECONDS)
+    with psycopg.connect(url, autocommit=True) as connection:
+        prepare(connection)
+        due: set[str] = set()
+        while not stop.is_set():
+            began = time.monotonic()
+            batch = project(connection)
+            if batch is not None:
+                due.update(batch.long_streams)
+                if batch.upto - batch.after > _MAX_SMALL_BATCH_EVENTS:
+                    continue  # far behind: snapshots can wait
+            working()
+            if due and snapshots.advance(connection, stream := next(iter(due))):
+                due.remove(stream)
+            if batch is not None:
+                stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))
+            elif not due:
+                _wait(connection)
 
 
-def _follow(connection: psycopg.Connection[Any], stop: Event, ready: list[Callable[[], None]]) -> None:
-    """Fold whatever is there, then wait to be woken; a notification may get lost, so look at times anyway."""
-    due: set[str] = set()
-    while not stop.is_set():
-        began = time.monotonic()
-        batch = project(connection)
-        if batch is not None:
-            due.update(batch.long_streams)
-        if batch is not None and batch.upto - batch.after > _SMALL_BATCH_EVENTS:
-            continue  # far behind: snapshots can wait
-        if due and snapshots.advance(connection, stream := next(iter(due))):
-            due.remove(stream)
-        if batch is not None:
-            stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))
-            continue
-        while ready:
-            ready.pop()()
-        if not due:
-            for _ in connection.notifies(timeout=_POLL_SECONDS, stop_after=1):
-                pass
+def _wait(connection: psycopg.Connection[Any]) -> None:
+    """Wait to be woken; a notification may get lost, so look at times anyway."""
+    for _ in connection.notifies(timeout=_POLL_SECONDS, stop_after=1):
+        pass

@@ -11,8 +11,9 @@ import httpx
 import psycopg
 import pytest
 
-from adapters.postgres.embedded.cluster import Cluster, prepare, set_role_passwords
+from adapters.postgres.embedded.cluster import Cluster, prepare
 from adapters.postgres.migrations import migrate
+from adapters.postgres.roles import set_role_passwords
 from adapters.system.processes import end, spawn
 from tests.conftest import fresh_database
 from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused, serving, until

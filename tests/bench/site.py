@@ -17,8 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.embedded.cluster import Cluster, set_role_passwords, temporary_cluster
+from adapters.postgres.embedded.cluster import Cluster, temporary_cluster
 from adapters.postgres.migrations import migrate
+from adapters.postgres.roles import set_role_passwords
 from adapters.system.processes import end, free_port, spawn
 from ops import setup
 

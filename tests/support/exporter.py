@@ -1,19 +1,29 @@
 """The exporter as tests drive it: a school's messages registered, its batches sent, the company read back."""
 
 import json
+import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import psycopg
 
-from adapters.quickbooks.sending.sender import Absences, handler, send_open_batches
+from adapters.quickbooks.registry.registration import handler
+from adapters.quickbooks.sending.sender import send_open_batches
+from adapters.quickbooks.sending.turn import Absences
 from adapters.quickbooks.settings import QuickBooksSettings
+from application.feed.message import Message
+from application.pipeline.unit_of_work import Caller, UnitOfWork
+from domain.capability import CAPABILITIES
+from domain.event import Event
+from domain.ids import uuid7
 from tests.support.emulator import TOKEN, Emulator
-from tests.support.school import School
+from tests.support.school import RECEIPTS, School
 
 DOCUMENT_KINDS = ("SalesReceipt", "RefundReceipt", "Invoice", "Payment", "CreditMemo", "JournalEntry")
 
@@ -25,7 +35,7 @@ def settings_for(server: Emulator, **changes: Any) -> QuickBooksSettings:
         "timeout_seconds": 1.0,
         "throttle_seconds": 0.05,
         "settle_seconds": 0.1,
-        "longest_wait_seconds": 0.2,
+        "max_wait_seconds": 0.2,
     }
     return msgspec.structs.replace(made, **{**short, **changes})
 
@@ -43,9 +53,10 @@ class Export:
         self.school = School(tenant)
         self.realm = self.settings.realm_for(self.school.tenant)
 
-    def register(self) -> None:
+    def register(self, messages: Sequence[Message] | None = None) -> None:
+        """Register these messages, or what the school did since the last time."""
         with psycopg.connect(self.url) as connection:
-            handler(self.settings)(connection, self.school.take_messages())
+            handler(self.settings)(connection, self.school.take_messages() if messages is None else messages)
 
     def request(self) -> str:
         """Register what there is, and a batch of it."""
@@ -152,6 +163,34 @@ def _booked(
         if detail:
             booked.append((items[detail["ItemRef"]["value"]], -sign * line["Amount"]))
     return booked
+
+
+def happen(school: School, *happened: tuple[str, Event]) -> Message:
+    """Let events happen to a school by a command that it has no name for, such as an approval."""
+    unit = UnitOfWork(
+        tenant_name=school.tenant,
+        caller=Caller(client="tester", actor="tester", capabilities=CAPABILITIES),
+        command_id=uuid7(int(time.time() * 1000), os.urandom(10)),
+        recorded_at=datetime.now(UTC),
+        receipts=RECEIPTS,
+        lookup=school._state,
+    )
+    for stream, event in happened:
+        unit.emit(stream, event)
+    school._states |= unit.changed
+    school.events.append(("approval.grant", unit.events, unit.command_id))
+    school._publish("approval.grant", unit)
+    return school.messages[-1]
+
+
+def merged(messages: Sequence[Message]) -> Message:
+    """All the events in one message, as if one command had led to them."""
+    return msgspec.structs.replace(
+        messages[-1],
+        command="approval.grant",
+        first_position=messages[0].first_position,
+        events=tuple(event for message in messages for event in message.events),
+    )
 
 
 def play(school: School, rounds: int = 1) -> None:

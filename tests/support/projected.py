@@ -83,7 +83,7 @@ def a_day(school: School, *, keys: str = "a") -> None:
     school.run("quickbooks.export")
 
 
-def catch_up(database: Database, *, limits: tuple[int, ...] = (runner.BATCH_EVENTS,)) -> None:
+def catch_up(database: Database, *, limits: tuple[int, ...] = (runner.MAX_BATCH_EVENTS,)) -> None:
     """Project to the head, in batches of `limits`, over and over."""
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
         runner.prepare(connection)

@@ -29,7 +29,7 @@ _EMPTY = """
     SET LOCAL session_replication_role = replica;
     TRUNCATE events, commands, commits, tenant_heads, relay_positions, snapshots;
     UPDATE store SET id = gen_random_uuid(), epoch = 1;
-    UPDATE head SET position = 0, commit = 0, hash = sha256(uuid_send(id)), recorded_at = '1970-01-01T00:00:00Z'
+    UPDATE head SET position = 0, commit = 0, commands = 0, hash = sha256(uuid_send(id)), recorded_at = '1970-01-01T00:00:00Z'
         FROM store;
 """
 

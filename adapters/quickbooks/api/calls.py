@@ -6,27 +6,57 @@ from typing import Final
 
 import msgspec
 
-from adapters.quickbooks.api.client import CallError, Client
-from adapters.quickbooks.api.outcomes import (
-    Answered,
+from adapters.quickbooks.api.client import Answered, Client, Created, Missing, Outcome
+from adapters.quickbooks.api.errors import (
+    UNCERTAIN,
     Barred,
-    CallOutcome,
-    Created,
+    CallError,
+    Failure,
     Fault,
     JobState,
     Lost,
-    Missing,
     Refused,
+    Rule,
     SignIn,
-    Step,
     Throttled,
     pauses,
-    step,
+    rule,
 )
-from adapters.quickbooks.mapping.documents import NUMBER_FIELD, DocumentKind, Json, same_document
+from adapters.quickbooks.mapping.canonical import Json, same_document
+from adapters.quickbooks.mapping.documents import NUMBER_FIELD, DocumentKind
 
 UNGUARDED: Final[frozenset[DocumentKind]] = frozenset({"Payment", "JournalEntry"})
 """Kinds whose number QuickBooks may take twice: if their request id has expired, only looking first helps."""
+
+
+# --- what an answer makes of a document
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A document's next state. With `ask` it holds only if it is not in QuickBooks; what is there is adopted."""
+
+    state: JobState
+    error: str = ""
+    ask: bool = False
+
+
+def step(outcome: Outcome, *, resent: bool, calls: int) -> Step:
+    """What becomes of a document. `resent`: its call had been sent before; `calls`: how many it was in."""
+    match outcome:
+        case Created():
+            return Step(state=JobState.CONFIRMED)
+        case Missing():
+            return _ruled(UNCERTAIN, "The answer does not name the document.", calls)
+        case Fault():
+            return _ruled(rule(outcome, resent=resent), str(outcome), calls)
+
+
+def _ruled(ruled: Rule, error: str, calls: int) -> Step:
+    spent = ruled.max_calls is not None and calls >= ruled.max_calls
+    return Step(state=JobState.DEAD if spent else ruled.state, error=error, ask=ruled.ask)
+
+
+# --- calls, and what became of them
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +124,11 @@ def perform(client: Client, call: Call, *, settle_seconds: float) -> Verdict:
     """Send a call, and look for what its answer leaves open. Never raises for what QuickBooks does."""
     try:
         verdict = _attempt(client, call, settle_seconds)
-        if (
-            isinstance(verdict, Halted) and verdict.sign_in
-        ):  # a gateway may say so after the call went through
+        if isinstance(verdict, Halted) and verdict.sign_in:
+            # a gateway may say so after the call went through
             verdict = _attempt(client, msgspec.structs.replace(call, resent=True), settle_seconds)
     except CallError as error:  # a look-up failed: the same call again finds out
-        verdict = _unsettled(error.outcome)
+        verdict = _unsettled(error.failure)
         if isinstance(verdict, Again):
             verdict = msgspec.structs.replace(verdict, harmless=False)
     return verdict
@@ -116,43 +145,49 @@ def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
 
 def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict | None:
     """Settle a call by what of it is in QuickBooks; None if nothing is."""
-    found = look_up(client, call.jobs)
-    if not found:
+    held = look_up(client, call.jobs)
+    if not held:
         return None
-    left = call.sent_at + settle_seconds - time.time()
-    if left > 0 and any((job.kind, job.number) not in found for job in call.jobs):
-        return Again(reason="A part of the call is there; the rest may be coming.", seconds=left)
+    seconds = call.sent_at + settle_seconds - time.time()
+    if seconds > 0 and any((job.kind, job.number) not in held for job in call.jobs):
+        return Again(reason="A part of the call is there; the rest may be coming.", seconds=seconds)
     steps = [step(Missing(), resent=True, calls=job.calls) for job in call.jobs]
-    return Settled(results=tuple(_adopted(job, s, found) for job, s in zip(call.jobs, steps, strict=True)))
+    return Settled(results=tuple(_adopted(job, s, held) for job, s in zip(call.jobs, steps, strict=True)))
 
 
-def _verdict(client: Client, call: Call, outcome: CallOutcome) -> Verdict:
-    match outcome:
+def _verdict(client: Client, call: Call, answer: Answered | Failure) -> Verdict:
+    outcomes: tuple[Outcome, ...]
+    match answer:
         case Answered():
-            outcomes = outcome.outcomes
+            outcomes = answer.outcomes
         case Refused(fault=fault) if not pauses(fault):
             outcomes = (fault,) * len(call.jobs)
         case _:
-            return _unsettled(outcome)
+            return _unsettled(answer)
     steps = [step(o, resent=call.resent, calls=job.calls) for o, job in zip(outcomes, call.jobs, strict=True)]
     asked = [job for job, s in zip(call.jobs, steps, strict=True) if s.ask]
-    found = look_up(client, asked) if asked else {}
+    held = look_up(client, asked) if asked else {}
     results: list[Result] = []
-    for job, one, own in zip(call.jobs, outcomes, steps, strict=True):
-        if isinstance(one, Created):
+    for job, outcome, own in zip(call.jobs, outcomes, steps, strict=True):
+        if isinstance(outcome, Created):
             results.append(
-                Result(job_id=job.id, state=own.state, quickbooks_id=one.id, sync_token=one.sync_token)
+                Result(
+                    job_id=job.id,
+                    state=own.state,
+                    quickbooks_id=outcome.id,
+                    sync_token=outcome.sync_token,
+                )
             )
         elif own.ask:
-            results.append(_adopted(job, own, found))
+            results.append(_adopted(job, own, held))
         else:
             results.append(Result(job_id=job.id, state=own.state, error=own.error))
     pause = next((str(one) for one in outcomes if isinstance(one, Fault) and pauses(one)), None)
     return Settled(results=tuple(results), pause=pause)
 
 
-def _unsettled(outcome: CallOutcome) -> Verdict:
-    match outcome:
+def _unsettled(failure: Failure) -> Verdict:
+    match failure:
         case Throttled(seconds=seconds):
             return Again(reason="Throttled.", seconds=seconds, quiet=True, harmless=True)
         case Lost(reason=reason):
@@ -163,31 +198,33 @@ def _unsettled(outcome: CallOutcome) -> Verdict:
             return Halted(reason=reason)
         case Refused(fault=fault):
             return Halted(reason=str(fault)) if pauses(fault) else Again(reason=str(fault))
-        case Answered():
-            raise AssertionError(outcome)
 
 
-def look_up(client: Client, jobs: Sequence[Job]) -> dict[tuple[str, str], list[Json]]:
+Held = Mapping[tuple[str, str], Sequence[Json]]
+"""Documents in QuickBooks by kind and number."""
+
+
+def look_up(client: Client, jobs: Sequence[Job]) -> Held:
     """What QuickBooks holds under the jobs' kinds and numbers. Raises `CallError`."""
     numbers: dict[DocumentKind, list[str]] = {}
     for job in jobs:
         numbers.setdefault(job.kind, []).append(job.number)
-    found: dict[tuple[str, str], list[Json]] = {}
+    held: dict[tuple[str, str], list[Json]] = {}
     for kind, wanted in numbers.items():
         for document in client.find(kind, NUMBER_FIELD[kind], wanted):
-            found.setdefault((kind, document[NUMBER_FIELD[kind]]), []).append(document)
-    return found
+            held.setdefault((kind, document[NUMBER_FIELD[kind]]), []).append(document)
+    return held
 
 
-def _adopted(job: Job, absent: Step, found: Mapping[tuple[str, str], Sequence[Json]]) -> Result:
+def _adopted(job: Job, absent: Step, held: Held) -> Result:
     """Adopt the document that is there and equal; what is there and differs is a person's to judge."""
-    there = found.get((job.kind, job.number), ())
-    if not there:
+    documents = held.get((job.kind, job.number), ())
+    if not documents:
         return Result(job_id=job.id, state=absent.state, error=absent.error)
-    if len(there) > 1:
-        error = f"QuickBooks has {len(there)} documents {job.kind} {job.number}."
+    if len(documents) > 1:
+        error = f"QuickBooks has {len(documents)} documents {job.kind} {job.number}."
         return Result(job_id=job.id, state=JobState.DEAD, error=error)
-    document = there[0]
+    document = documents[0]
     if not same_document(job.kind, job.body, document):
         error = f"QuickBooks has another {job.kind} {job.number}, with id {document['Id']}."
         return Result(job_id=job.id, state=JobState.DEAD, error=error)

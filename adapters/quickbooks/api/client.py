@@ -4,41 +4,66 @@ The library alone has no time-outs, loses the HTTP status, `Retry-After` and all
 gives batches ids that a replay cannot match. One client is for one thread and one company.
 """
 
-import re
 from collections.abc import Sequence
-from html import unescape
 from typing import Any, Final, Self
-from xml.etree import ElementTree as ET
 
 import msgspec
 import requests
 from quickbooks import QuickBooks
 
-from adapters.quickbooks.api.outcomes import (
-    Answered,
-    CallOutcome,
-    Created,
+from adapters.quickbooks.api.errors import (
+    CallError,
+    Failure,
     Fault,
     Lost,
-    Missing,
-    Outcome,
-    Preferences,
     classify,
+    fault_of,
+    read_fault,
 )
-from adapters.quickbooks.mapping.documents import Json, canonical, parse
+from adapters.quickbooks.mapping.canonical import Json, canonical, parse
 
 MINOR_VERSION: Final = 75
 CONNECT_SECONDS: Final = 5.0
 MAX_RESULTS: Final = 1000
+MAX_BATCH_ITEMS: Final = 30
+"""How many items QuickBooks takes in one batch."""
 
 
-class CallError(Exception):
-    """An answer that is no success, or none at all. `outcome` says what it means for the call."""
+# --- what comes back
 
-    def __init__(self, outcome: CallOutcome, *, intuit_tid: str = "") -> None:
-        super().__init__(f"{outcome} (intuit_tid {intuit_tid})" if intuit_tid else str(outcome))
-        self.outcome = outcome
-        self.intuit_tid = intuit_tid
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """QuickBooks made it, under this id."""
+
+    id: str
+    sync_token: str
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer says nothing of it."""
+
+
+Outcome = Created | Fault | Missing
+"""What comes back for one item of a batch."""
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """One outcome for each item of the batch, in its order."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+class Preferences(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a company's preferences decides whether we may post. `closed_until` is an ISO date."""
+
+    auto_apply_credit: bool
+    custom_numbers: bool
+    home_currency: str
+    uses_sales_tax: bool
+    closed_until: str | None
+
+
+# --- what is sent
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,34 +128,34 @@ class Client(QuickBooks):  # type: ignore[misc]  # the library is untyped
         fault = read_fault(response.content)
         if response.status_code == requests.codes.ok and fault is None and _is_object(response.content):
             return response
-        outcome = classify(
+        failure = classify(
             status=response.status_code,
             fault=fault,
             retry_after_seconds=_seconds(response.headers.get("Retry-After")),
         )
-        raise CallError(outcome, intuit_tid=response.headers.get("intuit_tid", ""))
+        raise CallError(failure, intuit_tid=response.headers.get("intuit_tid", ""))
 
-    def send_batch(self, body: bytes, *, request_id: str, count: int) -> CallOutcome:
+    def send_batch(self, body: bytes, *, request_id: str, count: int) -> Answered | Failure:
         """Send a batch made by `batch_body` of `count` items. What went wrong with it is its outcome."""
         url = f"{self.api_url}/company/{self.company_id}/batch"
         try:
-            answer = _given(self.post(url, body, request_id=request_id))
+            answer = _read(self.post(url, body, request_id=request_id))
         except CallError as error:
-            return error.outcome
+            return error.failure
         by_place = {item.get("bId"): item for item in answer.get("BatchItemResponse") or []}
         return Answered(outcomes=tuple(_outcome(by_place.get(str(place))) for place in range(1, count + 1)))
 
     def select(self, kind: str, *, where: str = "") -> list[Json]:
         """Query entities of a kind, all pages. `where` is in QuickBooks' query language, see `quoted`."""
-        found: list[Json] = []
+        entities: list[Json] = []
         while True:
             condition = f" where {where}" if where else ""
-            page_of = f"startposition {len(found) + 1} maxresults {MAX_RESULTS}"
+            page_of = f"startposition {len(entities) + 1} maxresults {MAX_RESULTS}"
             text = f"select * from {kind}{condition} {page_of}"  # noqa: S608  values are quoted by `quoted`
-            page = _given(self.query(text))["QueryResponse"].get(kind) or []
-            found += page
+            page = _read(self.query(text))["QueryResponse"].get(kind) or []
+            entities += page
             if len(page) < MAX_RESULTS:
-                return found
+                return entities
 
     def find(self, kind: str, field: str, values: Sequence[str]) -> list[Json]:
         """The entities of a kind whose `field` is one of `values`."""
@@ -138,26 +163,26 @@ class Client(QuickBooks):  # type: ignore[misc]  # the library is untyped
 
     def update(self, kind: str, body: Json, *, request_id: str) -> Json:
         """Change an entity; a sparse body names its Id and SyncToken. Returns it as it now stands."""
-        made = _given(self.update_object(kind, canonical(body), request_id=request_id))
+        made = _read(self.update_object(kind, canonical(body), request_id=request_id))
         entity: Json = made[kind]
         return entity
 
     def preferences(self) -> Preferences:
         """The company's switches, as they are now."""
         url = f"{self.api_url}/company/{self.company_id}/preferences"
-        read: Json = _given(self.get(url))["Preferences"]
-        sales = read.get("SalesFormsPrefs") or {}
-        home = (read.get("CurrencyPrefs") or {}).get("HomeCurrency") or {}
+        preferences: Json = _read(self.get(url))["Preferences"]
+        sales = preferences.get("SalesFormsPrefs") or {}
+        home = (preferences.get("CurrencyPrefs") or {}).get("HomeCurrency") or {}
         return Preferences(
             auto_apply_credit=_true(sales.get("AutoApplyCredit")),
             custom_numbers=_true(sales.get("CustomTxnNumbers")),
             home_currency=str(home.get("value", "")),
-            uses_sales_tax=_true((read.get("TaxPrefs") or {}).get("UsingSalesTax")),
-            closed_until=(read.get("AccountingInfoPrefs") or {}).get("BookCloseDate"),
+            uses_sales_tax=_true((preferences.get("TaxPrefs") or {}).get("UsingSalesTax")),
+            closed_until=(preferences.get("AccountingInfoPrefs") or {}).get("BookCloseDate"),
         )
 
 
-def _given(answer: Json | None) -> Json:
+def _read(answer: Json | None) -> Json:
     """What the library read: it answers nothing only for a fault, and `process_request` raises for those."""
     assert answer is not None
     return answer
@@ -194,74 +219,3 @@ def _outcome(item: Json | None) -> Outcome:
     if entity is None:
         return Missing()
     return Created(id=str(entity["Id"]), sync_token=str(entity.get("SyncToken", "0")))
-
-
-# --- faults, in all the forms in which they come
-
-_TITLE: Final = re.compile(rb"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-
-
-def read_fault(content: bytes) -> Fault | None:
-    """The fault in an answer: `Fault`, a gateway's lower-case `fault`, XML, or an HTML page's title."""
-    start = content.lstrip()[:1]
-    if start == b"{":
-        return _json_fault(content)
-    if start == b"<":
-        return _markup_fault(content)
-    return None
-
-
-def _json_fault(content: bytes) -> Fault | None:
-    try:
-        read = parse(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    given = read.get("Fault") or read.get("fault")
-    return None if given is None else fault_of(given)
-
-
-def fault_of(given: Json) -> Fault | None:
-    """The first error of a fault's JSON, with the words of the others in its detail."""
-    errors = [
-        {str(key).lower(): value for key, value in error.items()}
-        for error in given.get("Error") or given.get("error") or []
-    ]
-    return _joined([(e.get("code"), e.get("message"), e.get("detail")) for e in errors])
-
-
-def _markup_fault(content: bytes) -> Fault | None:
-    try:
-        root = ET.fromstring(content)  # noqa: S314  entities are not expanded from outside, and Intuit is known
-    except ET.ParseError:
-        return _page_fault(content)
-    errors = [node for node in root.iter() if _tag(node) == "error"]
-    if not errors:
-        return _page_fault(content)
-    return _joined([(node.get("code"), _child(node, "message"), _child(node, "detail")) for node in errors])
-
-
-def _tag(node: ET.Element) -> str:
-    return node.tag.rpartition("}")[2].lower()
-
-
-def _child(node: ET.Element, name: str) -> str:
-    return next(((child.text or "") for child in node if _tag(child) == name), "")
-
-
-def _page_fault(content: bytes) -> Fault | None:
-    title = _TITLE.search(content)
-    return (
-        None if title is None else Fault(code="", message=unescape(title[1].decode(errors="replace")).strip())
-    )
-
-
-def _joined(errors: Sequence[tuple[Any, Any, Any]]) -> Fault | None:
-    if not errors:
-        return None
-    code, message, detail = errors[0]
-    others = "; ".join(f"{other} {words or ''} {more or ''}".strip() for other, words, more in errors[1:])
-    return Fault(
-        code=str(code or ""),
-        message=str(message or ""),
-        detail="; ".join(part for part in (str(detail or ""), others) if part),
-    )

@@ -18,6 +18,7 @@ KIND_BY_RESOURCE = {kind.lower(): kind for kind in (*ENTITIES, *READ_ONLY)}
 
 SALES_LINE = "SalesItemLineDetail"
 JOURNAL_LINE = "JournalEntryLineDetail"
+RECEIVABLE = "Accounts Receivable"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +124,10 @@ class Books:
         )
 
     def book(self, record: Record) -> None:
-        """Replaces what the document books to accounts; a deleted one books nothing."""
+        """Replaces what the document books to accounts and to customers; a deleted one books nothing."""
         realm = self.company.realm
         self.store.run(statements.DELETE_POSTINGS, realm, record.id)
+        self.store.run(statements.DELETE_CUSTOMER_LINES, realm, record.id)
         if record.deleted:
             return
         debits = self.debits(record)
@@ -133,6 +135,9 @@ class Books:
         for account, debit in debits.items():
             if debit:
                 self.store.run(statements.INSERT_POSTING, realm, record.id, int(account), values.minor(debit))
+        for customer, owed in self.owed(record, debits).items():
+            line = (realm, int(customer), record.id, values.minor(owed))
+            self.store.run(statements.INSERT_CUSTOMER_LINE, *line)
 
     def debits(self, record: Record) -> Mapping[str, Decimal]:
         """What the document books, by account id: debits positive, credits negative.
@@ -158,6 +163,29 @@ class Books:
         if record.kind in ("CreditMemo", "RefundReceipt"):
             return {account: -debit for account, debit in debits.items()}
         return debits
+
+    def owed(self, record: Record, debits: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+        """What the document, which books `debits`, adds to what each customer that it names owes.
+
+        Over all customers that is what it books to receivables: QuickBooks wants a customer there.
+        """
+        if record.kind == "JournalEntry":
+            return self._journal_owed(record.body)
+        customer = values.reference(record.body, "CustomerRef")
+        return (
+            {} if customer is None else {customer: debits.get(str(self.company.receivable_id), values.ZERO)}
+        )
+
+    def _journal_owed(self, body: Body) -> Mapping[str, Decimal]:
+        owed: dict[str, Decimal] = {}
+        for line in values.lines(body):
+            if line.get("DetailType") == JOURNAL_LINE:
+                account_id, debit = _journal_debit(line)
+                account = self.load("Account", int(account_id))
+                assert account is not None, "a stored line names an account that exists"
+                if account.body["AccountType"] == RECEIVABLE:
+                    _add(owed, str(values.reference(line[JOURNAL_LINE]["Entity"], "EntityRef")), debit)
+        return owed
 
     def _deposit_account(self, body: Body) -> str:
         return values.reference(body, "DepositToAccountRef") or str(self.company.undeposited_id)
@@ -190,6 +218,12 @@ def _journal_debits(body: Body) -> Mapping[str, Decimal]:
     debits: dict[str, Decimal] = {}
     for line in values.lines(body):
         if line.get("DetailType") == JOURNAL_LINE:
-            sign = 1 if line[JOURNAL_LINE]["PostingType"] == "Debit" else -1
-            _add(debits, str(values.reference(line[JOURNAL_LINE], "AccountRef")), sign * line["Amount"])
+            _add(debits, *_journal_debit(line))
     return debits
+
+
+def _journal_debit(line: Body) -> tuple[str, Decimal]:
+    """The account of a journal's line and what the line debits, or with a minus credits, to it."""
+    detail = line[JOURNAL_LINE]
+    sign = 1 if detail["PostingType"] == "Debit" else -1
+    return str(values.reference(detail, "AccountRef")), sign * line["Amount"]

@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 
 from adapters.quickbooks.emulator import statements, writes
-from adapters.quickbooks.emulator.books import Books
+from adapters.quickbooks.emulator.books import RECEIVABLE, Books
 from adapters.quickbooks.emulator.refusals import Body
 from adapters.quickbooks.emulator.store import (
     HOME_CURRENCY,
@@ -55,7 +55,7 @@ def open_company(store: Store, opening: Opening) -> Company:
     preferences = msgspec.json.encode(Preferences(HomeCurrency=HOME_CURRENCY[opening.country])).decode()
     inserted = (opening.realm, opening.name, opening.country, preferences, now_ms())
     store.run(statements.INSERT_COMPANY, *inserted)
-    receivable: Body = {"Name": "Accounts Receivable (A/R)", "AccountType": "Accounts Receivable"}
+    receivable: Body = {"Name": "Accounts Receivable (A/R)", "AccountType": RECEIVABLE}
     undeposited: Body = {
         "Name": "Undeposited Funds",
         "AccountType": "Other Current Asset",

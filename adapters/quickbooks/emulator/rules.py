@@ -11,7 +11,15 @@ from typing import Any
 from quickbooks import objects
 
 from adapters.quickbooks.emulator import refusals, statements, values
-from adapters.quickbooks.emulator.books import JOURNAL_LINE, NAME_LISTS, SALES_LINE, Books, Record, total_tax
+from adapters.quickbooks.emulator.books import (
+    JOURNAL_LINE,
+    NAME_LISTS,
+    RECEIVABLE,
+    SALES_LINE,
+    Books,
+    Record,
+    total_tax,
+)
 from adapters.quickbooks.emulator.refusals import Body
 
 LONGEST_NUMBER = 21
@@ -22,7 +30,7 @@ LONGEST_ACCT_NUM = 20
 
 CLASSIFICATION = {
     "Bank": "Asset",
-    "Accounts Receivable": "Asset",
+    RECEIVABLE: "Asset",
     "Other Current Asset": "Asset",
     "Fixed Asset": "Asset",
     "Other Asset": "Asset",
@@ -330,7 +338,7 @@ def _journal_line(books: Books, line: Body) -> Body:
     if identifier is None:
         raise refusals.missing("AccountRef")
     account = books.referred("Account", identifier, "AccountRef").body
-    if account["AccountType"] == "Accounts Receivable":
+    if account["AccountType"] == RECEIVABLE:
         _check_receivable_line(books, detail)
     named: Body = {"AccountRef": {"value": identifier, "name": account["Name"]}}
     return {**line, "Amount": money, JOURNAL_LINE: _without_blanks(detail) | named}

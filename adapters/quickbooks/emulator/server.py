@@ -1,6 +1,6 @@
 """The QuickBooks Online emulator as an HTTP server that python-quickbooks and intuit-oauth work against.
 
-It is a tool for one machine: everything under /emulator, and the page, ask for no credential, so it belongs
+It is a tool for one machine: everything under /emulator, and the pages, ask for no credential, so it belongs
 on the loopback address. docs/reference/quickbooks-emulator.md says what it does and what it does not.
 """
 
@@ -19,11 +19,12 @@ from urllib.parse import parse_qsl
 import msgspec
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from adapters.quickbooks.emulator import companies, injection, oauth, page, statements, store
+from adapters.quickbooks.emulator import companies, injection, oauth, reports, statements, store
 from adapters.quickbooks.emulator.injection import Answer
+from adapters.quickbooks.emulator.pages.routes import routes as pages
 from adapters.quickbooks.emulator.refusals import Refusal
 from adapters.quickbooks.emulator.service import Call, Service
 from adapters.quickbooks.emulator.store import Company, Store, company_json
@@ -53,7 +54,6 @@ def create_app(data_file: Path, access_token: str) -> FastAPI:
     app = FastAPI(title="QuickBooks Online emulator", openapi_url=None, lifespan=lifespan)
     app.state.stopping = routes.stopping
     for method, path, handler in (
-        ("GET", "/", routes.page),
         ("GET", "/emulator/companies", routes.companies),
         ("POST", "/emulator/companies", routes.open_company),
         ("PATCH", "/emulator/companies/{realm}/preferences", routes.preferences),
@@ -71,6 +71,8 @@ def create_app(data_file: Path, access_token: str) -> FastAPI:
         ("GET", "/v3/company/{realm}/{resource}/{identifier}", routes.call),
     ):
         app.add_route(path, handler, methods=[method])
+    for path, page in pages(routes.store):
+        app.add_route(path, page, methods=["GET"])
     app.add_exception_handler(_Problem, _problem)
     app.add_exception_handler(oauth.OAuthError, _oauth_problem)
     return app
@@ -157,9 +159,6 @@ class _Routes:
 
     # The emulator's own part
 
-    async def page(self, _: Request) -> Response:
-        return HTMLResponse(page.html(self.store))
-
     async def companies(self, _: Request) -> Response:
         return _json([company_json(company) for company in store.companies(self.store)])
 
@@ -183,12 +182,12 @@ class _Routes:
         return _json(company_json(changed))
 
     async def balances(self, request: Request) -> Response:
-        return _json(page.balances(self.store, self._company(request).realm))
+        return _json(reports.balances(self.store, self._company(request).realm))
 
     async def requests(self, request: Request) -> Response:
         after = _whole(request, "after", 0)
         limit = min(_whole(request, "limit", DEFAULT_LOG_LINES), MOST_LOG_LINES)
-        return _json(page.requests(self.store, after, limit))
+        return _json(reports.requests(self.store, after, limit))
 
     async def faults(self, _: Request) -> Response:
         return _json(injection.armed(self.store))

@@ -1,4 +1,7 @@
-"""The emulator's SQL: one SQLite file holds companies, entities, postings, answers, the log and tokens."""
+"""The emulator's SQL: one SQLite file holds companies, entities, postings, answers, the log and tokens.
+
+What only the pages ask is in `pages/queries.py`.
+"""
 
 # A file that answers before it is synced would lose what a client was told is there.
 PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 10000")
@@ -42,6 +45,9 @@ CREATE INDEX IF NOT EXISTS entity_name ON entity (realm, kind, name, id) WHERE n
 CREATE INDEX IF NOT EXISTS entity_acct_num ON entity (realm, kind, acct_num, id) WHERE acct_num IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entity_open ON entity (realm, kind, customer_id) WHERE balance_minor > 0;
 CREATE INDEX IF NOT EXISTS entity_updated ON entity (realm, kind, updated_ms);
+CREATE INDEX IF NOT EXISTS entity_document ON entity (realm, id) WHERE txn_date IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entity_number
+    ON entity (realm, COALESCE(doc_number, reference) COLLATE NOCASE, id) WHERE txn_date IS NOT NULL;
 CREATE TABLE IF NOT EXISTS posting (
     realm TEXT NOT NULL,
     document_id INTEGER NOT NULL,
@@ -49,6 +55,81 @@ CREATE TABLE IF NOT EXISTS posting (
     debit_minor INTEGER NOT NULL,
     PRIMARY KEY (realm, document_id, account_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS posting_account ON posting (realm, account_id, document_id);
+-- The documents of a customer, each with what it adds to what the customer owes.
+CREATE TABLE IF NOT EXISTS customer_line (
+    realm TEXT NOT NULL,
+    customer_id INTEGER NOT NULL,
+    document_id INTEGER NOT NULL,
+    owed_minor INTEGER NOT NULL,
+    PRIMARY KEY (realm, customer_id, document_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS customer_line_document ON customer_line (realm, document_id);
+-- Sums of the two, kept by triggers so that no page and no balance adds up all documents.
+CREATE TABLE IF NOT EXISTS account_total (
+    realm TEXT NOT NULL,
+    account_id INTEGER NOT NULL,
+    debit_minor INTEGER NOT NULL,
+    credit_minor INTEGER NOT NULL,
+    PRIMARY KEY (realm, account_id)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS posting_inserted AFTER INSERT ON posting BEGIN
+    INSERT INTO account_total (realm, account_id, debit_minor, credit_minor)
+    VALUES (NEW.realm, NEW.account_id, MAX(NEW.debit_minor, 0), MAX(-NEW.debit_minor, 0))
+    ON CONFLICT DO UPDATE SET
+        debit_minor = debit_minor + excluded.debit_minor, credit_minor = credit_minor + excluded.credit_minor;
+END;
+CREATE TRIGGER IF NOT EXISTS posting_deleted AFTER DELETE ON posting BEGIN
+    UPDATE account_total SET
+        debit_minor = debit_minor - MAX(OLD.debit_minor, 0),
+        credit_minor = credit_minor - MAX(-OLD.debit_minor, 0)
+    WHERE realm = OLD.realm AND account_id = OLD.account_id;
+END;
+CREATE TABLE IF NOT EXISTS customer_total (
+    realm TEXT NOT NULL,
+    customer_id INTEGER NOT NULL,
+    owed_minor INTEGER NOT NULL,
+    PRIMARY KEY (realm, customer_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS customer_total_owed
+    ON customer_total (realm, owed_minor, customer_id) WHERE owed_minor <> 0;
+CREATE TRIGGER IF NOT EXISTS customer_line_inserted AFTER INSERT ON customer_line WHEN NEW.owed_minor <> 0 BEGIN
+    INSERT INTO customer_total (realm, customer_id, owed_minor)
+    VALUES (NEW.realm, NEW.customer_id, NEW.owed_minor)
+    ON CONFLICT DO UPDATE SET owed_minor = owed_minor + excluded.owed_minor;
+END;
+CREATE TRIGGER IF NOT EXISTS customer_line_deleted AFTER DELETE ON customer_line WHEN OLD.owed_minor <> 0 BEGIN
+    UPDATE customer_total SET owed_minor = owed_minor - OLD.owed_minor
+    WHERE realm = OLD.realm AND customer_id = OLD.customer_id;
+END;
+-- Documents and customers as pages list them. A deleted document is in no list; a journal's own total always
+-- reads 0, so its debits are told.
+CREATE TEMP VIEW document AS SELECT
+    id, kind, COALESCE(doc_number, reference) AS number, txn_date AS date,
+    CAST(customer_id AS INTEGER) AS customer_id,
+    (
+        SELECT customer.name FROM main.entity AS customer
+        WHERE customer.realm = entity.realm AND customer.kind = 'Customer'
+            AND customer.id = CAST(entity.customer_id AS INTEGER)
+    ) AS customer,
+    CASE kind WHEN 'JournalEntry' THEN (
+        SELECT COALESCE(SUM(MAX(debit_minor, 0)), 0) FROM main.posting
+        WHERE posting.realm = entity.realm AND posting.document_id = entity.id
+    ) ELSE total_minor END AS total_minor,
+    CASE WHEN kind IN ('Invoice', 'CreditMemo') THEN balance_minor END AS open_minor, realm
+FROM main.entity WHERE txn_date IS NOT NULL;
+CREATE TEMP VIEW customer AS SELECT
+    id, name, active,
+    COALESCE((
+        SELECT owed_minor FROM main.customer_total AS total
+        WHERE total.realm = entity.realm AND total.customer_id = entity.id
+    ), 0) AS owed_minor,
+    (
+        SELECT MAX(document_id) FROM main.customer_line AS line
+        WHERE line.realm = entity.realm AND line.customer_id = entity.id
+    ) AS last_document_id,
+    realm
+FROM main.entity WHERE kind = 'Customer' AND name IS NOT NULL;
 CREATE TABLE IF NOT EXISTS answer (
     realm TEXT NOT NULL,
     request_id TEXT NOT NULL,
@@ -79,6 +160,47 @@ CREATE TABLE IF NOT EXISTS token (
     expires_ms INTEGER NOT NULL
 );
 """
+
+SELECT_VERSION = "PRAGMA user_version"
+# What a file of before the sums lacks is worked out once from its documents; a new file has none.
+UPGRADES = (
+    """
+    INSERT INTO account_total (realm, account_id, debit_minor, credit_minor)
+    SELECT realm, account_id, SUM(MAX(debit_minor, 0)), SUM(MAX(-debit_minor, 0))
+    FROM posting GROUP BY realm, account_id
+    """,
+    """
+    INSERT INTO customer_line (realm, customer_id, document_id, owed_minor)
+    SELECT document.realm, document.customer_id, document.id, COALESCE(posting.debit_minor, 0)
+    FROM entity AS document
+    JOIN company ON company.realm = document.realm
+    LEFT JOIN posting ON posting.realm = document.realm AND posting.document_id = document.id
+        AND posting.account_id = company.receivable_id
+    WHERE document.txn_date IS NOT NULL AND document.customer_id IS NOT NULL
+    """,
+    """
+    INSERT INTO customer_line (realm, customer_id, document_id, owed_minor)
+    SELECT realm, customer_id, document_id, SUM(CASE side WHEN 'Debit' THEN minor ELSE -minor END)
+    FROM (
+        SELECT document.realm, document.id AS document_id,
+            CAST(ROUND(json_extract(line.value, '$.Amount') * 100) AS INTEGER) AS minor,
+            json_extract(line.value, '$.JournalEntryLineDetail.PostingType') AS side,
+            COALESCE(
+                json_extract(line.value, '$.JournalEntryLineDetail.Entity.EntityRef.value'),
+                json_extract(line.value, '$.JournalEntryLineDetail.Entity.EntityRef')
+            ) AS customer_id
+        FROM entity AS document
+        JOIN json_each(document.json, '$.Line') AS line
+        JOIN entity AS account ON account.realm = document.realm AND account.kind = 'Account'
+            AND account.id = json_extract(line.value, '$.JournalEntryLineDetail.AccountRef.value')
+        WHERE document.kind = 'JournalEntry' AND NOT document.deleted
+            AND account.category = 'Accounts Receivable'
+    )
+    WHERE customer_id IS NOT NULL
+    GROUP BY realm, document_id, customer_id
+    """,
+    "PRAGMA user_version = 1",
+)
 
 INSERT_COMPANY = """
 INSERT INTO company (realm, name, country, preferences, next_id, created_ms) VALUES (?, ?, ?, ?, 1, ?)
@@ -119,21 +241,20 @@ SELECT_CHANGED = """
 SELECT id, deleted, updated_ms, json FROM entity
 WHERE realm = ? AND kind = ? AND updated_ms >= ? ORDER BY updated_ms, id LIMIT ?
 """
-SELECT_RECENT_DOCUMENTS = """
-SELECT kind, id, COALESCE(doc_number, reference), txn_date, total_minor, balance_minor, deleted FROM entity
-WHERE realm = ? AND txn_date IS NOT NULL ORDER BY id DESC LIMIT ?
-"""
 
 DELETE_POSTINGS = "DELETE FROM posting WHERE realm = ? AND document_id = ?"
 INSERT_POSTING = "INSERT INTO posting (realm, document_id, account_id, debit_minor) VALUES (?, ?, ?, ?)"
-SELECT_BALANCES = """
-SELECT account.acct_num, account.name, account.category, COALESCE(SUM(posting.debit_minor), 0)
+DELETE_CUSTOMER_LINES = "DELETE FROM customer_line WHERE realm = ? AND document_id = ?"
+INSERT_CUSTOMER_LINE = """
+INSERT INTO customer_line (realm, customer_id, document_id, owed_minor) VALUES (?, ?, ?, ?)
+"""
+SELECT_ACCOUNTS = """
+SELECT account.id, account.acct_num, account.name, account.category,
+    COALESCE(total.debit_minor, 0), COALESCE(total.credit_minor, 0)
 FROM entity AS account
-LEFT JOIN (
-    SELECT account_id, SUM(debit_minor) AS debit_minor FROM posting WHERE realm = ?1 GROUP BY account_id
-) AS posting ON posting.account_id = account.id
-WHERE account.realm = ?1 AND account.kind = 'Account'
-GROUP BY account.id ORDER BY account.acct_num IS NULL, account.acct_num, account.id
+LEFT JOIN account_total AS total ON total.realm = account.realm AND total.account_id = account.id
+WHERE account.realm = ? AND account.kind = 'Account'
+ORDER BY account.acct_num IS NULL, account.acct_num, account.id
 """
 
 SELECT_ANSWER = "SELECT body FROM answer WHERE realm = ? AND request_id = ?"

@@ -35,6 +35,10 @@ class Store:
         for pragma in statements.PRAGMAS:
             self.db.execute(pragma)
         self.db.executescript(statements.SCHEMA)
+        with self.transaction():
+            if self.row(statements.SELECT_VERSION) == (0,):
+                for statement in statements.UPGRADES:
+                    self.run(statement)
 
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
@@ -59,8 +63,8 @@ class Store:
             raise
         self.db.execute("RELEASE attempt")
 
-    def rows(self, sql: str, *values: object) -> list[Any]:
-        return self.db.execute(sql, values).fetchall()
+    def rows(self, sql: str, *values: object, **named: object) -> list[Any]:
+        return self.db.execute(sql, named or values).fetchall()
 
     def row(self, sql: str, *values: object) -> Any:
         return self.db.execute(sql, values).fetchone()

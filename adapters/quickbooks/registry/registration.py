@@ -1,37 +1,39 @@
-"""The feed's side of the exporter: each message's documents are put into the registry, nothing is sent."""
+"""The feed's side of the exporter: each message's documents are put into the registry, nothing is sent.
+
+It acts on events, whatever command they come from: an approval, a bulk or an import may lead to the same ones.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 from psycopg import Connection
 
-from adapters.quickbooks.mapping.documents import ITEM_ROLES, Document, canonical, documents
-from adapters.quickbooks.registry import statements
-from adapters.quickbooks.sending.setup import ItemOf, LedgerAccount
+from adapters.quickbooks.mapping.canonical import canonical
+from adapters.quickbooks.mapping.documents import DOCUMENTED, ITEM_ROLES, Document, documents
+from adapters.quickbooks.registry import batches, jobs, names, tenants
+from adapters.quickbooks.registry.rows import columns, select
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.message import Message
 from application.feed.port import PoisonError
-from domain.event import Event
+from domain.event import TOPICS, Event
 from domain.export_batch import ExportRequested
 from domain.ledger_account import AccountOpened
 from domain.tenant import ChartMapped, TenantRegistered
 
-_E = TypeVar("_E", bound=Event)
-
 Handler = Callable[[Connection[Any], Sequence[Message]], None]
 
-
-class _Tenant(msgspec.Struct, kw_only=True):
-    realm: str
-    chart: dict[str, str]
+_CHANNEL: Final = "quickbooks"
+_CONCERNING: Final = DOCUMENTED | {
+    event.topic for event in (TenantRegistered, ChartMapped, AccountOpened, ExportRequested)
+}
 
 
 def handler(settings: QuickBooksSettings) -> Handler:
     """Make the feed's handler: it registers what messages bring, in the caller's transaction."""
 
     def handle(connection: Connection[Any], messages: Sequence[Message]) -> None:
-        _Registration(connection, settings, messages).run()
+        _Registration(connection, settings).register(messages)
 
     return handle
 
@@ -39,102 +41,136 @@ def handler(settings: QuickBooksSettings) -> Handler:
 class _Registration:
     """One run of messages. Rows are collected and inserted together; all inserts bear repetition."""
 
-    def __init__(
-        self, connection: Connection[Any], settings: QuickBooksSettings, messages: Sequence[Message]
-    ) -> None:
+    def __init__(self, connection: Connection[Any], settings: QuickBooksSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self._messages = messages
-        self._tenants: dict[str, _Tenant] = {}
-        self._names: dict[tuple[str, str, str, str], bytes] = {}
-        self._jobs: list[tuple[object, ...]] = []
+        self._tenants: dict[str, tenants.Tenant] = {}
+        self._names: dict[tuple[str, str, str], names.NewName] = {}
+        self._jobs: dict[tuple[str, str, str], jobs.NewJob] = {}
+        self._requests: list[tuple[Message, ExportRequested]] = []
 
-    def run(self) -> None:
-        names = sorted({message.tenant for message in self._messages})
-        for tenant, realm, chart in self._connection.execute(statements.SELECT_TENANTS, (names,)):
-            self._tenants[tenant] = _Tenant(realm=realm, chart=chart)
-        requests: list[tuple[Message, ExportRequested]] = []
-        for message in self._messages:
+    def register(self, messages: Sequence[Message]) -> None:
+        """Raises `PoisonError` for a message that this version cannot register."""
+        concerned = sorted({message.tenant for message in messages})
+        for tenant in select(self._connection, tenants.Tenant, tenants.LOCK, tenants=concerned):
+            self._tenants[tenant.tenant] = tenant
+        for message in messages:
             try:
-                if message.command == "tenant.register":
-                    self._register_tenant(message)
-                elif message.command == "quickbooks.export":
-                    requests += [(message, event) for event in _events(message, ExportRequested)]
-                elif message.transaction is not None:
-                    self._add_documents(message)
-            except (KeyError, msgspec.DecodeError) as error:  # an event, a role or a tenant unknown to us
+                for public in message.events:
+                    if public.type in _CONCERNING or public.type not in TOPICS:  # then reading it raises
+                        self._take(message, public.event())
+            except (KeyError, msgspec.DecodeError) as error:  # an event or a tenant unknown to us
                 raise PoisonError(message.position, f"{type(error).__name__}: {error}") from error
         self._insert()
-        for message, request in requests:
-            self._register_batch(message, request)
 
-    def _register_tenant(self, message: Message) -> None:
-        registered = _events(message, TenantRegistered)[0]
-        chart = _events(message, ChartMapped)[0].roles
+    def _take(self, message: Message, event: Event) -> None:
+        match event:
+            case TenantRegistered():
+                self._add_tenant(message, event)
+            case ChartMapped():
+                self._map_chart(message, event)
+            case AccountOpened():
+                self._add_account(message, event)
+            case ExportRequested(channel=channel):
+                if channel == _CHANNEL:
+                    self._requests.append((message, event))
+            case _:
+                self._add_documents(message, event)
+
+    # --- the school, its chart and its accounts
+
+    def _add_tenant(self, message: Message, event: TenantRegistered) -> None:
+        if message.tenant in self._tenants:
+            return
         realm = self._settings.realm_for(message.tenant)
-        self._tenants[message.tenant] = _Tenant(realm=realm, chart=chart)
+        self._tenants[message.tenant] = tenants.Tenant(tenant=message.tenant, realm=realm, chart={})
         self._connection.execute(
-            statements.INSERT_TENANT,
-            (
-                message.tenant,
-                realm,
-                registered.legal_name or registered.tenant,
-                registered.country,
-                registered.currency,
-                msgspec.json.encode(chart).decode(),
+            tenants.INSERT,
+            {
+                "tenant": message.tenant,
+                "realm": realm,
+                "name": event.legal_name or event.tenant,
+                "country": event.country,
+                "currency": event.currency,
+            },
+        )
+
+    def _map_chart(self, message: Message, event: ChartMapped) -> None:
+        tenant = msgspec.structs.replace(self._tenants[message.tenant], chart=event.roles)
+        self._tenants[message.tenant] = tenant
+        self._connection.execute(
+            tenants.SET_CHART,
+            {"tenant": tenant.tenant, "chart": msgspec.json.encode(event.roles).decode()},
+        )
+        for role, account_code in event.roles.items():
+            if role in ITEM_ROLES:
+                self._add_name(tenant, "Item", account_code)
+
+    def _add_account(self, message: Message, event: AccountOpened) -> None:
+        tenant = self._tenants[message.tenant]
+        account = names.LedgerAccount(name=event.name, type=event.type, role=event.role)
+        self._add_name(tenant, "Account", event.code, msgspec.json.encode(account).decode())
+        if event.role in ITEM_ROLES:
+            self._add_name(tenant, "Item", event.code)
+
+    def _add_name(self, tenant: tenants.Tenant, kind: str, key: str, attributes: str = "{}") -> None:
+        self._names.setdefault(
+            (tenant.tenant, kind, key),
+            names.NewName(
+                tenant=tenant.tenant, realm=tenant.realm, kind=kind, key=key, attributes=attributes
             ),
         )
-        for account in _events(message, AccountOpened):
-            named = LedgerAccount(name=account.name, type=account.type, role=account.role)
-            self._names[message.tenant, realm, "Account", account.code] = msgspec.json.encode(named)
-            if account.role in ITEM_ROLES:
-                item = ItemOf(name=f"{account.name} ({account.code})", account=account.code)
-                self._names[message.tenant, realm, "Item", account.role] = msgspec.json.encode(item)
 
-    def _add_documents(self, message: Message) -> None:
+    # --- documents
+
+    def _add_documents(self, message: Message, event: Event) -> None:
         tenant = self._tenants[message.tenant]
-        for document in documents(message, tenant.chart):
-            self._jobs.append(_row(message, tenant.realm, document))
+        for document in documents(event, tenant.chart):
+            job = _job(message, tenant.realm, document)
+            known = self._jobs.setdefault((job.tenant, job.kind, job.source_id), job)
+            if known != job:  # inserting would pass over one of them in silence
+                reason = f"{job.kind} {known.number} and {job.number} are both of source {job.source_id}."
+                raise PoisonError(message.position, reason)
             if document.customer is not None:
-                self._names[message.tenant, tenant.realm, "Customer", document.customer] = b"{}"
+                self._add_name(tenant, "Customer", document.customer)
 
     def _insert(self) -> None:
         if self._names:
-            tenants, realms, kinds, keys = (list(column) for column in zip(*self._names, strict=True))
-            attributes = [value.decode() for value in self._names.values()]
-            self._connection.execute(statements.INSERT_NAMES, (tenants, realms, kinds, keys, attributes))
+            self._connection.execute(names.INSERT, columns(names.NewName, [*self._names.values()]))
         if self._jobs:
-            columns = [list(column) for column in zip(*self._jobs, strict=True)]
-            self._connection.execute(statements.INSERT_JOBS, columns)
+            self._connection.execute(jobs.INSERT, columns(jobs.NewJob, [*self._jobs.values()]))
+        for message, request in self._requests:
+            self._add_export_batch(message, request)
 
-    def _register_batch(self, message: Message, request: ExportRequested) -> None:
-        tenant = message.tenant
+    def _add_export_batch(self, message: Message, request: ExportRequested) -> None:
+        """A new request also lifts a pause: a person has acted."""
+        of_tenant = {"tenant": message.tenant}
         self._connection.execute(
-            statements.INSERT_BATCH, (request.batch, tenant, message.position, request.recorded_at)
+            batches.INSERT,
+            {
+                **of_tenant,
+                "batch_id": request.batch,
+                "position": message.position,
+                "requested_at": request.recorded_at,
+            },
         )
-        for statement in (statements.LIFT_PAUSE, statements.FORGET_MAP_ERRORS, statements.RETRY_MAPPINGS):
-            self._connection.execute(statement, (tenant,))
-        self._connection.execute(statements.NOTIFY, (tenant,))
+        self._connection.execute(tenants.LIFT_PAUSE, of_tenant)
+        self._connection.execute(batches.NOTIFY, of_tenant)
 
 
-def _row(message: Message, realm: str, document: Document) -> tuple[object, ...]:
-    return (
-        message.tenant,
-        realm,
-        document.kind,
-        document.source_id,
-        message.position,
-        document.number,
-        document.effective_date,
-        document.amount,
-        document.currency,
-        document.customer,
-        document.invoice,
-        document.credit_memo,
-        canonical(document.template),
+def _job(message: Message, realm: str, document: Document) -> jobs.NewJob:
+    return jobs.NewJob(
+        tenant=message.tenant,
+        realm=realm,
+        kind=document.kind,
+        source_id=document.source_id,
+        position=message.position,
+        number=document.number,
+        effective_date=document.effective_date,
+        amount_minor=document.amount_minor,
+        currency=document.currency,
+        customer=document.customer,
+        invoice=document.invoice,
+        credit_memo=document.credit_memo,
+        template=canonical(document.template),
     )
-
-
-def _events(message: Message, kind: type[_E]) -> list[_E]:
-    events = (public.event() for public in message.events)
-    return [event for event in events if isinstance(event, kind)]

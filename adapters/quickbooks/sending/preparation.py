@@ -1,82 +1,51 @@
 """What comes before any document: the company, its preferences, its accounts and items, the customers."""
 
-import logging
 import threading
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
+import structlog
 from psycopg import Connection
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+)
 
-from adapters.quickbooks.api.client import CallError, Client
-from adapters.quickbooks.api.outcomes import (
-    Answered,
+from adapters.quickbooks.api.client import MAX_BATCH_ITEMS, Client
+from adapters.quickbooks.api.errors import (
     Barred,
+    CallError,
+    Failure,
     Lost,
     Refused,
     SignIn,
     Throttled,
     pauses,
-    wrong_preference,
 )
-from adapters.quickbooks.registry import statements
+from adapters.quickbooks.registry import jobs, names
+from adapters.quickbooks.registry.rows import columns, select
+from adapters.quickbooks.registry.tenants import Work
 from adapters.quickbooks.sending import setup
 from adapters.quickbooks.sending.budget import Budget
+from adapters.quickbooks.sending.interruptions import MAX_LOSSES, AwayError, PausedError
+from adapters.quickbooks.sending.preferences import wrong_preference
+from adapters.quickbooks.sending.waits import growing
 from adapters.quickbooks.settings import QuickBooksSettings
-from adapters.system.backoff import Backoff
 
-MAX_LOSSES: Final = 3
-"""How often the same thing is asked for in vain in one turn, before the tenant is left alone for a while."""
-
+MIN_WAIT_SECONDS: Final = 0.1
 _MAX_REFUSALS: Final = 5
-_T = TypeVar("_T")
-
-_log: Final = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant with open batches; `limit` is the position of the last of them.
+class QuickBooksNames(msgspec.Struct, frozen=True, kw_only=True):
+    """QuickBooks' ids of accounts and of items, both by account code."""
 
-    `paused`: until a person has acted, who now has. `away`: QuickBooks did not answer the last time.
-    """
-
-    tenant: str
-    realm: str
-    name: str
-    country: str
-    currency: str
-    limit: int
-    paused: bool
-    away: bool
-
-
-class AwayError(Exception):
-    """QuickBooks does not answer, or not all of it: leave the tenant alone for a while, then go on by itself."""
-
-
-class PausedError(Exception):
-    """Nothing can be sent for the tenant until a person has acted; the message says what is wrong."""
-
-    def __init__(self, reason: str, *, sign_in: bool = False) -> None:
-        super().__init__(reason)
-        self.sign_in = sign_in
-
-
-def make_client(settings: QuickBooksSettings, realm: str) -> Client:
-    """Make a client of a company; for one thread alone."""
-    return Client(
-        url=settings.url,
-        realm=realm,
-        access_token=settings.access_token,
-        timeout_seconds=settings.timeout_seconds,
-    )
-
-
-class Names(msgspec.Struct, frozen=True, kw_only=True):
-    """QuickBooks' ids of accounts (by code) and items (by role)."""
-
-    accounts: Mapping[str, str]
-    items: Mapping[str, str]
+    quickbooks_accounts: Mapping[str, str]
+    quickbooks_items: Mapping[str, str]
 
 
 class Preparation:
@@ -89,138 +58,153 @@ class Preparation:
         work: Work,
         stop: threading.Event,
         budget: Budget,
+        client: Client,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._work = work
         self._stop = stop
         self._budget = budget
-        self._client = make_client(settings, work.realm)
+        self._client = client
+        self._growing = growing(first_seconds=MIN_WAIT_SECONDS, max_seconds=settings.max_wait_seconds)
+        self._losses = 0
+        self._refusals = 0
 
-    def run(self) -> Names | None:
+    def run(self) -> QuickBooksNames | None:
         """Prepare; None when told to stop. Raises `PausedError`, and `AwayError` after some attempts in vain."""
-        with self._client.session:
-            return self._run()
+        attempts = Retrying(
+            retry=retry_if_exception_type(CallError),
+            wait=self._wait_seconds,
+            stop=stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            retry_error_callback=lambda _: None,  # told to stop
+        )
+        return attempts(self._attempt)
 
-    def _run(self) -> Names | None:
-        backoff = Backoff(longest=self._settings.longest_wait_seconds)
-        refusals = losses = 0
-        while not self._stop.is_set():
-            try:
-                return self._prepare()
-            except CallError as error:
-                match error.outcome:
-                    case Throttled() | Lost():
-                        losses += 1
-                        self._wait_out(error.outcome, backoff, enough=losses >= MAX_LOSSES)
-                    case SignIn(reason=reason):
-                        refusals += 1
-                        if refusals > 1:
-                            raise PausedError(reason, sign_in=True) from None
-                    case Refused(fault=fault):
-                        refusals += 1
-                        if refusals > _MAX_REFUSALS or pauses(fault):
-                            raise PausedError(str(fault)) from None
-                        backoff.wait(self._stop)
-                    case Barred(reason=reason):
-                        raise PausedError(reason) from None
-                    case Answered():
-                        raise AssertionError(error) from error
-        return None
+    def _attempt(self) -> QuickBooksNames | None:
+        """Raises `CallError` where another attempt may help."""
+        if self._stop.is_set():
+            return None
+        try:
+            return self._prepare()
+        except CallError as error:
+            self._check(error.failure)
+            raise
 
-    def _wait_out(self, outcome: Throttled | Lost, backoff: Backoff, *, enough: bool) -> None:
-        """Wait before the next attempt. Raises `AwayError` where there were enough."""
-        match outcome:
+    def _check(self, failure: Failure) -> None:
+        """Tell whether there is to be another attempt: raises `PausedError` or `AwayError` if not."""
+        match failure:
             case Throttled(seconds=seconds):
-                wait = self._budget.be_quiet(seconds)
-                if enough:
+                self._losses += 1
+                self._budget.be_quiet(seconds)
+                if self._losses >= MAX_LOSSES:
                     raise AwayError("QuickBooks is throttling.")
-                self._stop.wait(wait)
             case Lost(reason=reason):
-                if enough:
+                self._losses += 1
+                if self._losses >= MAX_LOSSES:
                     raise AwayError(reason)
-                _log.warning("%s: export waits: %s", self._work.tenant, reason)
-                backoff.wait(self._stop)
+                _log.warning("the export waits", tenant=self._work.tenant, error=reason)
+            case SignIn(reason=reason):
+                self._refusals += 1
+                if self._refusals > 1:
+                    raise PausedError(reason, sign_in=True)
+            case Refused(fault=fault):
+                self._refusals += 1
+                if self._refusals > _MAX_REFUSALS or pauses(fault):
+                    raise PausedError(str(fault))
+            case Barred(reason=reason):
+                raise PausedError(reason)
 
-    def _prepare(self) -> Names | None:
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert isinstance(error, CallError)
+        match error.failure:
+            case Throttled():
+                return self._budget.wait_seconds(1)
+            case SignIn():  # a gateway may say so once
+                return 0.0
+            case _:
+                return self._growing(state)
+
+    def _prepare(self) -> QuickBooksNames | None:
         work = self._work
         if self._settings.emulator:
             setup.open_company(self._settings, realm=work.realm, country=work.country, name=work.name)
         self._check_preferences()
-        accounts = self._accounts()
-        items = self._items(accounts)
-        return Names(accounts=accounts, items=items) if self._customers() else None
+        quickbooks_accounts, quickbooks_items = self._accounts_and_items()
+        if not self._make_customers():
+            return None
+        return QuickBooksNames(quickbooks_accounts=quickbooks_accounts, quickbooks_items=quickbooks_items)
 
     def _check_preferences(self) -> None:
         preferences = self._client.preferences()
         wrong = wrong_preference(preferences, currency=self._work.currency)
         if wrong is not None:
             raise PausedError(wrong)
-        bounds: dict[str, object] = {
+        bounds = {
             "tenant": self._work.tenant,
-            "limit": self._work.limit,
-            "closed": preferences.closed_until,
-            "reason": f"QuickBooks is closed until {preferences.closed_until}.",
+            "last_position": self._work.last_position,
+            "closed_until": preferences.closed_until,
         }
-        self._connection.execute(statements.RELEASE_HELD, bounds)
+        self._connection.execute(jobs.RELEASE_HELD, bounds)
         if preferences.closed_until is not None:
-            self._connection.execute(statements.HOLD_CLOSED, bounds)
+            reason = f"QuickBooks is closed until {preferences.closed_until}."
+            self._connection.execute(jobs.HOLD_CLOSED, {**bounds, "reason": reason})
 
-    def _accounts(self) -> dict[str, str]:
-        ids, missing = self._known("Account", setup.LedgerAccount)
+    def _accounts_and_items(self) -> tuple[dict[str, str], dict[str, str]]:
+        """QuickBooks' ids of every account and every item, by account code; what is missing is made."""
+        accounts = self._names("Account")
+        attributes = {name.key: name.attributes for name in accounts}
+        missing = {
+            name.key: msgspec.convert(name.attributes, names.LedgerAccount)
+            for name in accounts
+            if name.quickbooks_id is None
+        }
+        quickbooks_accounts = _ids(accounts)
         if missing:
-            ids |= self._made("Account", setup.ensure_accounts(self._client, missing))
-        return ids
+            quickbooks_accounts |= self._keep("Account", setup.ensure_accounts(self._client, missing))
+        items = self._names("Item")
+        missing = {
+            name.key: msgspec.convert(attributes[name.key], names.LedgerAccount)
+            for name in items
+            if name.quickbooks_id is None and name.key in quickbooks_accounts
+        }
+        quickbooks_items = _ids(items)
+        if missing:
+            made = setup.ensure_items(self._client, missing, quickbooks_accounts)
+            quickbooks_items |= self._keep("Item", made)
+        return quickbooks_accounts, quickbooks_items
 
-    def _items(self, accounts: Mapping[str, str]) -> dict[str, str]:
-        ids, missing = self._known("Item", setup.ItemOf)
-        possible = {role: item for role, item in missing.items() if item.account in accounts}
-        if possible:
-            ids |= self._made("Item", setup.ensure_items(self._client, possible, accounts))
-        return ids
-
-    def _known(self, kind: str, attributes: type[_T]) -> tuple[dict[str, str], dict[str, _T]]:
-        ids: dict[str, str] = {}
-        missing: dict[str, _T] = {}
+    def _names(self, kind: str) -> list[names.MappedName]:
         work = self._work
-        for key, stored, identifier in self._connection.execute(
-            statements.SELECT_NAMES, (work.tenant, work.realm, kind)
-        ):
-            if identifier is None:
-                missing[key] = msgspec.convert(stored, attributes)
-            else:
-                ids[key] = identifier
-        return ids, missing
-
-    def _made(self, kind: str, names: list[setup.Name]) -> dict[str, str]:
-        """Note what became of names, and answer the ids."""
-        self._connection.execute(
-            statements.SET_NAMES,
-            (
-                [name.key for name in names],
-                [name.quickbooks_id for name in names],
-                [name.error for name in names],
-                self._work.tenant,
-                self._work.realm,
-                kind,
-            ),
+        return select(
+            self._connection, names.MappedName, names.SELECT, tenant=work.tenant, realm=work.realm, kind=kind
         )
-        return {name.key: name.quickbooks_id for name in names if name.quickbooks_id is not None}
 
-    def _customers(self) -> bool:
-        """Make the customers of the rows to be sent. False when told to stop."""
+    def _keep(self, kind: str, made: Sequence[names.MadeName]) -> dict[str, str]:
+        """Note what became of names, and answer the ids."""
+        of_kind = {"tenant": self._work.tenant, "realm": self._work.realm, "kind": kind}
+        self._connection.execute(names.SET, {**of_kind, **columns(names.MadeName, made)})
+        return _ids(made)
+
+    def _make_customers(self) -> bool:
+        """Make the customers of the documents to be sent. False when told to stop."""
         work = self._work
-        bounds = {"tenant": work.tenant, "realm": work.realm, "limit": work.limit}
-        rows = self._connection.execute(statements.SELECT_WANTED_CUSTOMERS, bounds).fetchall()
-        wanted = [key for (key,) in rows]
-        for start in range(0, len(wanted), setup.BATCH):
-            chunk = wanted[start : start + setup.BATCH]
+        bounds = {"tenant": work.tenant, "realm": work.realm, "last_position": work.last_position}
+        wanted = select(self._connection, names.WantedCustomer, names.SELECT_WANTED_CUSTOMERS, **bounds)
+        for start in range(0, len(wanted), MAX_BATCH_ITEMS):
+            chunk = [row.customer for row in wanted[start : start + MAX_BATCH_ITEMS]]
             while (wait := self._budget.wait_seconds(len(chunk))) and not self._stop.is_set():
                 self._stop.wait(wait)
             if self._stop.is_set():
                 return False
             send = self._budget.spend(None, len(chunk))
-            self._made("Customer", setup.ensure_customers(self._client, chunk))
+            self._keep("Customer", setup.ensure_customers(self._client, chunk))
             self._budget.answered(send, "customers")
-        self._connection.execute(statements.MARK_UNMAPPED, bounds)
+        self._connection.execute(jobs.MARK_UNMAPPED_CUSTOMERS, bounds)
         return True
+
+
+def _ids(rows: Sequence[names.MappedName | names.MadeName]) -> dict[str, str]:
+    return {row.key: row.quickbooks_id for row in rows if row.quickbooks_id is not None}

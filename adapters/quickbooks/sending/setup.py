@@ -1,23 +1,30 @@
 """What must be in the company before any document: accounts, items, customers. No database here.
 
-QuickBooks takes a name only once, and that makes this safe to repeat: what is there is found by its name or
-number first, and only what is not is made.
+QuickBooks takes a name only once, and that makes this safe to repeat: what exists is found by its name or
+number first, and only what does not is made.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import requests
 
-from adapters.quickbooks.api.client import BatchItem, CallError, Client, batch_body
-from adapters.quickbooks.api.outcomes import Answered, Created, Fault, Lost, Outcome, Refused, pauses
-from adapters.quickbooks.mapping.documents import Json, canonical
+from adapters.quickbooks.api.client import (
+    MAX_BATCH_ITEMS,
+    Answered,
+    BatchItem,
+    Client,
+    Created,
+    Outcome,
+    batch_body,
+)
+from adapters.quickbooks.api.errors import CallError, Fault, Lost, Refused, pauses
+from adapters.quickbooks.mapping.canonical import Json, canonical
+from adapters.quickbooks.registry.names import LedgerAccount, MadeName
 from adapters.quickbooks.settings import QuickBooksSettings
 
-BATCH: Final = 30
-_ROUNDS: Final = 5
+_MAX_ROUNDS: Final = 5
 _RECEIVABLE: Final = "Accounts Receivable"
 
 _ACCOUNT_TYPES: Final = {
@@ -37,35 +44,12 @@ _ROLE_TYPES: Final = {
 """Where the ledger's type does not say enough: what receipts are deposited to must be a bank account."""
 
 
-class LedgerAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account of the tenant's chart."""
-
-    name: str
-    type: str
-    role: str
-
-
-class ItemOf(msgspec.Struct, frozen=True, kw_only=True):
-    """The item of a role: its name, and the code of the account that it stands on."""
-
-    name: str
-    account: str
-
-
-class Name(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one name: QuickBooks' id, or why there is none."""
-
-    key: str
-    quickbooks_id: str | None = None
-    error: str | None = None
-
-
-Plan = Callable[[], tuple[list[Name], dict[str, Json]]]
-"""What is there already, and the payloads of what must be made, by key."""
+Plan = Callable[[], tuple[list[MadeName], dict[str, Json]]]
+"""What exists already, and the payloads of what must be made, by key."""
 
 
 def open_company(settings: QuickBooksSettings, *, realm: str, country: str, name: str) -> None:
-    """Have the emulator make the company if it is not there. Raises `CallError`."""
+    """Have the emulator make the company if it does not exist. Raises `CallError`."""
     body = {"realm": realm, "country": country, "name": name}
     url = f"{settings.url.rstrip('/')}/emulator/companies"
     try:
@@ -78,24 +62,24 @@ def open_company(settings: QuickBooksSettings, *, realm: str, country: str, name
         raise CallError(Lost(reason=f"{url} answered {answer.status_code}: {answer.text[:200]}"))
 
 
-def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> list[Name]:
+def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> list[MadeName]:
     """Find each account by its code (`AcctNum`), or make it. Raises `CallError`.
 
     QuickBooks makes the receivables account by itself; it is given our code.
     """
 
-    def plan() -> tuple[list[Name], dict[str, Json]]:
+    def plan() -> tuple[list[MadeName], dict[str, Json]]:
         existing = client.select("Account")
         by_code = {account["AcctNum"]: account for account in existing if account.get("AcctNum")}
         taken = {account["Name"].lower() for account in existing}
-        found, missing = [], dict[str, Json]()
+        present, missing = [], dict[str, Json]()
         for code, account in accounts.items():
-            own = by_code.get(code) or _numbered_receivable(client, code, account, existing)
-            if own is not None:
-                found.append(Name(key=code, quickbooks_id=str(own["Id"])))
+            quickbooks_account = by_code.get(code) or _numbered_receivable(client, code, account, existing)
+            if quickbooks_account is not None:
+                present.append(MadeName(key=code, quickbooks_id=str(quickbooks_account["Id"])))
             else:
                 missing[code] = _account(code, account, taken)
-        return found, missing
+        return present, missing
 
     return _ensure(client, "Account", accounts, plan)
 
@@ -118,42 +102,44 @@ def _account(code: str, account: LedgerAccount, taken: set[str]) -> Json:
     return {"Name": name, "AcctNum": code, "AccountType": kind}
 
 
-def ensure_items(client: Client, items: Mapping[str, ItemOf], account_ids: Mapping[str, str]) -> list[Name]:
-    """Find each role's item by its name, or make it. Raises `CallError`."""
+def ensure_items(
+    client: Client, items: Mapping[str, LedgerAccount], quickbooks_accounts: Mapping[str, str]
+) -> list[MadeName]:
+    """Find the item of each account, by its name, or make it. Raises `CallError`.
 
-    def plan() -> tuple[list[Name], dict[str, Json]]:
-        existing = _by_name(client.find("Item", "Name", [item.name for item in items.values()]), "Name")
-        found, missing = [], dict[str, Json]()
-        for role, item in items.items():
-            there, account = existing.get(item.name.upper()), account_ids[item.account]
-            if there is None:
-                missing[role] = {
-                    "Name": item.name,
-                    "Type": "Service",
-                    "IncomeAccountRef": {"value": account},
-                }
-            elif (there.get("IncomeAccountRef") or {}).get("value") == account:
-                found.append(Name(key=role, quickbooks_id=str(there["Id"])))
+    Both maps are by account code; an item is named after its account, with the code behind it.
+    """
+    names = {code: f"{account.name} ({code})" for code, account in items.items()}
+
+    def plan() -> tuple[list[MadeName], dict[str, Json]]:
+        existing = _by_name(client.find("Item", "Name", [*names.values()]), "Name")
+        present, missing = [], dict[str, Json]()
+        for code, name in names.items():
+            item, account = existing.get(name.upper()), quickbooks_accounts[code]
+            if item is None:
+                missing[code] = {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": account}}
+            elif (item.get("IncomeAccountRef") or {}).get("value") == account:
+                present.append(MadeName(key=code, quickbooks_id=str(item["Id"])))
             else:
-                error = f"Item {item.name} is there on another account than {item.account}."
-                found.append(Name(key=role, error=error))
-        return found, missing
+                error = f"QuickBooks has an item {name} on another account than {code}."
+                present.append(MadeName(key=code, error=error))
+        return present, missing
 
     return _ensure(client, "Item", items, plan)
 
 
-def ensure_customers(client: Client, keys: Sequence[str]) -> list[Name]:
-    """Find each customer by its name, or make it; at most `BATCH` at a time. Raises `CallError`."""
+def ensure_customers(client: Client, keys: Sequence[str]) -> list[MadeName]:
+    """Find each customer by its name, or make it; at most `MAX_BATCH_ITEMS` at a time. Raises `CallError`."""
 
-    def plan() -> tuple[list[Name], dict[str, Json]]:
+    def plan() -> tuple[list[MadeName], dict[str, Json]]:
         existing = _by_name(client.find("Customer", "DisplayName", keys), "DisplayName")
-        found = [
-            Name(key=key, quickbooks_id=str(existing[key.upper()]["Id"]))
+        present = [
+            MadeName(key=key, quickbooks_id=str(existing[key.upper()]["Id"]))
             for key in keys
             if key.upper() in existing
         ]
         missing: dict[str, Json] = {key: {"DisplayName": key} for key in keys if key.upper() not in existing}
-        return found, missing
+        return present, missing
 
     return _ensure(client, "Customer", keys, plan)
 
@@ -163,29 +149,32 @@ def _by_name(entities: Sequence[Json], field: str) -> dict[str, Json]:
     return {entity[field].upper(): entity for entity in entities}
 
 
-def _ensure(client: Client, kind: str, keys: Mapping[str, Any] | Sequence[str], plan: Plan) -> list[Name]:
+def _ensure(client: Client, kind: str, keys: Iterable[str], plan: Plan) -> list[MadeName]:
     """Plan and make until all is there, or is refused for good. Raises `CallError`."""
-    done: dict[str, Name] = {}
+    done: dict[str, MadeName] = {}
     refused: dict[str, str] = {}
-    for round_number in range(_ROUNDS):
-        found, missing = plan()
-        done |= {name.key: name for name in found}
-        left = {key: payload for key, payload in missing.items() if key not in done}
-        if not left:
+    for round_number in range(_MAX_ROUNDS):
+        present, missing = plan()
+        done |= {name.key: name for name in present}
+        payloads = {key: payload for key, payload in missing.items() if key not in done}
+        if not payloads:
             break
-        for key, outcome in _create(client, kind, left, round_number).items():
+        for key, outcome in _create(client, kind, payloads, round_number).items():
             if isinstance(outcome, Created):
-                done[key] = Name(key=key, quickbooks_id=outcome.id)
+                done[key] = MadeName(key=key, quickbooks_id=outcome.id)
             else:  # perhaps somebody made it meanwhile (6240): the next round's plan finds it
                 refused[key] = str(outcome)
-    return [done.get(key) or Name(key=key, error=refused.get(key, "It is not there.")) for key in keys]
+    return [
+        done.get(key) or MadeName(key=key, error=refused.get(key, f"QuickBooks has no {kind} {key}."))
+        for key in keys
+    ]
 
 
 def _create(client: Client, kind: str, payloads: Mapping[str, Json], round_number: int) -> dict[str, Outcome]:
     keys = list(payloads)
     outcomes: dict[str, Outcome] = {}
-    for start in range(0, len(keys), BATCH):
-        chunk = keys[start : start + BATCH]
+    for start in range(0, len(keys), MAX_BATCH_ITEMS):
+        chunk = keys[start : start + MAX_BATCH_ITEMS]
         body = batch_body([BatchItem(kind=kind, body=canonical(payloads[key])) for key in chunk])
         outcome = client.send_batch(body, request_id=_request_id(body, round_number), count=len(chunk))
         if not isinstance(outcome, Answered):

@@ -12,7 +12,7 @@ class Workers:
     """Performs calls and hands back their verdicts, in the order in which they come.
 
     The threads are daemons: a process that must end does not wait for an answer, since a call without one
-    is stored as open and sent again.
+    is stored as open and sent again. `count` is how many calls can be at work at once.
     """
 
     def __init__(self, count: int, make_client: Callable[[], Client], *, settle_seconds: float) -> None:
@@ -20,7 +20,7 @@ class Workers:
         self._settle_seconds = settle_seconds
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[tuple[Call, Verdict | Exception]] = queue.SimpleQueue()
-        self._count = count
+        self.count = count
         for number in range(count):
             threading.Thread(target=self._work, name=f"quickbooks-{number}", daemon=True).start()
 
@@ -35,6 +35,7 @@ class Workers:
         client.session.close()
 
     def submit(self, call: Call) -> None:
+        """Have a call performed."""
         self._calls.put(call)
 
     def take(self, timeout_seconds: float) -> tuple[Call, Verdict] | None:
@@ -49,5 +50,5 @@ class Workers:
 
     def close(self) -> None:
         """Let each thread end after the call that it is at."""
-        for _ in range(self._count):
+        for _ in range(self.count):
             self._calls.put(None)

@@ -1,6 +1,5 @@
 """The relay on a real broker: what it publishes, and what is left of that when things are killed."""
 
-import logging
 import random
 import signal
 import subprocess
@@ -17,14 +16,16 @@ import msgspec
 import psycopg
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from structlog.testing import capture_logs
 
 from adapters.kafka.client import TopicMismatchError, ensure_topic
 from adapters.kafka.feed import KafkaFeed
 from adapters.kafka.relay import RelayEpochError, run_relay
 from adapters.postgres.consumer import Consumer
-from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare, set_role_passwords
+from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare
 from adapters.postgres.log_reader import store_identity
 from adapters.postgres.migrations import migrate
+from adapters.postgres.roles import set_role_passwords
 from adapters.system.processes import end, free_port, spawn
 from application.feed.message import Message
 from application.feed.port import FeedLostError
@@ -254,36 +255,25 @@ def test_attempts_without_a_broker_leave_nothing_running_and_end_when_told(
     servers, url = f"127.0.0.1:{free_port()}", database.url("bursar_exporter")
     before = set(threading.enumerate())
     stop = threading.Event()
-    attempts = Attempts()
     consumer = Consumer(KafkaFeed(servers, topic), lambda: psycopg.connect(url), "effects", record_effects)
-    logger = logging.getLogger("adapters.kafka.relay" if part == "relay" else "adapters.postgres.consumer")
-    logger.addHandler(attempts)
     thread = threading.Thread(
         target=(lambda: run_relay(database.url("bursar_relay"), servers, topic, stop, lambda: None))
         if part == "relay"
         else (lambda: consumer.run(stop, lambda: None))
     )
-    thread.start()
-    try:
-        eventually(lambda: attempts.count >= 3)
-    finally:
-        stop.set()
-        thread.join(10)
-        logger.removeHandler(attempts)
+    with capture_logs() as logged:
+        thread.start()
+        try:
+            eventually(lambda: len(logged) >= 3)
+        finally:
+            stop.set()
+            thread.join(10)
     assert not thread.is_alive()
+    name = "relay" if part == "relay" else "effects"
+    assert {(entry["event"], entry["worker"], entry["log_level"]) for entry in logged} == {
+        ("interrupted", name, "warning")
+    }
     eventually(lambda: not set(threading.enumerate()) - before)
-
-
-class Attempts(logging.Handler):
-    """Counts the warnings of attempts that failed."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        assert "again" in record.getMessage()
-        self.count += 1
 
 
 def test_another_number_of_partitions_is_refused(database: Database, kafka: Broker, topic: str) -> None:

@@ -1,13 +1,16 @@
 """Each role attacks the log. Nothing but the append function writes it, and only the writer calls that."""
 
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from adapters.postgres.embedded.cluster import LOGIN_ROLES, Cluster
+from adapters.postgres.embedded.cluster import Cluster
+from adapters.postgres.roles import LOGIN_ROLES, load_passwords, url_for_role
 from tests.conftest import Database
 from tests.support.log import append_all, top_up
 from tests.support.store import emptied
@@ -192,7 +195,7 @@ def test_shadows_in_a_temporary_schema_deceive_nobody(connected: dict[str, Conne
     writer = connected["bursar_writer"]
     for statement in (
         "CREATE TEMP TABLE head (LIKE public.head)",
-        "INSERT INTO pg_temp.head VALUES (true, 3, 1, '', '1970-01-01')",
+        "INSERT INTO pg_temp.head VALUES (true, 3, 1, 1, '', '1970-01-01')",
         "CREATE TEMP TABLE events (LIKE public.events)",
         "CREATE TEMP TABLE commands (LIKE public.commands)",
         "CREATE TEMP TABLE store (id uuid)",
@@ -264,3 +267,26 @@ def test_the_appending_role_adds_and_changes_nothing(database: Database) -> None
                 superuser,
                 f"UPDATE {table} SET {'topic = topic' if table == 'events' else 'position = position'}",
             )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgresql://admin:secret@db.example:5433/bursar?sslmode=require", "postgresql://r:p%2Fw@db.example:5433/bursar?sslmode=require"),
+        ("postgresql://localhost/bursar?user=admin&password=x", "postgresql://r:p%2Fw@localhost/bursar"),
+        ("postgresql:///bursar?host=/run/pg", "postgresql://r:p%2Fw@/bursar?host=%2Frun%2Fpg"),
+    ],
+)  # fmt: skip
+def test_a_role_reaches_the_same_database_without_the_superusers_secret(given: str, expected: str) -> None:
+    derived = url_for_role(given, "r", "p/w")
+    assert derived == expected
+    assert psycopg.conninfo.conninfo_to_dict(derived)["user"] == "r"
+    assert psycopg.conninfo.conninfo_to_dict(derived)["password"] == "p/w"
+
+
+def test_passwords_are_generated_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    passwords = load_passwords(tmp_path)
+    assert set(passwords) == {"postgres", *LOGIN_ROLES}
+    assert len(set(passwords.values())) == len(passwords)
+    assert load_passwords(tmp_path) == passwords
+    assert stat.S_IMODE((tmp_path / "passwords.json").stat().st_mode) == 0o600

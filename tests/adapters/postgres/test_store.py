@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -18,7 +19,14 @@ from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
 from application.pipeline import recovery
 from application.pipeline.command import Envelope, Outcome
-from application.pipeline.ports import Appended, ContentRefusedError, StoreUnavailableError
+from application.pipeline.ports import (
+    Appended,
+    ContentRefusedError,
+    Known,
+    Moved,
+    NewCommand,
+    StoreUnavailableError,
+)
 from application.pipeline.writer import Writer
 from domain.errors import Code, DomainError
 from projections.engine import snapshots
@@ -87,6 +95,51 @@ def done(outcome: Outcome | BaseException) -> Outcome:
 def code(outcome: Outcome | BaseException) -> Code:
     assert isinstance(outcome, DomainError), outcome
     return outcome.code
+
+
+# --- what the log counts
+
+
+@on_a_loop
+async def test_commands_are_counted_across_batches_and_refusals(database: Database) -> None:
+    writing = store(database)
+
+    async def append(decided_at: int, *commands: NewCommand) -> type:
+        keys = [("greenhill", "TILL", "a-rejected-commands-key")]
+        return type(await writing.append(batch(decided_at, *commands, keys=keys)))
+
+    def counts() -> tuple[list[list[int]], int]:
+        commits = one(database, "SELECT json_agg(ARRAY[number, commands] ORDER BY number) FROM commits")
+        return commits, one(database, "SELECT commands FROM head")
+
+    three = [command(opened(name, tenant=tenant)) for name, tenant in (("A", "x"), ("B", "x"), ("A", "y"))]
+    assert await append(0, *three) is Appended
+    assert counts() == ([[1, 3]], 3)
+    assert await append(3) is Appended  # a batch of rejected commands alone
+    assert await append(0, command(topped_up(2, account="A", tenant="x"))) is Moved
+    taken = command(
+        opened("C", tenant="x"), topped_up(2, account="C", tenant="x"), key="a-rejected-commands-key"
+    )
+    assert await append(3, msgspec.structs.replace(taken, tenant="greenhill")) is Appended
+    assert await append(5, command(topped_up(2, account="A", tenant="x"))) is Known
+    with pytest.raises(ContentRefusedError):
+        await writing.append(batch(5, command(opened("D")), command(opened("A", tenant="x"))))
+    assert counts() == ([[1, 3], [2, 4]], 4)
+    assert await writing.append(batch(5, command(opened("D")), command(opened("E")))) == Appended(7)
+    assert counts() == ([[1, 3], [2, 4], [3, 6]], 6)
+    assert one(database, "SELECT count(*) FROM commands") == 6
+    await writing.close()
+
+
+@on_a_loop
+async def test_a_command_id_is_taken_once(database: Database) -> None:
+    writing = store(database)
+    first = command(opened("A"))
+    await writing.append(batch(0, first))
+    with pytest.raises(ContentRefusedError):
+        await writing.append(batch(1, command(opened("B"), id=first.id)))
+    assert one(database, "SELECT count(*) FROM commands") == 1
+    await writing.close()
 
 
 # --- several writers

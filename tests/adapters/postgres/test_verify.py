@@ -239,7 +239,8 @@ CUT = (
 )
 CUT_COMMIT = "DELETE FROM commits WHERE number = {2}"
 SET_HEAD_BACK = """
-    UPDATE head SET (position, commit, hash) = (SELECT position, number, hash FROM commits ORDER BY number DESC LIMIT 1)
+    UPDATE head SET (position, commit, commands, hash) =
+        (SELECT position, number, commands, hash FROM commits ORDER BY number DESC LIMIT 1)
 """
 SET_TENANT_BACK = "UPDATE tenant_heads SET sequence = sequence - 1 WHERE tenant = 'greenhill'"
 
@@ -287,7 +288,49 @@ def test_a_commit_that_was_deleted(database: Database, log: Any) -> None:
     assert tampered(database, f"DELETE FROM commits WHERE number = {commit}") == [(first, last)]
 
 
-@pytest.mark.parametrize("change", ["hash = sha256(hash)", "position = position - 1", "commit = commit + 1"])
+@pytest.mark.parametrize("change", ["-1", "+1", "* 0"])
+@pytest.mark.parametrize("index", [0, 4, -2])
+def test_a_commits_count_that_was_edited(database: Database, log: Any, change: str, index: int) -> None:
+    """It is named where it is, and nothing behind it is."""
+    _first, _last, commit = log[index]
+    of_commit = [one for one in log if one[2] == commit]
+    named = tampered(database, f"UPDATE commits SET commands = commands {change} WHERE number = {commit}")
+    assert named == [(of_commit[0][0], of_commit[-1][1])]
+
+
+def test_counts_that_were_all_edited_from_one_on_begin_there(database: Database, log: Any) -> None:
+    first, last, commit = log[-2]
+    named = tampered(
+        database,
+        f"UPDATE commits SET commands = commands + 1 WHERE number >= {commit}",
+        "UPDATE head SET commands = commands + 1",
+    )
+    assert named == [(first, last)]
+
+
+def test_counts_name_a_deleted_command_once(database: Database, log: Any) -> None:
+    """A command that is gone from the middle is no finding of each commit behind it."""
+    first, last, commit = log[4]
+    assert len({one[2] for one in log}) > commit, "there are commits behind it"
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("DELETE FROM commands WHERE position = %s", (last,))
+    counts = [finding for finding in run(database).findings if "counts" in finding.what]
+    assert len(counts) == 1
+    assert counts[0].first_position <= first
+    assert last <= counts[0].position
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "hash = sha256(hash)",
+        "position = position - 1",
+        "commit = commit + 1",
+        "commands = commands + 1",
+        "commands = commands - 1",
+    ],
+)
 def test_a_head_that_was_edited(database: Database, log: Any, change: str) -> None:
     after = log[-1][1] + 1
     assert tampered(database, f"UPDATE head SET {change}") == [(after, after)]

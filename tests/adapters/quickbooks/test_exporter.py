@@ -13,7 +13,9 @@ import pytest
 from psycopg import sql
 
 from adapters.postgres import migrations
-from adapters.quickbooks.sending.sender import Absences, handler, send_open_batches
+from adapters.quickbooks.registry.registration import handler
+from adapters.quickbooks.sending.sender import send_open_batches
+from adapters.quickbooks.sending.turn import Absences
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.port import PoisonError
 from projections.engine.reading import SET_TENANT

@@ -24,9 +24,10 @@ from tests.support.school import School
 DEADLINE_SECONDS = 90
 _SENDER = """
 import sys, threading
-import msgspec
-from adapters.quickbooks.exporter import run_sender
+import msgspec, structlog
+from adapters.quickbooks.sending.sender import run_sender
 from adapters.quickbooks.settings import QuickBooksSettings
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 settings = msgspec.json.decode(sys.argv[2], type=QuickBooksSettings)
 run_sender(sys.argv[1], settings, threading.Event(), lambda: print("ready", flush=True))
 """

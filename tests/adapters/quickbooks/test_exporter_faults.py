@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 import pytest
 
-from adapters.quickbooks.sending.sender import handler
+from adapters.quickbooks.registry.registration import handler
 from tests.conftest import Database
 from tests.support.emulator import Emulator, emulator
 from tests.support.exporter import Export, play

@@ -165,20 +165,22 @@ def test_the_database_computes_the_vectors(database: Database) -> None:
             "SELECT commit, first_position, position, tenant_sequence, encode(leaf, 'hex') FROM commands ORDER BY position"
         ).fetchall()
         commits = connection.execute(
-            "SELECT number, position, encode(previous_hash, 'hex'), encode(hash, 'hex') FROM commits ORDER BY number"
+            "SELECT number, position, commands, encode(previous_hash, 'hex'), encode(hash, 'hex') FROM commits ORDER BY number"
         ).fetchall()
-        head = connection.execute("SELECT commit, position, encode(hash, 'hex') FROM head").fetchone()
+        head = connection.execute(
+            "SELECT commit, position, commands, encode(hash, 'hex') FROM head"
+        ).fetchone()
     names = ("commit", "first_position", "position", "tenant_sequence", "leaf")
     assert leaves == [tuple(one[name] for name in names) for one in VECTORS["commands"]]
     assert commits == [tuple(one.values()) for one in VECTORS["commits"]]
-    assert head == (commits[-1][0], commits[-1][1], commits[-1][3])
+    assert head == (*commits[-1][:3], commits[-1][4])
 
 
 def test_a_fork_of_the_chain_is_impossible(database: Database) -> None:
     asyncio.run(append_all(database, [batch(0, command(opened())), batch(1, command(topped_up(2)))]))
     with psycopg.connect(database.superuser_url) as connection, pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute(
-            "INSERT INTO commits SELECT number + 9, position, previous_hash, hash FROM commits"
+            "INSERT INTO commits SELECT number + 9, position, commands, previous_hash, hash FROM commits"
         )
 
 

@@ -42,8 +42,8 @@ while True:
 
 UP = """
 import json, pathlib, sys
-from adapters.files import write_atomically
-from ops.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
+from adapters.system.files import write_atomically
+from ops.up.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
 folder, parts = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
 script = (folder / "part.py").as_posix()
 def announce(pids):

@@ -9,9 +9,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import psycopg
+import pytest
 
+from ops.worker import run_projector
 from projections.engine import runner
 from projections.engine.fold import Projection
 from tests.conftest import Database
@@ -36,7 +39,7 @@ def running(database: Database) -> Generator[Event]:
 
     def project() -> None:
         try:
-            runner.run(database.url("bursar_projector"), stop, ready.set)
+            run_projector(database.url("bursar_projector"), stop, ready.set)
         except BaseException as error:  # noqa: BLE001  handed to the test below
             failures.append(error)
             ready.set()
@@ -132,6 +135,26 @@ def test_it_goes_on_after_its_connection_was_cut(database: Database) -> None:
             assert cut == [(True,)]
         head = put(database, school)
         eventually(lambda: folded_up_to(database) == head)
+
+
+def test_it_works_though_commands_keep_coming(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Always something more to fold: that must not keep a projector from being ready."""
+    stop, genuine, reached = Event(), runner.project, list[int]()
+    versions = iter(range(2, 22))
+
+    def busy(connection: psycopg.Connection[Any]) -> runner.FoldedBatch | None:
+        batch = genuine(connection)
+        assert batch is not None
+        reached.append(batch.upto)
+        with psycopg.connect(database.url("bursar_writer"), autocommit=True) as writer:
+            append_all(writer, top_ups("greenhill", "HOT", 1, first_version=next(versions)))
+        return batch
+
+    with psycopg.connect(database.url("bursar_writer"), autocommit=True) as writer:
+        first = append_all(writer, top_ups("greenhill", "HOT", 0))
+    monkeypatch.setattr(runner, "project", busy)
+    runner.follow(database.url("bursar_projector"), stop, stop.set)
+    assert reached == [first]
 
 
 def test_who_waits_is_told_and_keys_are_told_apart(database: Database) -> None:

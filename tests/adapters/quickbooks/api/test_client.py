@@ -1,4 +1,4 @@
-"""The client against the emulator over HTTP, and the shapes of faults."""
+"""The client against the emulator over HTTP."""
 
 import socket
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from adapters.quickbooks.api.client import BatchItem, CallError, Client, batch_body, quoted, read_fault
-from adapters.quickbooks.api.outcomes import Answered, Created, Fault, Lost, Refused, SignIn, Throttled
-from adapters.quickbooks.mapping.documents import canonical
+from adapters.quickbooks.api.client import Answered, BatchItem, Client, Created, batch_body, quoted
+from adapters.quickbooks.api.errors import CallError, Fault, Lost, Refused, SignIn, Throttled
+from adapters.quickbooks.mapping.canonical import canonical
 from tests.support.emulator import TOKEN, Emulator, School, emulator
 
 _realms = count(8000)
@@ -93,7 +93,7 @@ def test_a_token_that_is_not_taken(school: School) -> None:
     assert isinstance(send(stranger, receipts(school, "F-1")), SignIn)
     with pytest.raises(CallError) as raised:
         stranger.preferences()
-    assert isinstance(raised.value.outcome, SignIn)
+    assert isinstance(raised.value.failure, SignIn)
     stranger.session.close()
 
 
@@ -101,8 +101,8 @@ def test_a_company_that_is_not_ours(school: School) -> None:
     stranger = Client(url=school.server.url, realm="1", access_token=TOKEN, timeout_seconds=1.0)
     with pytest.raises(CallError) as raised:
         stranger.preferences()
-    assert isinstance(raised.value.outcome, Refused)
-    assert raised.value.outcome.fault.code == "3100"
+    assert isinstance(raised.value.failure, Refused)
+    assert raised.value.failure.fault.code == "3100"
     assert raised.value.intuit_tid
     stranger.session.close()
 
@@ -138,41 +138,3 @@ def test_all_pages_are_read(client: Client, school: School) -> None:
         assert isinstance(send(client, items, f"page-{start}"), Answered)
     names = {customer["DisplayName"] for customer in client.select("Customer", where="Active = true")}
     assert len(names) == 1020 + 2
-
-
-@pytest.mark.parametrize(
-    ("content", "code", "words"),
-    [
-        (b'{"Fault":{"Error":[{"Message":"m","Detail":"d","code":"6000"}],"type":"x"}}', "6000", "m: d"),
-        (
-            b'{"fault":{"error":[{"message":"m","detail":"d","code":"3200"}],"type":"AUTHENTICATION"}}',
-            "3200",
-            "m: d",
-        ),
-        (
-            b'{"Fault":{"Error":[{"Message":"a","code":"1"},{"Message":"b","code":"2"}]}}',
-            "1",
-            "a: 2 b",
-        ),
-        (
-            (
-                b'<IntuitResponse xmlns="http://schema.intuit.com/finance/v3"><Fault><Error code="3001">'
-                b"<Message>Throttled</Message><Detail>later</Detail></Error></Fault></IntuitResponse>"
-            ),
-            "3001",
-            "Throttled: later",
-        ),
-        (b"<html><head><title>502 Bad&amp;Gateway</title></head><br></html>", "", "502 Bad&Gateway"),
-        (b"  <html><title>odd<b></title>", "", "odd<b>"),
-    ],
-)
-def test_a_fault_in_each_of_its_forms(content: bytes, code: str, words: str) -> None:
-    fault = read_fault(content)
-    assert fault is not None
-    assert fault.code == code
-    assert words in str(fault)
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b"{broken", b"plain", b"<html></html>", b"[1]"])
-def test_what_is_no_fault(content: bytes) -> None:
-    assert read_fault(content) is None

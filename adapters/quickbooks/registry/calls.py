@@ -1,0 +1,75 @@
+"""Calls: stored before they are sent, open until it is known what became of each of their documents."""
+
+from typing import Final
+
+import msgspec
+
+from adapters.quickbooks.mapping.documents import DocumentKind
+
+
+class StoredCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that was stored."""
+
+    id: int
+
+
+INSERT: Final = """
+    INSERT INTO finance_export_calls (tenant, realm, request_id, job_ids, body)
+    VALUES (%(tenant)s, %(realm)s, %(request_id)s, %(job_ids)s, %(body)s)
+    RETURNING id
+"""
+"""Store a call, as `StoredCall`."""
+
+MARK_SENT: Final = """
+    UPDATE finance_export_jobs SET state = 'sent', call_id = %(call_id)s, attempts = attempts + 1
+    WHERE id = ANY(%(job_ids)s) AND state = 'pending'
+"""
+"""Note that a call's documents go out with it."""
+
+
+class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of an open call, beside its call. `sent_at`, in seconds since 1970, is when that last went out."""
+
+    call_id: int
+    request_id: str
+    call_body: bytes
+    sent_at: float
+    job_id: int
+    kind: DocumentKind
+    number: str
+    job_body: bytes
+    attempts: int
+
+
+SELECT_OPEN: Final = """
+    SELECT c.id AS call_id, c.request_id, c.body AS call_body,
+        coalesce((SELECT extract(epoch FROM max(s.at)) FROM finance_export_sends s
+                  WHERE s.realm = c.realm AND s.call_id = c.id), 0)::float8 AS sent_at,
+        j.id AS job_id, j.kind, j.number, j.body AS job_body, j.attempts
+    FROM finance_export_calls c
+    CROSS JOIN LATERAL unnest(c.job_ids) WITH ORDINALITY AS o (job_id, place)
+    JOIN finance_export_jobs j ON j.id = o.job_id
+    WHERE c.tenant = %(tenant)s AND c.state = 'open' ORDER BY c.id, o.place
+"""
+"""Read the calls that an earlier sender left without an outcome, as an `OpenCallJob` for each document."""
+
+SETTLE_JOBS: Final = """
+    UPDATE finance_export_jobs j SET state = r.state, quickbooks_id = r.quickbooks_id, sync_token = r.sync_token,
+        last_error = r.error, call_id = NULL,
+        confirmed_at = CASE WHEN r.state = 'confirmed' THEN clock_timestamp() END
+    FROM unnest(%(job_id)s::bigint[], %(state)s::text[], %(quickbooks_id)s::text[], %(sync_token)s::text[],
+        %(error)s::text[]) AS r (id, state, quickbooks_id, sync_token, error)
+    WHERE j.id = r.id AND j.call_id = %(call_id)s
+"""
+"""Note what became of a call's documents, as `api.calls.Result` has it."""
+
+CLOSE: Final = """
+    UPDATE finance_export_calls SET state = 'closed', closed_at = clock_timestamp() WHERE id = %(call_id)s
+"""
+"""Note that a call is over."""
+
+MARK_UNKNOWN: Final = """
+    UPDATE finance_export_jobs SET state = 'unknown', last_error = %(reason)s
+    WHERE call_id = %(call_id)s AND state = 'sent'
+"""
+"""Note that a call's answer was lost."""
