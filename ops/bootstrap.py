@@ -1,6 +1,5 @@
 """The composition root: builds each process from its settings. A process imports only what it is made of."""
 
-import os
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ def application(settings: Settings) -> "Application":
             receipts=receipts,
             version=version("bursar"),
         ),
-        requests=RequestLog.at(os.environ.get("BURSAR_LOG_LEVEL", "info"), sys.stderr.buffer),
+        requests=RequestLog.at(settings.log_level or "info", sys.stderr.buffer),
     )
 
 
