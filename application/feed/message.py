@@ -45,45 +45,42 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
         return decode(self.type, bytes(self.data))
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A committed command: where it stands, who gave it, why, and under which request.
+
+    `position` is the command's last position and orders all messages; `tenant_sequence` has no gap within a tenant,
+    so that a lost message shows.
+    """
+
+    tenant: str
+    tenant_sequence: int
+    first_position: int
+    position: int
+    command: str
+    command_id: str
+    recorded_at: datetime
+    actor: str
+    reason: str
+    correlation_id: str
+    trace_id: str
+
+
+class Message(CommandRecord, frozen=True, kw_only=True):
     """A committed command with all that a consumer needs to act, so that it asks nobody.
 
-    `position` is the command's last position and orders all messages; `tenant_sequence` has no gap
-    within a tenant, so that a lost message shows. `transaction` is absent where no money moved.
+    `transaction` is absent where no money moved.
     """
 
     format: int
     store: str
     epoch: int
-    tenant: str
-    tenant_sequence: int
-    first_position: int
-    position: int
-    command: str
-    command_id: str
-    recorded_at: datetime
-    actor: str
-    reason: str
-    correlation_id: str
-    trace_id: str
     transaction: PublicTransaction | None
     events: tuple[PublicEvent, ...]
 
 
-class LoggedCommand(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedCommand(CommandRecord, frozen=True, kw_only=True):
     """A row of the command log with its events, as the relay and the Postgres feed read it."""
 
-    tenant: str
-    tenant_sequence: int
-    first_position: int
-    position: int
-    command: str
-    command_id: str
-    recorded_at: datetime
-    actor: str
-    reason: str
-    correlation_id: str
-    trace_id: str
     events: Sequence[tuple[str, int, str, bytes]]
     """(stream, version, topic, state) in order of position."""
 
@@ -121,17 +118,7 @@ def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
         format=FORMAT,
         store=store,
         epoch=epoch,
-        tenant=logged.tenant,
-        tenant_sequence=logged.tenant_sequence,
-        first_position=logged.first_position,
-        position=logged.position,
-        command=logged.command,
-        command_id=logged.command_id,
-        recorded_at=logged.recorded_at,
-        actor=logged.actor,
-        reason=logged.reason,
-        correlation_id=logged.correlation_id,
-        trace_id=logged.trace_id,
+        **{name: getattr(logged, name) for name in CommandRecord.__struct_fields__},
         transaction=transaction if postings else None,
         events=tuple(events),
     )
