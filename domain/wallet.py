@@ -9,6 +9,8 @@ from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
 from domain.money import format_minor
 
+WalletStatus = Literal["open", "frozen", "closed"]
+
 # --- events
 
 
@@ -56,7 +58,25 @@ class WalletRefunded(_Movement, frozen=True, kw_only=True):
     sale: str
 
 
-WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded
+@stored
+class WalletFrozen(Event, frozen=True, kw_only=True):
+    """It pays nothing any more; money that comes for it is still credited."""
+
+    topic: ClassVar[str] = "bursar.wallet.frozen.v1"
+    account: str
+    status: WalletStatus
+    recorded_at: datetime
+
+
+@stored
+class WalletUnfrozen(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.wallet.unfrozen.v1"
+    account: str
+    status: WalletStatus
+    recorded_at: datetime
+
+
+WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded | WalletFrozen | WalletUnfrozen
 
 # --- state
 
@@ -67,7 +87,7 @@ class Wallet(State, kw_only=True):
     wallet_id: str = ""
     currency: str = ""
     payer: str = ""
-    status: Literal["open", "frozen", "closed"] = "open"
+    status: WalletStatus = "open"
     balance_minor: int = 0
     held_minor: int = 0
     overdraft_limit_minor: int = 0
@@ -84,6 +104,8 @@ def evolve(state: Wallet, event: WalletEvent) -> None:
             state.balance_minor += amount
         case WalletCharged(amount=amount):
             state.balance_minor -= amount
+        case WalletFrozen(status=status) | WalletUnfrozen(status=status):
+            state.status = status
         case WalletOpened():
             state.wallet_id = event.account
             state.currency = event.currency
@@ -128,11 +150,30 @@ def open_wallet(
     return WalletOpened(account=wallet_id, currency=currency, payer=payer, recorded_at=recorded_at)
 
 
-def _check_open(state: Wallet, wallet_id: str, currency: str) -> None:
+def _check_status(state: Wallet, wallet_id: str, *allowed: WalletStatus) -> None:
     if not state.version:
         raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {wallet_id}.", account=wallet_id)
-    if state.status != "open":
+    if state.status not in allowed:
         raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {wallet_id} is {state.status}.", account=wallet_id)
+
+
+def freeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletFrozen | None:
+    """Freeze a wallet; nothing happens where it is frozen already."""
+    _check_status(state, wallet_id, "open", "frozen")
+    if state.status == "frozen":
+        return None
+    return WalletFrozen(account=wallet_id, status="frozen", recorded_at=recorded_at)
+
+
+def unfreeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletUnfrozen | None:
+    """Let a frozen wallet pay again; nothing happens where it is open already."""
+    _check_status(state, wallet_id, "open", "frozen")
+    if state.status == "open":
+        return None
+    return WalletUnfrozen(account=wallet_id, status="open", recorded_at=recorded_at)
+
+
+def _check_currency(state: Wallet, wallet_id: str, currency: str) -> None:
     if currency != state.currency:
         raise DomainError(
             Code.CURRENCY_MISMATCH,
@@ -153,7 +194,8 @@ def top_up(
     description: str,
     leg: int = 0,
 ) -> WalletToppedUp:
-    _check_open(state, wallet_id, transaction.currency)
+    _check_status(state, wallet_id, "open", "frozen")
+    _check_currency(state, wallet_id, transaction.currency)
     return WalletToppedUp(
         account=wallet_id,
         amount=amount_minor,
@@ -169,7 +211,8 @@ def top_up(
 
 def check_funds(state: Wallet, *, wallet_id: str, currency: str, required_minor: int) -> None:
     """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first."""
-    _check_open(state, wallet_id, currency)
+    _check_status(state, wallet_id, "open")
+    _check_currency(state, wallet_id, currency)
     if required_minor > state.available_minor:
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
@@ -215,7 +258,8 @@ def refund(
     description: str,
     receipt: str,
 ) -> WalletRefunded:
-    _check_open(state, wallet_id, transaction.currency)
+    _check_status(state, wallet_id, "open", "frozen")
+    _check_currency(state, wallet_id, transaction.currency)
     return WalletRefunded(
         account=wallet_id,
         amount=amount_minor,

@@ -64,10 +64,29 @@ FROM (SELECT place, sum(amount) AS amount, max(position) AS position FROM moved 
 WHERE b.ctid = s.place
 """)
 
+# Each event says the status that its wallet has from then on, so the last one of the range decides.
+_STATUS_CHANGED: Final = Fold("""
+UPDATE wallet_accounts a
+SET status = s.status
+FROM (
+    SELECT DISTINCT ON (tenant, account) tenant, account, bursar_member(event, 'status') AS status
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account,
+            notification_id AS position, convert_from(state, 'UTF8') AS event
+        FROM events
+        WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+            AND topic IN ('bursar.wallet.frozen.v1', 'bursar.wallet.unfrozen.v1')
+        OFFSET 0
+    ) AS stored
+    ORDER BY tenant, account, position DESC
+) AS s
+WHERE a.tenant = s.tenant AND a.account = s.account
+""")
+
 PROJECTION: Final = Projection(
     name="wallets",
     tables=("wallet_accounts", "wallet_balances", "wallet_transactions"),
-    folds=(_OPENED, _MOVED),
+    folds=(_OPENED, _MOVED, _STATUS_CHANGED),
 )
 
 

@@ -5,7 +5,15 @@ import pytest
 
 from domain import wallet
 from domain.errors import Code
-from domain.wallet import Wallet, WalletCharged, WalletOpened, WalletRefunded, WalletToppedUp
+from domain.wallet import (
+    Wallet,
+    WalletCharged,
+    WalletFrozen,
+    WalletOpened,
+    WalletRefunded,
+    WalletToppedUp,
+    WalletUnfrozen,
+)
 from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/wallet/STU-1"
@@ -17,6 +25,9 @@ TOP_UP: dict[str, Any] = {
 }
 CHARGE: dict[str, Any] = {"purpose": "charge", "description": "Fine", "income": "meals"}
 REFUND: dict[str, Any] = {"sale": "s-1", "description": "Refund"}
+FROZEN = WalletFrozen(account="STU-1", status="frozen", recorded_at=AT)
+UNFROZEN = WalletUnfrozen(account="STU-1", status="open", recorded_at=AT)
+REFUNDED = WalletRefunded(**REFUND, account="STU-1", **MOVED, amount=70, currency="KES", receipt="R-3")
 CANADIAN = msgspec.structs.replace(TRANSACTION, currency="CAD")
 
 
@@ -72,11 +83,19 @@ def test_a_charge_beyond_the_balance_is_refused(balance: int, amount: int) -> No
 
 
 def test_a_refund_gives_back() -> None:
-    refunded = WalletRefunded(**REFUND, account="STU-1", **MOVED, amount=70, currency="KES", receipt="R-3")
-    given(STREAM, OPENED, topped_up(100), charged(90)).when(do_refund).then(refunded, balance_minor=80)
+    given(STREAM, OPENED, topped_up(100), charged(90)).when(do_refund).then(REFUNDED, balance_minor=80)
 
 
-@pytest.mark.parametrize("decision", [do_top_up, do_charge(1), do_refund])
+@pytest.mark.parametrize(
+    "decision",
+    [
+        do_top_up,
+        do_charge(1),
+        do_refund,
+        lambda state: wallet.freeze(state, wallet_id="STU-1", recorded_at=AT),
+        lambda state: wallet.unfreeze(state, wallet_id="STU-1", recorded_at=AT),
+    ],
+)
 def test_what_is_not_there_takes_and_gives_nothing(decision: Any) -> None:
     given(STREAM).when(decision).then_refused(Code.WALLET_NOT_FOUND, account="STU-1")
 
@@ -99,13 +118,40 @@ def test_another_currency_is_refused(decision: Any) -> None:
     given(STREAM, OPENED, topped_up(100)).when(decision).then_refused(Code.CURRENCY_MISMATCH, account="STU-1")
 
 
-@pytest.mark.parametrize("status", ["frozen", "closed"])
-@pytest.mark.parametrize("decide", [do_top_up, do_charge(1), do_refund])
-def test_a_wallet_that_is_not_open_moves_no_money(status: Any, decide: Any) -> None:
-    """No event freezes or closes a wallet yet, so the state is set by hand."""
+def do_freeze(state: Wallet) -> WalletFrozen | None:
+    return wallet.freeze(state, wallet_id="STU-1", recorded_at=AT)
+
+
+def do_unfreeze(state: Wallet) -> WalletUnfrozen | None:
+    return wallet.unfreeze(state, wallet_id="STU-1", recorded_at=AT)
+
+
+def test_a_wallet_is_frozen_and_unfrozen() -> None:
+    given(STREAM, OPENED).when(do_freeze).then(FROZEN, status="frozen")
+    given(STREAM, OPENED, FROZEN).when(do_unfreeze).then(UNFROZEN, status="open")
+
+
+def test_nothing_happens_to_a_wallet_that_is_as_asked() -> None:
+    given(STREAM, OPENED, FROZEN).when(do_freeze).then(status="frozen")
+    given(STREAM, OPENED).when(do_unfreeze).then(status="open")
+
+
+def test_a_frozen_wallet_takes_and_does_not_pay() -> None:
+    frozen = given(STREAM, OPENED, topped_up(100), charged(30), FROZEN)
+    frozen.when(do_top_up).then(topped_up(500), balance_minor=570)
+    frozen.when(do_refund).then(REFUNDED, balance_minor=140)
+    frozen.when(do_charge(1)).then_refused(Code.WALLET_NOT_OPEN, account="STU-1")
+    given(STREAM, OPENED, topped_up(100), FROZEN, UNFROZEN).when(do_charge(100)).then(
+        charged(100), balance_minor=0
+    )
+
+
+@pytest.mark.parametrize("decide", [do_top_up, do_charge(1), do_refund, do_freeze, do_unfreeze])
+def test_a_closed_wallet_moves_no_money(decide: Any) -> None:
+    """No event closes a wallet yet, so the state is set by hand."""
 
     def decision(state: Wallet) -> Any:
-        return decide(msgspec.structs.replace(state, status=status))
+        return decide(msgspec.structs.replace(state, status="closed"))
 
     given(STREAM, OPENED, topped_up(100)).when(decision).then_refused(Code.WALLET_NOT_OPEN, account="STU-1")
 
