@@ -1,10 +1,15 @@
-"""Which kind of stream holds which aggregate."""
+"""All aggregates: which kind of stream holds which, and the reading of their stored events.
 
-from collections.abc import Callable
+Whoever reads events reads them here, where every module that has some is imported.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from domain import export_batch, invoice, ledger_account, provider_receipt, sale, series, tenant, wallet
-from domain.event import Event, State
+from domain.event import Event, State, registered
 
 AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "tenant": (tenant.Tenant, tenant.evolve),
@@ -17,6 +22,16 @@ AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "export": (export_batch.ExportBatch, export_batch.evolve),
 }
 """By the second part of a stream's name: its state, and how an event changes it."""
+
+TOPICS: Final[Mapping[str, type[Event]]] = dict(registered)
+"""Every topic ever stored, with the type that loads it."""
+
+_decoders: Final = {topic: msgspec.json.Decoder(event_type) for topic, event_type in TOPICS.items()}
+
+
+def decode(topic: str, stored_bytes: bytes) -> Event:
+    """Load a stored event. Raises `KeyError` for a topic that this version does not know."""
+    return _decoders[topic].decode(stored_bytes)
 
 
 def kind_of(stream: str) -> str:

@@ -1,7 +1,7 @@
-"""What every event and every aggregate's state has in common, and the codec of stored events."""
+"""What every event and every aggregate's state has in common, and how an event is stored."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar, Final, TypedDict, TypeVar, cast
+from typing import ClassVar, Final, TypedDict, TypeVar
 
 import msgspec
 
@@ -60,26 +60,19 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-TOPICS: Final[dict[str, type[Event]]] = {}
-"""Every topic ever stored, with the type that loads it."""
+registered: Final[dict[str, type[Event]]] = {}
+"""The event types of the modules imported so far, by topic; all of them are `domain.aggregates.TOPICS`."""
 
 _encoder = msgspec.json.Encoder()
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {}
 
 
 def stored(event_type: type[_E]) -> type[_E]:
     """Register an event type under its topic. A topic taken twice is a programming error."""
-    assert event_type.topic not in TOPICS, event_type.topic
-    TOPICS[event_type.topic] = event_type
-    _decoders[event_type.topic] = msgspec.json.Decoder(event_type)
+    assert event_type.topic not in registered, event_type.topic
+    registered[event_type.topic] = event_type
     return event_type
 
 
 def encode(event: Event) -> bytes:
     """The stored form: JSON that an auditor can read in psql."""
     return _encoder.encode(event)
-
-
-def decode(topic: str, stored_bytes: bytes) -> Event:
-    """Load a stored event. Raises `KeyError` for a topic that this version does not know."""
-    return cast("Event", _decoders[topic].decode(stored_bytes))

@@ -17,9 +17,9 @@ from api.errors import STATUS
 from api.openapi.document import document
 from api.services import Services
 from application.pipeline.writer import Writer
-from domain.aggregates import AGGREGATES
+from domain.aggregates import AGGREGATES, TOPICS
 from domain.chart import COUNTRIES, INCOME_ROLES
-from domain.event import TOPICS, Event
+from domain.event import Event
 from domain.journal import INCOME, RECIPES, TENDER, TENDER_ROLES, Leg
 from domain.receipt import ReceiptSigner
 

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-import domain.aggregates  # noqa: F401 - registers every event # pyright: ignore[reportUnusedImport]
 from adapters.kafka.relay import PARTITIONS
 from application.feed.message import FORMAT, SECRET, Message
-from domain.event import TOPICS
+from domain.aggregates import TOPICS
 
 _REF: Final = "#/components/schemas/{name}"
 _Schema = dict[str, Any]

@@ -6,7 +6,8 @@ For whoever comes with the library's own tools. Nothing writes by this way: the 
 import msgspec
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 
-from domain.event import Event, decode, encode
+from domain.aggregates import decode
+from domain.event import Event, encode
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,8 +24,8 @@ from application.pipeline.ports import (
     StoreUnavailableError,
     Tail,
 )
-from domain.aggregates import apply, initial
-from domain.event import State, decode
+from domain.aggregates import apply, decode, initial
+from domain.event import State
 from projections.engine import snapshots
 
 ANSWER_SECONDS: Final = 20.0

@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 
 from application.audit import chain
-from domain.aggregates import apply, initial
-from domain.event import State, decode
+from domain.aggregates import apply, decode, initial
+from domain.event import State
 from domain.ledger_account import AccountCredited, AccountDebited
 from projections.engine import snapshots
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from domain.event import Event, decode
+from domain.aggregates import decode
+from domain.event import Event
 from domain.journal import Side
 from domain.ledger_account import AccountCredited, AccountDebited
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from application.pipeline.ports import EventStore, Tail
-from domain.aggregates import apply
-from domain.event import State, decode
+from domain.aggregates import apply, decode
+from domain.event import State
 
 MAX_CACHED_STATES: Final = 100_000
 

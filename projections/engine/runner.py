@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int8
 
-from domain.event import TOPICS
+from domain.aggregates import TOPICS
 from projections.engine import snapshots
 from projections.engine.fold import fold_range
 from projections.engine.registry import PROJECTIONS

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from domain.aggregates import AGGREGATES, apply, initial, kind_of
-from domain.event import State, decode
+from domain.aggregates import AGGREGATES, apply, decode, initial, kind_of
+from domain.event import State
 
 SNAPSHOT_FORMAT: Final = 2
 """Changes with the shape of any state. A snapshot of another format is as good as none."""

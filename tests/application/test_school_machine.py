@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.writer import Writer
 from domain import invoice, ledger_account, sale, wallet
-from domain.aggregates import apply, initial, kind_of
+from domain.aggregates import apply, decode, initial, kind_of
 from domain.errors import Code, DomainError
-from domain.event import State, decode
+from domain.event import State
 from domain.series import NumberAllocated
 from tests.support.memory_store import MemoryStore
 from tests.support.writer import SIGNER, answer, envelope

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from domain import export_batch
-from domain.aggregates import AGGREGATES, apply, initial
-from domain.event import TOPICS, decode
+from domain.aggregates import AGGREGATES, TOPICS, apply, decode, initial
 from domain.export_batch import ExportRequested
 from domain.ledger_account import LedgerAccount
 from projections.engine import snapshots

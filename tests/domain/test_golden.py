@@ -1,14 +1,17 @@
 """One stored event of each topic. A file here is never edited: what it holds is in the logs of those who run us."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from application.commands import COMMANDS
-from domain.event import TOPICS, decode, encode, stored
+from domain.aggregates import TOPICS, decode
+from domain.event import encode, stored
 from domain.wallet import WalletOpened
 
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -17,7 +20,6 @@ def golden(topic: str) -> bytes:
 
 
 def test_every_topic_has_a_golden_event() -> None:
-    assert COMMANDS, "importing the commands has registered every event"
     assert {path.stem for path in GOLDEN.iterdir()} == set(TOPICS)
 
 
@@ -38,3 +40,15 @@ def test_a_topic_is_never_taken_twice() -> None:
 def test_a_topic_that_this_version_does_not_know_is_an_error() -> None:
     with pytest.raises(KeyError):
         decode("bursar.wallet.opened.v99", b"{}")
+
+
+@pytest.mark.parametrize(
+    "module", ["application.feed.message", "projections.engine.runner", "adapters.quickbooks.process"]
+)
+def test_whoever_reads_events_knows_all_of_them(module: str) -> None:
+    """In a process that imports this alone, as a worker does."""
+    program = f"import {module}\nfrom domain.aggregates import TOPICS\nprint(*sorted(TOPICS))"
+    known = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(known.stdout.split()) == {path.stem for path in GOLDEN.iterdir()}

@@ -10,7 +10,7 @@ import typer.core
 import typer.main
 
 from api.errors import STATUS
-from domain.event import TOPICS
+from domain.aggregates import TOPICS
 from ops import reference
 from ops.cli.main import app
 from ops.settings import Settings

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.aggregates import apply, initial
+from domain.aggregates import apply, decode, initial
 from domain.errors import Code, DomainError
-from domain.event import Event, State, Transaction, decode, encode
+from domain.event import Event, State, Transaction, encode
 
 AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
 TODAY = date(2026, 3, 2)

@@ -16,8 +16,8 @@ from application.pipeline.ports import (
     NewCommand,
     Tail,
 )
-from domain.aggregates import apply, initial
-from domain.event import State, decode
+from domain.aggregates import apply, decode, initial
+from domain.event import State
 
 
 class MemoryLog:

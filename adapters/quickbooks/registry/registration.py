@@ -16,7 +16,8 @@ from adapters.quickbooks.registry.rows import columns, select
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.message import Message
 from application.feed.port import PoisonError
-from domain.event import TOPICS, Event
+from domain.aggregates import TOPICS
+from domain.event import Event
 from domain.export_batch import ExportRequested
 from domain.ledger_account import AccountOpened
 from domain.tenant import ChartMapped, TenantRegistered

@@ -11,7 +11,7 @@ from adapters.kafka.contract import document, render
 from adapters.kafka.records import encode
 from adapters.postgres.log_reader import read_commands, store_identity
 from application.feed.message import build
-from domain.event import TOPICS
+from domain.aggregates import TOPICS
 from domain.ids import tenant_stream
 from domain.tenant import KeyAdded
 from tests.conftest import Database

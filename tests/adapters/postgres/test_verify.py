@@ -12,8 +12,7 @@ from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import Verification, verify
 from application.audit import chain
-from domain.aggregates import apply, initial
-from domain.event import decode
+from domain.aggregates import apply, decode, initial
 from projections.engine import snapshots
 from tests.conftest import Database
 from tests.support.store import emptied

@@ -26,8 +26,8 @@ from application.pipeline.ports import (
 from application.pipeline.recovery import MAX_BREAKS
 from application.pipeline.unit_of_work import UnitOfWork
 from application.pipeline.writer import CAREFUL_BATCHES, Writer
+from domain.aggregates import decode
 from domain.errors import Code, DomainError
-from domain.event import decode
 from tests.support.given import fold
 from tests.support.memory_store import MemoryLog, MemoryStore
 from tests.support.store import batch, command, topped_up

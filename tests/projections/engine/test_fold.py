@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.event import TOPICS
+from domain.aggregates import TOPICS
 from domain.export_batch import ExportRequested
 from domain.ids import export_stream
 from domain.invoice import Invoice

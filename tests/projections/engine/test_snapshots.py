@@ -7,8 +7,8 @@ import msgspec
 import psycopg
 import pytest
 
-from domain.aggregates import AGGREGATES, apply, initial
-from domain.event import State, decode
+from domain.aggregates import AGGREGATES, apply, decode, initial
+from domain.event import State
 from domain.ids import wallet_stream
 from domain.wallet import Wallet
 from projections.engine import runner, snapshots
