@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+# Whoever reads messages knows every event, whatever else it imports.
+import domain.aggregates  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from domain.event import Event, decode
 from domain.journal import Side
 from domain.ledger_account import AccountCredited, AccountDebited
