@@ -1,6 +1,6 @@
 """The log of every process: one JSON line for each event, on standard error.
 
-Each line begins with timestamp (UTC), level, process and event; what else is known follows as fields, a traceback
+Each line begins with event, process, level and timestamp (UTC); what else is known follows as fields, a traceback
 as the one field `exception`. What libraries say through `logging`, and Python's warnings, come in the same shape.
 """
 
@@ -75,14 +75,14 @@ class _Renderer:
 
     def __call__(self, _logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
         line = {
-            "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "level": fields.pop("level"),
-            "process": self._process,
             "event": fields.pop("event"),
+            "process": self._process,
+            "level": fields.pop("level"),
+            "timestamp": datetime.now(UTC),
             **fields,
         }
         try:
-            return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS)
+            return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
         except TypeError:  # a number beyond 64 bits, or half of a surrogate pair
             return orjson.dumps({_plain(name): _plain(value) for name, value in line.items()})
 

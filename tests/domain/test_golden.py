@@ -43,7 +43,14 @@ def test_a_topic_that_this_version_does_not_know_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["application.feed.message", "projections.engine.runner", "adapters.quickbooks.process"]
+    "module",
+    [
+        "projections.engine.runner",
+        "adapters.kafka.relay",
+        "adapters.quickbooks.process",
+        "adapters.postgres.verify",
+        "api.app",
+    ],
 )
 def test_whoever_reads_events_knows_all_of_them(module: str) -> None:
     """In a process that imports this alone, as a worker does."""

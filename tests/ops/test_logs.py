@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-BEGINNING = ["timestamp", "level", "process", "event"]
+BEGINNING = ["event", "process", "level", "timestamp"]
 
 
 def logged(program: str, *, level: str | None = None, code: int = 0) -> list[dict[str, Any]]:
