@@ -79,6 +79,7 @@ class Code(ErrorCode):
 
     IDEMPOTENCY_KEY_REQUIRED = "idempotency_key_required", "bad_request", "The command needs an `Idempotency-Key`, in bulk an `idempotency_key`."
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", "bad_request", "A key has 8 to 200 visible ASCII characters."
+    REASON_REQUIRED = "reason_required", "bad_request", "The command needs a reason, in the header `Bursar-Reason`."
     UNAVAILABLE = "unavailable", "unavailable", "Nothing was written, or the read would be stale. Ask again after `Retry-After`."
     OUTCOME_UNKNOWN = "outcome_unknown", "unavailable", "The database broke off during the commit. Ask again with the same key."
     # fmt: on

@@ -116,7 +116,9 @@ def _authorise(envelope: Envelope, lookup: Callable[[str], State], now: datetime
         capabilities = tenant.live_key(school, prefix=envelope.credential, now=now).capabilities
         if "FINANCE_V2" not in school.features:
             raise DomainError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
-    return Caller(client=envelope.client, actor=envelope.actor, capabilities=capabilities)
+    return Caller(
+        client=envelope.client, actor=envelope.actor, capabilities=capabilities, reason=envelope.reason
+    )
 
 
 def _new_command(pending: Pending, unit: UnitOfWork, response: bytes) -> NewCommand:
