@@ -1,23 +1,13 @@
 """What the commands of a tenant's administration decide, through the writer."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import wraps
 
 import pytest
 
 from domain.errors import Code, DomainError
+from tests.support.given import on_a_loop
 from tests.support.memory_store import MemoryStore
 from tests.support.writer import School, envelope, running_writer, top_up
-
-
-def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    @wraps(test)
-    def run(*arguments: object, **options: object) -> None:
-        asyncio.run(test(*arguments, **options))
-
-    return run
 
 
 def late_evening() -> datetime:

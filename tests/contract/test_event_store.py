@@ -1,15 +1,14 @@
 """What every event store does, run on each implementation of the port."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 
 import pytest
 
 from application.pipeline.ports import MAX_TAIL_EVENTS, Appended, Head, Known, KnownKey, Moved
 from domain.aggregates import initial
 from domain.wallet import Wallet
+from tests.support.given import on_a_loop
 from tests.support.store import (
     AT,
     InMemory,
@@ -24,18 +23,6 @@ from tests.support.store import (
 )
 
 STREAM = "greenhill/wallet/STU-1"
-
-
-def on_a_loop(test: Callable[[LogUnderTest], Awaitable[None]]) -> Callable[[LogUnderTest], None]:
-    @wraps(test)
-    def run(log: LogUnderTest) -> None:
-        async def within_a_deadline() -> None:
-            async with asyncio.timeout(60):
-                await test(log)
-
-        asyncio.run(within_a_deadline())
-
-    return run
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -125,7 +112,7 @@ async def test_streams_load_as_of_a_position(log: LogUnderTest) -> None:
     await store.append(batch(0, command(opened(), topped_up(2), opened("STU-2")), command(topped_up(3, 7))))
     found = [await store.load([STREAM, other], at=position) for position in range(5)]
     assert [one[STREAM].version for one in found] == [0, 1, 2, 2, 3]
-    assert [getattr(one[STREAM], "balance", None) for one in found] == [0, 0, 100, 100, 107]
+    assert [getattr(one[STREAM], "balance_minor", None) for one in found] == [0, 0, 100, 100, 107]
     assert [one[other].version for one in found] == [0, 0, 0, 1, 1]
     await store.close()
 

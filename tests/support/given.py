@@ -1,7 +1,9 @@
 """`given(stream, *events).when(decision).then(*events)`, or `.then_refused(code)`."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -32,6 +34,20 @@ def untaxed(total: int) -> dict[str, int]:
 
 
 Decision = Callable[[Any], Event | Sequence[Event] | None]
+
+
+def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """A test that runs on an event loop of its own, and not for ever."""
+
+    @wraps(test)
+    def run(*arguments: object, **options: object) -> None:
+        async def within_a_deadline() -> None:
+            async with asyncio.timeout(60):
+                await test(*arguments, **options)
+
+        asyncio.run(within_a_deadline())
+
+    return run
 
 
 def fold(stream: str, events: Sequence[Event]) -> State:

@@ -457,12 +457,12 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Databa
     state.balance = 7_000  # not what the events say, so that one sees where it came from
     put_snapshot(database, 3, state)
     loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (2, 3, 4)]
-    assert [getattr(one, "balance", None) for one in loaded] == [100, 7_000, 7_001]
+    assert [getattr(one, "balance_minor", None) for one in loaded] == [100, 7_000, 7_001]
     assert [one.version for one in loaded] == [2, 3, 4]
     found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
     assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
     put_snapshot(database, 3, state, format_=snapshots.SNAPSHOT_FORMAT + 1)
-    assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance", None) == 111
+    assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance_minor", None) == 111
     await mine.close()
 
 

@@ -1,9 +1,7 @@
 """The writer's promises, on the in-memory store and on stores that fail as PostgreSQL may."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from typing import Any
 
 import msgspec
@@ -28,7 +26,7 @@ from application.pipeline.unit_of_work import UnitOfWork
 from application.pipeline.writer import CAREFUL_BATCHES, Writer
 from domain.aggregates import decode
 from domain.errors import Code, DomainError
-from tests.support.given import fold
+from tests.support.given import fold, on_a_loop
 from tests.support.memory_store import MemoryLog, MemoryStore
 from tests.support.store import batch, command, topped_up
 from tests.support.writer import (
@@ -43,18 +41,6 @@ from tests.support.writer import (
 )
 
 STREAM = "greenhill/wallet/STU-1"
-
-
-def on_a_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    @wraps(test)
-    def run() -> None:
-        async def within_a_deadline() -> None:
-            async with asyncio.timeout(60):
-                await test()
-
-        asyncio.run(within_a_deadline())
-
-    return run
 
 
 class WatchedStore(MemoryStore):
