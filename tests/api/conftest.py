@@ -10,7 +10,7 @@ from tests.support.document import check
 from tests.support.service import Client, Service
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # of these modules alone: others talk to servers of their own
 def documented() -> Iterator[None]:
     """Every answer to a test of the API is one that the document promises."""
     send = httpx.Client.send

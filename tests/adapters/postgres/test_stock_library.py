@@ -101,7 +101,7 @@ def test_the_mapper_gives_our_events_and_they_fold(
     assert isinstance(factory.mapper(), EventMapper)
     assert [(one.originator_id, one.originator_version) for one in found] == [(STREAM, n) for n in (1, 2, 3)]
     state: Any = fold(STREAM, [one.event for one in found])
-    assert (state.balance, state.version) == (70, 3)
+    assert (state.balance_minor, state.version) == (70, 3)
 
 
 def test_what_is_mapped_there_and_back_is_the_same(

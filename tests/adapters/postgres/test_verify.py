@@ -343,7 +343,7 @@ def test_another_stores_log_does_not_verify(database: Database, log: Any) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        "state = replace(convert_from(state, 'UTF8'), '\"balance\":', '\"balance\":1')::bytea",
+        "state = replace(convert_from(state, 'UTF8'), '\"balance_minor\":', '\"balance_minor\":1')::bytea",
         "state = '{'::bytea",
         "originator_version = originator_version - 1",
         "position = position - 1",
@@ -372,4 +372,4 @@ def test_what_a_snapshot_holds_is_the_fold(database: Database, log: Any) -> None
     for topic, event in events:
         apply(STREAM, state, decode(topic, event))
     assert snapshots.decode_state(STREAM, stored) == state
-    assert msgspec.to_builtins(state)["balance"] == 21
+    assert msgspec.to_builtins(state)["balance_minor"] == 21
