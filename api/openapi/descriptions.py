@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from api.operations.shared import INVOICE, RECEIPT, TRANSACTION
+
 FIELDS: Final = {
     # --- what is named alike everywhere
     "account": "The wallet's account.",
@@ -184,6 +186,16 @@ PARAMETERS: Final = {
     ),
     "X-Request-Id": "The id by which the log knows the request, 1 to 128 visible characters; made where it is absent.",
 }
+
+PARAMETER_EXAMPLES: Final = {
+    "account": "STU-0042",
+    "invoice": INVOICE["id"],
+    "code": "2100",
+    "batch": TRANSACTION,
+    "token": RECEIPT["qr"].rpartition("/")[2],
+    "dry_run": True,
+}
+"""A trial of a command is a dry run unless somebody says otherwise."""
 
 HEADERS: Final = {
     "Bursar-Position": (
