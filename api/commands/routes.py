@@ -5,26 +5,13 @@ from typing import Final
 
 import msgspec
 
+from api import operations
+from api.operations.form import CommandForm
 from application.commands import COMMANDS
 from application.pipeline.command import CommandSpec
 
 PREFIX: Final = "/v2/finance"
-BULK_PATH: Final = f"{PREFIX}/bulk"
-
-ROUTES: Final = {
-    ("POST", "wallets"): "wallet.open",
-    ("POST", "wallets/{}/top-up"): "wallet.top_up",
-    ("POST", "wallets/{}/charge"): "wallet.charge",
-    ("POST", "invoices"): "invoice.create",
-    ("POST", "invoices/{}/issue"): "invoice.issue",
-    ("PATCH", "invoices/{}"): "invoice.settle",
-    ("POST", "pos/checkout"): "pos.checkout",
-    ("POST", "pos/refund"): "pos.refund",
-    ("POST", "quickbooks/export"): "quickbooks.export",
-}
-"""Method and path (a `{}` stands for the command's path parameter) of each command's route."""
-
-BULK_ACTIONS: Final = frozenset(ROUTES.values()) - {"quickbooks.export"}
+BULK_PATH: Final = f"{PREFIX}{operations.BULK.path}"
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -34,13 +21,19 @@ class Route(msgspec.Struct, frozen=True):
     template: str
 
 
-def _route(path: str, action: str) -> Route:
-    spec = COMMANDS[action]
-    return Route(spec, f"{PREFIX}/{path.replace('{}', '{' + spec.command_type.path + '}')}")
+def _key(form: CommandForm) -> tuple[str, str]:
+    parameter = COMMANDS[form.action].command_type.path
+    return form.method, form.path.removeprefix("/").replace(f"{{{parameter}}}", "{}")
 
+
+ROUTES: Final = {_key(form): action for action, form in operations.COMMANDS.items()}
+"""Method and path (a `{}` stands for the command's path parameter) of each command's route."""
+
+BULK_ACTIONS: Final = frozenset(action for action, form in operations.COMMANDS.items() if form.in_bulk)
 
 _ROUTES: Final[Mapping[tuple[str, str], Route]] = {
-    (method, path): _route(path, action) for (method, path), action in ROUTES.items()
+    key: Route(COMMANDS[action], f"{PREFIX}{operations.COMMANDS[action].path}")
+    for key, action in ROUTES.items()
 }
 _METHODS: Final = sorted({method for method, _ in ROUTES})
 _BELOW: Final = f"{PREFIX}/"

@@ -1,6 +1,8 @@
-"""What each field and each parameter means, where its type does not say it."""
+"""What each field and each parameter means, where neither its type nor a line at the field says it."""
 
 from typing import Final
+
+from api.operations.shared import INVOICE, RECEIPT, TRANSACTION
 
 FIELDS: Final = {
     # --- what is named alike everywhere
@@ -36,14 +38,11 @@ FIELDS: Final = {
     "InvoiceStatus": "How far an invoice is.",
     "TaxCode": "A: exempt, C: zero-rated, D: outside the scope of tax.",
     "TenderType": "What pays: a wallet, or money from outside.",
-    # --- requests
+    # --- requests: what does not fit on the line of its field
     "OpenWallet.account": "The new wallet's account, such as the student's number; case is ignored.",
     "OpenWallet.payer": "Who pays for the holder, if somebody else; case is ignored.",
-    "Source.type": "How the money came in.",
     "Source.reference": "The provider's receipt. Of `mpesa` and `card` each can be booked only once.",
-    "CreateInvoice.payer": "Who owes it; case is ignored.",
     "CreateInvoice.lines": "1 to 100 lines.",
-    "CreateInvoice.issue": "Whether to issue it at once.",
     "InvoiceLineInput.unit_amount": "The price of one piece, in minor units; instead of `total`.",
     "InvoiceLineInput.total": "The price of all pieces, in minor units; instead of `unit_amount`.",
     "Settlement.tenders": "1 to 20 tenders; wallets pay first, then the others in this order.",
@@ -55,15 +54,10 @@ FIELDS: Final = {
     "Checkout.wallet": "The wallet that a tender of type `wallet` pays from; case is ignored.",
     "Checkout.lines": "1 to 100 lines.",
     "Checkout.tenders": "1 to 20 tenders that pay the whole; wallets pay first, then the others in this order.",
-    "SaleLineInput.sku": "What is sold; case is ignored.",
-    "SaleLineInput.description": "The article in words; by default the SKU.",
     "SaleLineInput.unit_amount": "The price of one piece, in minor units; instead of `total`.",
     "SaleLineInput.total": "The price of all pieces, in minor units; instead of `unit_amount`.",
-    "Refund.sale": "The sale's id, as the checkout answered it.",
     "Refund.lines": "Pieces that come back; instead of `amount`.",
     "Refund.amount": "What is given back, spread over what is left of each line; instead of `lines`.",
-    "RefundLineInput.line": "The line of the sale, from 1.",
-    "RefundLineInput.quantity": "How many pieces of it come back.",
     # --- wallets, statements, receipts
     "WalletView.account": "The wallet's account, in capital letters.",
     "WalletView.balance": "What is in it, in minor units.",
@@ -184,6 +178,16 @@ PARAMETERS: Final = {
     ),
     "X-Request-Id": "The id by which the log knows the request, 1 to 128 visible characters; made where it is absent.",
 }
+
+PARAMETER_EXAMPLES: Final = {
+    "account": "STU-0042",
+    "invoice": INVOICE["id"],
+    "code": "2100",
+    "batch": TRANSACTION,
+    "token": RECEIPT["qr"].rpartition("/")[2],
+    "dry_run": True,
+}
+"""A trial of a command is a dry run unless somebody says otherwise."""
 
 HEADERS: Final = {
     "Bursar-Position": (

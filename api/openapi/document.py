@@ -1,21 +1,24 @@
 """The OpenAPI document: the reads as FastAPI knows them, the commands from their table, and what is said of all."""
 
 from typing import Any, Final, get_args
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.commands.bulk import MAX_ELEMENTS
-from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX, ROUTES
+from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX
 from api.errors import STATUS
-from api.openapi import examples, operations
-from api.openapi.descriptions import HEADERS, PARAMETERS
+from api.openapi import refusals
+from api.openapi.descriptions import HEADERS, PARAMETER_EXAMPLES, PARAMETERS
 from api.openapi.introduction import GROUPS, INTRODUCTION, TAGS
-from api.openapi.operations import Codes, Operation
 from api.openapi.samples import Call, samples
 from api.openapi.schemas import IDEMPOTENCY_KEY, choice, components, dry_run_of, name_of, ref
+from api.operations import BULK, COMMANDS, READS
+from api.operations.form import Codes, CommandForm, Form, ReadForm
 from api.reads.routes import PUBLIC
-from application.commands import COMMANDS
+from application import commands
+from application.pipeline.command import CommandSpec
 from domain.invoice import InvoiceStatus
 
 Json = dict[str, Any]
@@ -41,10 +44,10 @@ def document(app: FastAPI) -> Json:
     )
     paths: dict[str, Json] = {}
     for path, methods in found.pop("paths").items():
-        paths[path] = {"get": _read(path, methods["get"].get("parameters", []))}
-    for (method, path), action in ROUTES.items():
-        full = f"{PREFIX}/{path.replace('{}', '{' + COMMANDS[action].command_type.path + '}')}"
-        paths.setdefault(full, {})[method.lower()] = _command(method, full, action)
+        read = READS[path.removeprefix(PREFIX)]
+        paths[path] = {"get": _read(read, methods["get"].get("parameters", []))}
+    for form in COMMANDS.values():
+        paths.setdefault(f"{PREFIX}{form.path}", {})[form.method.lower()] = _command(form)
     paths[BULK_PATH] = {"post": _bulk()}
     return {
         **found,
@@ -66,7 +69,7 @@ def document(app: FastAPI) -> Json:
                 for name, (text, kind) in HEADERS.items()
             },
             "examples": {
-                code: {"summary": code.meaning, "value": examples.problem(code)}
+                code: {"summary": code.meaning, "value": refusals.problem(code)}
                 for code in sorted(_codes_in_use())
             },
         },
@@ -74,83 +77,84 @@ def document(app: FastAPI) -> Json:
 
 
 def _codes_in_use() -> set[Any]:
-    used = set(operations.BULK.codes)
-    for action in ROUTES.values():
-        used.update(operations.codes_of_command(action, key_required=COMMANDS[action].key_required))
-    for path in operations.READS:
-        used.update(operations.codes_of_read(path, public=_is_public(path)))
+    used = set(refusals.of_bulk(BULK))
+    for form in COMMANDS.values():
+        used.update(refusals.of_command(form, key_required=_spec(form).key_required))
+    for read in READS.values():
+        used.update(refusals.of_read(read, public=_is_public(read)))
     return used
 
 
-def _is_public(path: str) -> bool:
-    return f"{PREFIX}{path}".startswith(PUBLIC)
+def _spec(form: CommandForm) -> CommandSpec:
+    return commands.COMMANDS[form.action]
+
+
+def _is_public(form: ReadForm) -> bool:
+    return f"{PREFIX}{form.path}".startswith(PUBLIC)
 
 
 # --- operations
 
 
-def _operation(said: Operation, description: str, **rest: Any) -> Json:
+def _operation(form: Form, description: str, **rest: Any) -> Json:
     return {
-        "operationId": said.id,
-        "tags": [said.tag],
-        "summary": said.summary,
+        "operationId": form.id,
+        "tags": [form.tag],
+        "summary": form.summary,
         "description": description,
         **rest,
     }
 
 
-def _read(full: str, parameters: list[Json]) -> Json:
-    path = full.removeprefix(PREFIX)
-    said = operations.READS[path]
-    public = _is_public(path)
-    query = "?account=STU-0042" if path == "/statements" else ""
-    call = Call(method="GET", path=_example_path(full) + query, public=public)
+def _read(form: ReadForm, parameters: list[Json]) -> Json:
+    public = _is_public(form)
+    query = f"?{urlencode(form.query)}" if form.query else ""
+    call = Call(method="GET", path=_example_path(form) + query, public=public)
     success = _success(
         "What was asked for, as of `Bursar-Position`.",
-        ref(name_of(said.answer)),
-        examples.READS[path],
+        ref(name_of(form.answer_type)),
+        form.answer,
     )
-    needed = " or ".join(f"`{capability}`" for capability in said.capabilities)
+    needed = " or ".join(f"`{capability}`" for capability in form.capabilities)
     return _operation(
-        said,
-        f"{said.description}\n\nNeeds the capability {needed}." if needed else said.description,
+        form,
+        f"{form.description}\n\nNeeds the capability {needed}." if needed else form.description,
         **({"security": []} if public else {}),
         parameters=[
             *(_parameter(found) for found in parameters),
             *([] if public else [_header_ref("Bursar-Min-Position")]),
             _header_ref("X-Request-Id"),
         ],
-        responses={"200": success, **_problems(operations.codes_of_read(path, public=public))},
+        responses={"200": success, **_problems(refusals.of_read(form, public=public))},
         **{"x-codeSamples": samples(call)},
     )
 
 
-def _command(method: str, full: str, action: str) -> Json:
-    spec = COMMANDS[action]
-    said = operations.COMMANDS[action]
-    body, answer, key = examples.REQUESTS[action], examples.ANSWERS[action], examples.KEYS[action]
+def _command(form: CommandForm) -> Json:
+    spec = _spec(form)
     path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in (spec.command_type.path,)
         if name
     ]
-    dry_run: Json = {"schema": dry_run_of(spec), "example": examples.dry_run(action)}
+    call = Call(method=form.method, path=_example_path(form), key=form.key, body=form.request)
+    dry_run: Json = {"schema": dry_run_of(spec), "example": form.dry_run()}
     dry_text = "A dry run: what would have been answered. Nothing was written."
-    done = _success("Done, and durable.", ref(name_of(spec.answer_type)), answer, "Idempotency-Replayed")
+    done = _success("Done, and durable.", ref(name_of(spec.answer_type)), form.answer, "Idempotency-Replayed")
     if spec.status == 200:
         done["description"] += f" Or {dry_text[0].lower()}{dry_text[1:]}"
         done["content"]["application/json"] = {
             "schema": {"oneOf": [ref(name_of(spec.answer_type)), dry_run_of(spec)]},
             "examples": {
-                "done": {"summary": "Done", "value": answer},
+                "done": {"summary": "Done", "value": form.answer},
                 "dry_run": {"summary": "A dry run", "value": dry_run["example"]},
             },
         }
     else:
         dry_run = _success(dry_text, **dry_run)
     return _operation(
-        said,
-        f"{_doc(spec.command_type)}\n\nAction `{action}`; needs the capability `{spec.capability}`.",
+        form,
+        f"{_doc(spec.command_type)}\n\nAction `{form.action}`; needs the capability `{spec.capability}`.",
         parameters=[
             *(_parameter(found) for found in path),
             _parameter({"name": "dry_run", "in": "query", "schema": {"type": "boolean", "default": False}}),
@@ -160,41 +164,43 @@ def _command(method: str, full: str, action: str) -> Json:
                     "in": "header",
                     "required": spec.key_required,
                     "schema": {**IDEMPOTENCY_KEY},
-                    "example": key,
+                    "example": form.key,
                 }
             ),
             _header_ref("Bursar-Reason"),
             _header_ref("X-Request-Id"),
         ],
         requestBody={
-            "required": bool(body),
-            "content": {"application/json": {"schema": ref(name_of(spec.command_type)), "example": body}},
+            "required": bool(form.request),
+            "content": {
+                "application/json": {"schema": ref(name_of(spec.command_type)), "example": form.request}
+            },
         },
         responses={
             str(spec.status): done,
             **({} if spec.status == 200 else {"200": dry_run}),
-            **_problems(operations.codes_of_command(action, key_required=spec.key_required)),
+            **_problems(refusals.of_command(form, key_required=spec.key_required)),
         },
-        **{"x-codeSamples": samples(Call(method=method, path=_example_path(full), key=key, body=body))},
+        **{"x-codeSamples": samples(call)},
     )
 
 
 def _bulk() -> Json:
     actions = ", ".join(f"`{action}`" for action in sorted(BULK_ACTIONS))
-    call = Call(method="POST", path=BULK_PATH, body=examples.BULK_REQUEST)
+    call = Call(method="POST", path=BULK_PATH, body=BULK.request)
     schema = {"type": "array", "maxItems": MAX_ELEMENTS, "items": ref("BulkElement")}
     return _operation(
-        operations.BULK,
+        BULK,
         f"Up to {MAX_ELEMENTS:,} commands, done in order, each standing alone: one that is refused stops no other. Each"
         f" has an idempotency key of its own. The answer is 200 with one result for each. Actions: {actions}.",
         parameters=[_header_ref("Bursar-Reason"), _header_ref("X-Request-Id")],
         requestBody={
             "required": True,
-            "content": {"application/json": {"schema": schema, "example": examples.BULK_REQUEST}},
+            "content": {"application/json": {"schema": schema, "example": BULK.request}},
         },
         responses={
-            "200": _success("One result for each element.", ref("BulkAnswer"), examples.BULK_ANSWER),
-            **_problems(operations.BULK.codes),
+            "200": _success("One result for each element.", ref("BulkAnswer"), BULK.answer),
+            **_problems(refusals.of_bulk(BULK)),
         },
         **{"x-codeSamples": samples(call)},
     )
@@ -217,8 +223,8 @@ def _parameter(found: Json) -> Json:
     for noise in ("title", "description"):
         schema.pop(noise, None)
     parameter = {**found, "description": PARAMETERS[name], "schema": schema}
-    if name in examples.PARAMETERS:
-        parameter["example"] = examples.PARAMETERS[name]
+    if name in PARAMETER_EXAMPLES:
+        parameter["example"] = PARAMETER_EXAMPLES[name]
     return parameter
 
 
@@ -236,8 +242,8 @@ def _header_ref(name: str) -> Json:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _example_path(full: str) -> str:
-    return full.format(**examples.PARAMETERS)
+def _example_path(form: Form) -> str:
+    return PREFIX + form.path.format(**PARAMETER_EXAMPLES)
 
 
 # --- answers

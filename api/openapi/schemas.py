@@ -9,8 +9,8 @@ import msgspec
 
 from api.commands.routes import BULK_ACTIONS, ROUTES
 from api.errors import STATUS, FieldError
-from api.openapi import operations
 from api.openapi.descriptions import FIELDS
+from api.operations import READS
 from application.commands import COMMANDS
 from application.commands.fields import UNTAXED
 from application.pipeline.command import Command, CommandSpec
@@ -57,7 +57,7 @@ def components() -> dict[str, Schema]:
         [
             *(spec.command_type for spec in specs),
             *(spec.answer_type for spec in specs),
-            *(read.answer for read in operations.READS.values()),
+            *(read.answer_type for read in READS.values()),
             DryRun,
             DryRunEvent,
             FieldError,

@@ -41,11 +41,11 @@ class CreateInvoice(Command, frozen=True, kw_only=True):
     """Draft an invoice, and with `issue` issue it at once, which takes the capability `invoice.issue` too."""
 
     uppercase: ClassVar = ("payer",)
-    payer: Name
+    payer: Annotated[Name, Meta(description="Who owes it; case is ignored.")]
     currency: Currency
     due_date: date
     lines: Annotated[tuple[InvoiceLineInput, ...], Meta(min_length=1, max_length=100)]
-    issue: bool = False
+    issue: Annotated[bool, Meta(description="Whether to issue it at once.")] = False
     effective_date: EffectiveDate | None = None
 
 

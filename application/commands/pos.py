@@ -32,8 +32,8 @@ from domain.wallet import WalletView
 class SaleLineInput(LineInput, frozen=True, kw_only=True):
     """One line sold."""
 
-    sku: Name
-    description: Text | None = None
+    sku: Annotated[Name, Meta(description="What is sold; case is ignored.")]
+    description: Annotated[Text, Meta(description="The article in words; by default the SKU.")] | None = None
     income: IncomeRole = "sales"
     tax_code: TaxCode
 
@@ -62,14 +62,14 @@ class Checkout(Command, frozen=True, kw_only=True):
 class RefundLineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pieces of a line (from 1) that come back."""
 
-    line: Annotated[int, Meta(ge=1, le=100)]
-    quantity: Quantity
+    line: Annotated[int, Meta(ge=1, le=100, description="The line of the sale, from 1.")]
+    quantity: Annotated[Quantity, Meta(description="How many pieces of it come back.")]
 
 
 class Refund(Command, frozen=True, kw_only=True):
     """Take back pieces of a sale, or an amount of it; the tenders that paid get it back, the last first."""
 
-    sale: Uuid
+    sale: Annotated[Uuid, Meta(description="The sale's id, as the checkout answered it.")]
     lines: Annotated[tuple[RefundLineInput, ...], Meta(min_length=1, max_length=100)] | None = None
     amount: Amount | None = None
     effective_date: EffectiveDate | None = None

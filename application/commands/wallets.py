@@ -1,9 +1,10 @@
 """Wallet commands: open, top up, charge."""
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from application.commands.fields import Amount, Currency, EffectiveDate, IncomeRole, Text
 from application.pipeline.command import Command, CommandSpec
@@ -22,7 +23,7 @@ from domain.wallet import WalletView
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a top-up's money comes from. The reference of mpesa and card is claimed, once and for all."""
 
-    type: Literal["cash", "bank", "card", "mpesa"]
+    type: Annotated[Literal["cash", "bank", "card", "mpesa"], Meta(description="How the money came in.")]
     reference: Name | None = None
 
     def __post_init__(self) -> None:

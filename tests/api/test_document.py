@@ -14,11 +14,16 @@ from hypothesis import HealthCheck, settings
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from adapters.postgres.store import PostgresStore
+from api import operations
 from api.commands.routes import PREFIX, ROUTES
-from api.openapi import examples, operations
 from api.openapi.descriptions import FIELDS, PARAMETERS
 from api.openapi.introduction import GROUPS, TAGS
+from api.reads.routes import router
+from api.services import Services
 from application.commands import COMMANDS
+from application.pipeline.writer import Writer
+from domain.receipt import ReceiptSigner
 from tests.support.document import DOCUMENT, OPERATIONS, check
 from tests.support.service import Client, Service, fresh_name, ok
 
@@ -40,6 +45,50 @@ def resolved(found: dict[str, Any]) -> dict[str, Any]:
         *_, kind, name = found["$ref"].split("/")
         found = DOCUMENT["components"][kind][name]
     return found
+
+
+# --- every operation has its form
+
+OPERATORS_ALONE = {"tenant.register", "tenant.feature", "key.create", "key.revoke"}
+"""Commands that are given at the command line, and have no route."""
+
+
+def served_reads() -> set[str]:
+    """The paths that the service reads, from an application that never connects."""
+    receipts = ReceiptSigner(key_id="", key=b"", page_url="")
+    writer = Writer(PostgresStore(""), receipts=receipts)
+    services = Services(writer=writer, reader_url="", receipts=receipts, version="")
+    return {route.path.removeprefix(PREFIX) for route in router(services).routes}
+
+
+def test_every_command_and_every_read_has_a_form():
+    commands, reads = operations.COMMANDS.keys(), operations.READS.keys()
+    missing = [
+        *(f"a CommandForm of {action}" for action in COMMANDS.keys() - commands - OPERATORS_ALONE),
+        *(f"a ReadForm of GET {path}" for path in served_reads() - reads),
+        *(f"a route for the ReadForm of GET {path}" for path in reads - served_reads()),
+    ]
+    assert not missing, sorted(missing)
+
+
+def test_every_form_has_its_examples():
+    missing = [
+        f"{form.id}: {name}"
+        for form in (*operations.FORMS, operations.BULK)
+        for name in ("answer", "key", "last_event")
+        if not getattr(form, name, True)
+    ]
+    assert not missing, sorted(missing)
+
+
+def test_no_two_forms_are_of_one_operation():
+    assert len(operations.FORMS) == len(operations.COMMANDS) + len(operations.READS)
+    assert len(ROUTES) == len(operations.COMMANDS)
+
+
+def test_the_parameter_of_a_path_is_the_one_that_its_command_takes():
+    for action, form in operations.COMMANDS.items():
+        assert "".join(re.findall("{(.*?)}", form.path)) == COMMANDS[action].command_type.path
 
 
 # --- it is served
@@ -103,7 +152,6 @@ def test_every_operation_has_a_name_of_its_own():
     names = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
-    assert operations.COMMANDS.keys() == set(ROUTES.values())
 
 
 @each_operation()
@@ -195,14 +243,14 @@ def test_each_code_of_an_operation_stands_at_its_status(operation):
     ],
 )
 def test_an_answer_that_is_not_promised_is_seen(status, media_type, content):
-    example = examples.READS["/wallets/{account}"]
+    example = operations.READS["/wallets/{account}"].answer
     check("GET", f"{PREFIX}/wallets/A", 200, "application/json", str(example).replace("'", '"').encode())
     with pytest.raises(Exception, match=r"GET /v2|is a required property"):
         check("GET", f"{PREFIX}/wallets/A", status, media_type, content)
 
 
 def test_a_member_that_is_not_promised_is_seen():
-    example = {**examples.READS["/wallets/{account}"], "colour": "red"}
+    example = {**operations.READS["/wallets/{account}"].answer, "colour": "red"}
     with pytest.raises(Exception, match="colour"):
         check("GET", f"{PREFIX}/wallets/A", 200, "application/json", str(example).replace("'", '"').encode())
 
@@ -234,7 +282,7 @@ def school(service: Service) -> Client:
 @pytest.fixture(scope="module")
 def tried(school: Client) -> dict[str, Any]:
     """The answers to the examples of all commands, each in the state that it needs."""
-    requests = examples.REQUESTS
+    requests = {action: form.request for action, form in operations.COMMANDS.items()}
     account = requests["wallet.open"]["account"]
     found: dict[str, Any] = {"dry_run": {}}
 
@@ -259,28 +307,28 @@ def tried(school: Client) -> dict[str, Any]:
     found["bulk"] = school.bulk(
         [
             {**one, "data": {**one["data"], "source": {"type": "mpesa", "reference": fresh_name("RKT")}}}
-            for one in examples.BULK_REQUEST
+            for one in operations.BULK.request
         ]
     )
     found["invoice"] = invoice["id"]
     return found
 
 
-@pytest.mark.parametrize("action", sorted(examples.REQUESTS))
+@pytest.mark.parametrize("action", sorted(operations.COMMANDS))
 def test_what_a_command_answers_is_its_example(tried, action):
-    assert normal(tried[action]) == normal(examples.ANSWERS[action])
+    assert normal(tried[action]) == normal(operations.COMMANDS[action].answer)
 
 
-@pytest.mark.parametrize("action", sorted(examples.REQUESTS))
+@pytest.mark.parametrize("action", sorted(operations.COMMANDS))
 def test_what_a_dry_run_answers_is_its_example(tried, action):
-    found, expected = tried["dry_run"][action], examples.dry_run(action)
+    found, expected = tried["dry_run"][action], operations.COMMANDS[action].dry_run()
     assert normal({**found, "events": found["events"][-1:]}) == normal(expected)
     (event,), last = expected["events"], found["events"][-1]
     assert normal(event["stream"].partition("/")[2]) == normal(last["stream"].partition("/")[2])
 
 
 def test_what_bulk_answers_is_its_example(tried):
-    expected = normal(examples.BULK_ANSWER)["data"]
+    expected = normal(operations.BULK.answer)["data"]
     found = normal(tried["bulk"])
     for one in (*expected, *found):
         for amount in ("balance", "available"):
@@ -300,7 +348,7 @@ def shape(value: Any, name: str = "") -> Any:
     return "none or text" if value is None or isinstance(value, str) else type(value).__name__
 
 
-@pytest.mark.parametrize("path", sorted(examples.READS))
+@pytest.mark.parametrize("path", sorted(operations.READS))
 def test_what_a_read_answers_has_the_form_of_its_example(school, tried, path):
     parameters = {
         "account": "STU-0042",
@@ -309,12 +357,12 @@ def test_what_a_read_answers_has_the_form_of_its_example(school, tried, path):
         "batch": tried["quickbooks.export"]["batch_id"],
         "token": tried["wallet.top_up"]["receipt"]["qr"].rsplit("/", 1)[-1],
     }
-    query = {"account": "STU-0042"} if path == "/statements" else {}
-    found = ok(school.get(path.format(**parameters).lstrip("/"), **query))
+    form = operations.READS[path]
+    found = ok(school.get(path.format(**parameters).lstrip("/"), **form.query))
     if path == "/quickbooks/exports":
-        assert found.keys() == examples.READS[path].keys()  # it lists what an exporter has taken up
+        assert found.keys() == form.answer.keys()  # it lists what an exporter has taken up
     else:
-        assert shape(found) == shape(examples.READS[path])
+        assert shape(found) == shape(form.answer)
 
 
 # --- the samples are run

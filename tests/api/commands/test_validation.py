@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import validation
+from api import operations, validation
 from api.commands.bulk import BulkElement
 from api.commands.routes import ROUTES
 from api.errors import MAX_ERRORS
-from api.openapi import examples
 from api.validation import errors_in
 from application.commands import COMMANDS
 
@@ -93,7 +92,7 @@ def nearly(draw: st.DrawFn, value: Any) -> Any:
 @pytest.mark.parametrize("action", ACTIONS)
 @given(data=st.data())
 def test_every_pointer_is_of_a_place(action: str, data: st.DataObject) -> None:
-    check(data.draw(nearly(examples.REQUESTS[action])), action)
+    check(data.draw(nearly(operations.COMMANDS[action].request)), action)
 
 
 @given(JSON)

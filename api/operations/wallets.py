@@ -1,0 +1,131 @@
+"""Wallets and their statements."""
+
+from api.operations.form import CommandForm, ReadForm
+from api.operations.shared import (
+    MOVES_MONEY,
+    PAGE_END,
+    RECEIPT,
+    RECORDED,
+    TAKES_WALLETS,
+    TRANSACTION,
+    event,
+    wallet_event,
+    wallet_of,
+)
+from domain.capability import Capability
+from domain.errors import Code
+from domain.wallet import WalletView
+from projections.engine.reading import Page
+from projections.views.wallets import Statement
+
+TOP_UP = CommandForm(
+    action="wallet.top_up",
+    path="/wallets/{account}/top-up",
+    id="top_up_wallet",
+    tag="Wallets",
+    summary="Top up a wallet",
+    codes=(Code.REFERENCE_ALREADY_USED, *TAKES_WALLETS, *MOVES_MONEY),
+    request={
+        "amount": 150000,
+        "currency": "KES",
+        "source": {"type": "mpesa", "reference": "RKT12ABC9"},
+    },
+    key="mpesa-RKT12ABC9",
+    answer={"transaction_id": TRANSACTION, "wallet": wallet_of(150000), "receipt": RECEIPT},
+    last_event=wallet_event(
+        "topped_up", 150000, "Top-up, mpesa", tender="mpesa", reference="RKT12ABC9", leg=0
+    ),
+)
+
+FORMS = (
+    CommandForm(
+        action="wallet.open",
+        path="/wallets",
+        id="open_wallet",
+        tag="Wallets",
+        summary="Open a wallet",
+        codes=(Code.CURRENCY_MISMATCH, Code.WALLET_EXISTS),
+        request={"account": "STU-0042", "currency": "KES"},
+        key="open-STU-0042",
+        answer=wallet_of(0),
+        last_event=event(
+            "wallet.opened",
+            "wallet/STU-0042",
+            account="STU-0042",
+            currency="KES",
+            payer="STU-0042",
+            **RECORDED,
+        ),
+    ),
+    TOP_UP,
+    CommandForm(
+        action="wallet.charge",
+        path="/wallets/{account}/charge",
+        id="charge_wallet",
+        tag="Wallets",
+        summary="Charge a wallet",
+        codes=(Code.INSUFFICIENT_FUNDS, Code.UNKNOWN_INCOME_ROLE, *TAKES_WALLETS, *MOVES_MONEY),
+        request={
+            "amount": 5000,
+            "currency": "KES",
+            "description": "Library fine",
+            "income": "other_income",
+        },
+        key="library-fine-0391",
+        answer={"transaction_id": TRANSACTION, "wallet": wallet_of(145000), "receipt": RECEIPT},
+        last_event=wallet_event("charged", 5000, "Library fine", purpose="charge", income="other_income"),
+    ),
+    ReadForm(
+        path="/wallets",
+        id="list_wallets",
+        tag="Wallets",
+        summary="List wallets",
+        description="The tenant's wallets, by account.",
+        answer_type=Page[WalletView, str],
+        capabilities=(Capability.WALLET_READ,),
+        answer={"data": [wallet_of(150000)], **PAGE_END},
+    ),
+    ReadForm(
+        path="/wallets/{account}",
+        id="get_wallet",
+        tag="Wallets",
+        summary="Get a wallet",
+        description="One wallet with its balance.",
+        answer_type=WalletView,
+        capabilities=(Capability.WALLET_READ,),
+        codes=(Code.WALLET_NOT_FOUND,),
+        answer=wallet_of(150000),
+    ),
+    ReadForm(
+        path="/statements",
+        id="get_statement",
+        tag="Statements",
+        summary="Get a wallet's statement",
+        description=(
+            "A wallet's movements by effective date, then position, with the balance after each. Opening and closing"
+            " balance are those of the whole range, whatever page of it is asked for."
+        ),
+        query={"account": "STU-0042"},
+        answer_type=Statement,
+        capabilities=(Capability.STATEMENT_READ,),
+        codes=(Code.WALLET_NOT_FOUND,),
+        answer={
+            "account": "STU-0042",
+            "currency": "KES",
+            "opening_balance": 0,
+            "closing_balance": 150000,
+            "lines": [
+                {
+                    "position": 1042,
+                    "transaction_id": TRANSACTION,
+                    "recorded_at": "2026-11-22T09:30:00Z",
+                    "effective_date": "2026-11-22",
+                    "description": "Top-up, mpesa",
+                    "amount": 150000,
+                    "balance": 150000,
+                }
+            ],
+            **PAGE_END,
+        },
+    ),
+)
