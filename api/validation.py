@@ -48,6 +48,8 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     sort: str
     """The sort of JSON value that it takes."""
     fields: Mapping[str, "_Place"] = {}
+    named: str = ""
+    """The fields that may be given, in words."""
     required: frozenset[str] = frozenset()
     item: "_Place | None" = None
     least: int = 0
@@ -109,8 +111,7 @@ def _errors_of_object(
     for name in members:
         if name not in place.fields:
             where = f"{at}/{escaped(name)}" if len(name) <= MAX_POINTER_STEP else at
-            known = ", ".join(place.fields)
-            yield FieldError(where, f"There is no field {shown(name)}; the fields are {known}.")
+            yield FieldError(where, f"There is no field {shown(name)}; the fields are {place.named}.")
 
 
 def _errors_of_list(raw: bytes | msgspec.Raw, place: _Place, item: _Place, at: str) -> Iterator[FieldError]:
@@ -142,10 +143,13 @@ def _made(kind: Any) -> _Place:
     match _shape(kind):
         case inspect.StructType(cls=struct):
             fields = msgspec.structs.fields(struct)
+            refused = getattr(struct, "not_yet", ())
+            named = ", ".join(field.encode_name for field in fields if field.name not in refused)
             return _Place(
                 decoder=decoder,
-                words=f"an object with {', '.join(field.encode_name for field in fields)}",
+                words=f"an object with {named}",
                 sort="an object",
+                named=named,
                 fields={field.encode_name: _made(field.type) for field in fields},
                 required=frozenset(field.encode_name for field in fields if field.required),
             )
