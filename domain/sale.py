@@ -1,7 +1,7 @@
 """The sale: what was sold over the counter, what paid for it, and what of it was taken back."""
 
 from collections.abc import Sequence
-from typing import ClassVar, assert_never
+from typing import ClassVar, Self, assert_never
 
 import msgspec
 
@@ -78,6 +78,7 @@ class Sale(State, kw_only=True):
     lines: tuple[SaleLine, ...] = ()
     tenders: tuple[SaleTender, ...] = ()
     total_minor: int = 0
+    receipt: str = ""
     returned_pieces: tuple[int, ...] = ()
     returned_amounts: tuple[int, ...] = ()
     returned_tenders: tuple[int, ...] = ()
@@ -96,6 +97,7 @@ def evolve(state: Sale, event: SaleEvent) -> None:
             state.lines = event.lines
             state.tenders = event.tenders
             state.total_minor = event.total
+            state.receipt = event.receipt
             state.returned_pieces = state.returned_amounts = (0,) * len(event.lines)
             state.returned_tenders = (0,) * len(event.tenders)
         case SaleRefunded():
@@ -118,6 +120,50 @@ def _returned(state: Sale, refunded: Sequence[SaleTender]) -> tuple[int, ...]:
         returned[i] += amount
         left -= amount
     return tuple(returned)
+
+
+# --- as answers show it
+
+
+class TenderView(msgspec.Struct, frozen=True):
+    """What one tender paid, or got back."""
+
+    type: TenderType
+    amount: int
+
+
+class SaleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale as every answer shows it, of a read or of a command: what was sold, what paid, what was refunded.
+
+    `receipt` is its number. Amounts in minor units.
+    """
+
+    id: str
+    receipt: str
+    customer: str | None
+    currency: str
+    total: int
+    refunded: int
+    lines: Sequence[SaleLine]
+    tenders: Sequence[TenderView]
+
+    @classmethod
+    def of(cls, state: Sale) -> Self:
+        return cls(
+            id=state.sale,
+            receipt=state.receipt,
+            customer=state.customer,
+            currency=state.currency,
+            total=state.total_minor,
+            refunded=sum(state.returned_amounts),
+            lines=state.lines,
+            tenders=tenders_of(state.tenders),
+        )
+
+
+def tenders_of(tenders: Sequence[SaleTender]) -> list[TenderView]:
+    """Tenders as answers show them."""
+    return [TenderView(tender.type, tender.amount) for tender in tenders]
 
 
 # --- decisions

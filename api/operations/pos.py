@@ -1,6 +1,6 @@
 """Sales over the counter and their refunds."""
 
-from api.operations.form import CommandForm
+from api.operations.form import CommandForm, ReadForm
 from api.operations.shared import (
     MOVES_MONEY,
     RECEIPT,
@@ -11,12 +11,30 @@ from api.operations.shared import (
     wallet_event,
     wallet_of,
 )
+from domain.capability import Capability
 from domain.errors import Code
+from domain.sale import SaleView
 
 _SALE = {
     "id": TRANSACTION,
+    "receipt": RECEIPT["number"],
+    "customer": "STU-0042",
+    "currency": "KES",
     "total": 25000,
     "refunded": 0,
+    "lines": [
+        {
+            "discount": 0,
+            "net": 25000,
+            "tax": 0,
+            "total": 25000,
+            "quantity": 1,
+            "income": "meals",
+            "tax_code": "A",
+            "sku": "MEAL",
+            "description": "MEAL",
+        }
+    ],
     "tenders": [{"type": "wallet", "amount": 20000}, {"type": "cash", "amount": 5000}],
 }
 
@@ -67,5 +85,16 @@ FORMS = (
             "receipt": RECEIPT,
         },
         last_event=wallet_event("refunded", 20000, "Refund RCT-2026-000017", sale=TRANSACTION),
+    ),
+    ReadForm(
+        path="/sales/{sale}",
+        id="get_sale",
+        tag="Point of sale",
+        summary="Get a sale",
+        description="One sale with what was sold, what paid for it, and how much of it was refunded.",
+        answer_type=SaleView,
+        capabilities=(Capability.STATEMENT_READ,),
+        codes=(Code.SALE_NOT_FOUND,),
+        answer={**_SALE, "refunded": 25000},
     ),
 )

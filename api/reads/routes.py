@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from api.commands.routes import PREFIX
-from api.reads import accounts, exports, invoices, receipts, service, wallets
+from api.reads import accounts, exports, invoices, receipts, sales, service, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -20,6 +20,7 @@ def router(services: Services) -> APIRouter:
     service.add(routes, services)
     wallets.add(routes, reader)
     invoices.add(routes, reader)
+    sales.add(routes, reader)
     accounts.add(routes, reader)
     exports.add(routes, reader)
     receipts.add(routes, services)

@@ -24,7 +24,7 @@ from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.ids import Name, Uuid, sale_stream, wallet_stream
 from domain.journal import Journal
-from domain.sale import RefundLine, Sale, SaleTender
+from domain.sale import RefundLine, SaleTender, SaleView, TenderView, tenders_of
 from domain.tender import Tender, split
 from domain.wallet import WalletView
 
@@ -81,31 +81,6 @@ class Refund(Command, frozen=True, kw_only=True):
 # --- answers
 
 
-class TenderView(msgspec.Struct, frozen=True):
-    """What one tender paid, or got back."""
-
-    type: str
-    amount: int
-
-
-class SaleView(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale, what paid for it, and how much of it has been refunded."""
-
-    id: str
-    total: int
-    refunded: int
-    tenders: Sequence[TenderView]
-
-    @classmethod
-    def of(cls, state: Sale) -> "SaleView":
-        return cls(
-            id=state.sale,
-            total=state.total_minor,
-            refunded=sum(state.returned_amounts),
-            tenders=tenders(state.tenders),
-        )
-
-
 class RefundLineView(msgspec.Struct, frozen=True):
     """What of a line (from 1) was taken back."""
 
@@ -125,7 +100,7 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             total=sum(line.total for line in lines),
             lines=[RefundLineView(line.line, line.total) for line in lines],
-            tenders=tenders(given_back),
+            tenders=tenders_of(given_back),
         )
 
 
@@ -146,11 +121,6 @@ class SaleRefundedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_default
     refund: RefundView
     wallet: WalletView | None = None
     receipt: ReceiptView
-
-
-def tenders(found: Sequence[SaleTender]) -> list[TenderView]:
-    """Tenders as answers show them."""
-    return [TenderView(tender.type, tender.amount) for tender in found]
 
 
 # --- handlers

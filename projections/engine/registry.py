@@ -7,7 +7,7 @@ import psycopg
 
 from projections.engine.fold import Projection
 from projections.engine.reading import rows_of
-from projections.views import exports, invoices, ledger, receipts, tenants, wallets
+from projections.views import exports, invoices, ledger, receipts, sales, tenants, wallets
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     tenants.PROJECTION,
@@ -15,6 +15,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     wallets.PROJECTION,
     invoices.PROJECTION,
     receipts.PROJECTION,
+    sales.PROJECTION,
     exports.PROJECTION,
 )
 

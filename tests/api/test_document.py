@@ -354,6 +354,7 @@ def test_what_a_read_answers_has_the_form_of_its_example(school, tried, path):
         "account": "STU-0042",
         "invoice": tried["invoice"],
         "code": "2100",
+        "sale": tried["pos.checkout"]["sale"]["id"],
         "batch": tried["quickbooks.export"]["batch_id"],
         "token": tried["wallet.top_up"]["receipt"]["qr"].rsplit("/", 1)[-1],
     }

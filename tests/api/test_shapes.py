@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.service import Client, Service, fresh_key, fresh_name, ok
+from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused
 
 RECEIPT = {"number", "qr"}
 WALLET = {"account", "currency", "balance", "available", "status", "payer"}
@@ -191,8 +191,24 @@ def test_checkout_and_refund(service, admin):
     assert answer.keys() == {"transaction_id", "sale", "wallet", "receipt"}
     assert answer["sale"] == {
         "id": answer["transaction_id"],
+        "receipt": answer["receipt"]["number"],
+        "customer": account,
+        "currency": "KES",
         "total": 1000,
         "refunded": 0,
+        "lines": [
+            {
+                "sku": "MEAL",
+                "description": "Lunch",
+                "quantity": 4,
+                "discount": 0,
+                "net": 1000,
+                "tax": 0,
+                "total": 1000,
+                "income": "sales",
+                "tax_code": "A",
+            }
+        ],
         "tenders": [{"type": "wallet", "amount": 700}, {"type": "cash", "amount": 300}],
     }
     assert answer["wallet"] == wallet(account, 0)
@@ -206,6 +222,13 @@ def test_checkout_and_refund(service, admin):
     assert back["refund"]["tenders"] == [{"type": "cash", "amount": 300}, {"type": "wallet", "amount": 200}]
     assert back["wallet"] == wallet(account, 200)
     check_transaction(service, back, response)
+    assert ok(admin.get(f"sales/{answer['sale']['id']}")) == back["sale"]
+
+
+def test_a_sale_of_another_school_does_not_exist(admin, foreign):
+    sale = ok(admin.checkout([250], {"type": "cash"}))["sale"]["id"]
+    refused(foreign.get(f"sales/{sale}"), 404, "sale_not_found")
+    refused(admin.get("sales/RCT-2026-000001"), 404, "sale_not_found")
 
 
 def test_a_sale_without_a_wallet(admin):

@@ -395,7 +395,9 @@ def test_the_counts_of_a_batch(database: Database, export: Export) -> None:
     assert read(database, export, second).status == "completed"
     listed = asyncio.run(reading(database, export.school.tenant, lambda c: export_batches(c, limit=2)))
     assert [batch.batch_id for batch in listed.data] == [third, second]
-    rest = asyncio.run(reading(database, export.school.tenant, lambda c: export_batches(c, limit=2, after=listed.next)))
+    rest = asyncio.run(
+        reading(database, export.school.tenant, lambda c: export_batches(c, limit=2, after=listed.next))
+    )
     assert [batch.batch_id for batch in rest.data] == [first]
     assert asyncio.run(reading(database, "other", lambda c: export_batch(c, first))) is None
 

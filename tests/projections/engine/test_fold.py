@@ -28,7 +28,6 @@ NOT_SHOWN = {
     "bursar.tenant.client_added.v1",
     "bursar.series.policy_set.v1",
     "bursar.receipt.claimed.v1",
-    "bursar.sale.completed.v1",
 }
 
 

@@ -5,13 +5,15 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.invoice import InvoiceView
+from domain.sale import SaleView
 from domain.wallet import WalletView
 from projections.engine.reading import Page
 from projections.engine.registry import positions
-from projections.views import invoices, ledger, receipts, tenants, wallets
+from projections.views import invoices, ledger, receipts, sales, tenants, wallets
 from tests.conftest import Database
 from tests.support.projected import AWKWARD, a_day, ask, catch_up, put
 from tests.support.school import School
@@ -47,7 +49,24 @@ def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Pag
 def test_positions_are_the_head(database: Database, head: int) -> None:
     found = ask(database, None, positions)
     assert set(found.values()) == {head}
-    assert set(found) == {"tenants", "ledger", "wallets", "invoices", "receipts", "exports"}
+    assert set(found) == {"tenants", "ledger", "wallets", "invoices", "receipts", "sales", "exports"}
+
+
+def test_a_sale_is_read_back_as_its_checkout_answered(database: Database, school: School) -> None:
+    sold = school.run(
+        "pos.checkout",
+        customer="STU-9",
+        lines=[{"sku": "PEN", "quantity": 3, "total": 100, "tax_code": "A", "description": AWKWARD}],
+        tenders=[{"type": "cash", "amount": 40}, {"type": "card", "reference": "C-9"}],
+    )
+    refunds = [school.run("pos.refund", sale=sold["sale"]["id"], amount=amount) for amount in (30, 20)]
+    put(database, school)
+    catch_up(database)
+    found = ask(database, "greenhill", lambda c: sales.sale(c, sold["sale"]["id"]))
+    assert found == msgspec.convert(refunds[-1]["sale"], SaleView)
+    assert found is not None
+    assert (found.refunded, found.receipt) == (50, sold["receipt"]["number"])
+    assert ask(database, "maple", lambda c: sales.sale(c, sold["sale"]["id"])) is None
 
 
 def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:

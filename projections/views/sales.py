@@ -1,0 +1,50 @@
+"""Sales: what was sold over the counter, what paid for it, and how much of it was taken back."""
+
+from typing import Any, Final
+
+import psycopg
+
+from domain.sale import SaleView
+from projections.engine.fold import Fold, Projection
+from projections.engine.reading import rows_of
+
+_COMPLETED: Final = Fold("""
+INSERT INTO finance_sales (tenant, sale, receipt, customer, currency, total, lines, tenders, effective_date,
+    recorded_at, position)
+SELECT tenant, (event ->> 'sale')::uuid, event ->> 'receipt', event ->> 'customer', event ->> 'currency',
+    (event ->> 'total')::bigint, event -> 'lines', event -> 'tenders', (event ->> 'effective_date')::date,
+    (event ->> 'recorded_at')::timestamptz, position
+FROM (
+    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+        convert_from(state, 'UTF8')::jsonb AS event
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.sale.completed.v1'
+    OFFSET 0
+) AS stored
+""")
+
+_REFUNDED: Final = Fold("""
+UPDATE finance_sales f
+SET refunded = f.refunded + s.refunded
+FROM (
+    SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS sale,
+        sum((convert_from(state, 'UTF8')::jsonb ->> 'total')::bigint) AS refunded
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.sale.refunded.v1'
+    GROUP BY 1, 2
+) AS s
+WHERE f.tenant = s.tenant AND f.sale = s.sale
+""")
+
+PROJECTION: Final = Projection(name="sales", tables=("finance_sales",), folds=(_COMPLETED, _REFUNDED))
+
+_SELECT: Final = """
+SELECT sale::text AS id, receipt, customer, currency, total, refunded, lines, tenders
+FROM finance_sales WHERE sale = %(sale)s::uuid
+"""
+
+
+async def sale(connection: psycopg.AsyncConnection[Any], sale_id: str) -> SaleView | None:
+    """One sale, or None where there is none. The id must be a UUID."""
+    found = await rows_of(connection, SaleView, _SELECT, {"sale": sale_id})
+    return found[0] if found else None
