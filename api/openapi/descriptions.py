@@ -196,6 +196,8 @@ PARAMETER_EXAMPLES: Final = {
 }
 """A trial of a command is a dry run unless somebody says otherwise."""
 
+REASON_EXAMPLE: Final = "The card was lost"
+
 HEADERS: Final = {
     "Bursar-Position": (
         "Of a write, the position of the log after it; of a read, the position that the answer reflects.",

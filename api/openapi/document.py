@@ -10,7 +10,7 @@ from api.commands.bulk import MAX_ELEMENTS
 from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX
 from api.errors import STATUS
 from api.openapi import refusals
-from api.openapi.descriptions import HEADERS, PARAMETER_EXAMPLES, PARAMETERS
+from api.openapi.descriptions import HEADERS, PARAMETER_EXAMPLES, PARAMETERS, REASON_EXAMPLE
 from api.openapi.introduction import GROUPS, INTRODUCTION, TAGS
 from api.openapi.samples import Call, samples
 from api.openapi.schemas import IDEMPOTENCY_KEY, choice, components, dry_run_of, name_of, ref
@@ -137,7 +137,8 @@ def _command(form: CommandForm) -> Json:
         for name in (spec.command_type.path,)
         if name
     ]
-    call = Call(method=form.method, path=_example_path(form), key=form.key, body=form.request)
+    reason = REASON_EXAMPLE if spec.reason_required else None
+    call = Call(method=form.method, path=_example_path(form), key=form.key, reason=reason, body=form.request)
     dry_run: Json = {"schema": dry_run_of(spec), "example": form.dry_run()}
     dry_text = "A dry run: what would have been answered. Nothing was written."
     done = _success("Done, and durable.", ref(name_of(spec.answer_type)), form.answer, "Idempotency-Replayed")
@@ -167,7 +168,7 @@ def _command(form: CommandForm) -> Json:
                     "example": form.key,
                 }
             ),
-            _header_ref("Bursar-Reason"),
+            _required("Bursar-Reason", reason) if reason else _header_ref("Bursar-Reason"),
             _header_ref("X-Request-Id"),
         ],
         requestBody={
@@ -236,6 +237,11 @@ def _header_parameter(name: str) -> Json:
         "description": PARAMETERS[name],
         "schema": _HEADER_PARAMETERS[name],
     }
+
+
+def _required(name: str, example: str) -> Json:
+    """A header that this operation cannot do without."""
+    return {**_header_parameter(name), "required": True, "example": example}
 
 
 def _header_ref(name: str) -> Json:

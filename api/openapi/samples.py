@@ -15,12 +15,13 @@ _TYPE: Final = "Content-Type: application/json"
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A request: `path` with its query, and `body` where it takes one. `key` is its idempotency key."""
+    """A request: `path` with its query, and `body` where it takes one. `key` is its idempotency key, `reason` its why."""
 
     method: str
     path: str
     public: bool = False
     key: str | None = None
+    reason: str | None = None
     body: Any = None
 
 
@@ -41,6 +42,8 @@ def _curl(call: Call) -> str:
         parts.append(f"-H '{_TYPE}'")
     if call.key is not None:
         parts.append(f"-H 'Idempotency-Key: {call.key}'")
+    if call.reason is not None:
+        parts.append(f"-H 'Bursar-Reason: {call.reason}'")
     if call.body is not None:
         text = json.dumps(call.body)
         if len(text) > MAX_LINE_CHARACTERS:
@@ -53,6 +56,8 @@ def _python(call: Call) -> str:
     headers = [] if call.public else ['"Authorization": f"Bearer {os.environ[\'BURSAR_API_KEY\']}"']
     if call.key is not None:
         headers.append(f'"Idempotency-Key": "{call.key}"')
+    if call.reason is not None:
+        headers.append(f'"Bursar-Reason": "{call.reason}"')
     lines = [f'    os.environ["BURSAR_URL"] + "{call.path}",']
     if headers:
         lines.append(f"    headers={{{', '.join(headers)}}},")

@@ -77,6 +77,21 @@ class Charge(Command, frozen=True, kw_only=True):
         return (wallet_stream(tenant_name, self.account),)
 
 
+class FreezeWallet(Command, frozen=True, kw_only=True):
+    """Let a wallet pay nothing any more, for a reason; money that comes for it is still credited."""
+
+    path: ClassVar = "account"
+    uppercase: ClassVar = ("account",)
+    account: Name = ""
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (wallet_stream(tenant_name, self.account),)
+
+
+class UnfreezeWallet(FreezeWallet, frozen=True, kw_only=True):
+    """Let a frozen wallet pay again, for a reason."""
+
+
 # --- answers
 
 
@@ -214,6 +229,15 @@ def handle_charge(command: Charge, unit: UnitOfWork) -> WalletMoved:
     )
 
 
+def handle_freeze(command: FreezeWallet, unit: UnitOfWork) -> WalletView:
+    stream = wallet_stream(unit.tenant_name, command.account)
+    decide = wallet.unfreeze if isinstance(command, UnfreezeWallet) else wallet.freeze
+    event = decide(unit.state(wallet.Wallet, stream), wallet_id=command.account, recorded_at=unit.recorded_at)
+    if event:
+        unit.emit(stream, event)
+    return WalletView.of(unit.state(wallet.Wallet, stream))
+
+
 SPECS = (
     CommandSpec(
         action="wallet.open",
@@ -237,5 +261,23 @@ SPECS = (
         answer_type=WalletMoved,
         capability=Capability.WALLET_CHARGE,
         key_required=True,
+    ),
+    CommandSpec(
+        action="wallet.freeze",
+        command_type=FreezeWallet,
+        handler=handle_freeze,
+        answer_type=WalletView,
+        capability=Capability.WALLET_ADJUST,
+        reason_required=True,
+        status=200,
+    ),
+    CommandSpec(
+        action="wallet.unfreeze",
+        command_type=UnfreezeWallet,
+        handler=handle_freeze,
+        answer_type=WalletView,
+        capability=Capability.WALLET_ADJUST,
+        reason_required=True,
+        status=200,
     ),
 )

@@ -37,7 +37,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service knows of an action: its shape, its handler, who may, and whether a key is required."""
+    """What the service knows of an action: its shape, its handler, who may, and whether key and reason are required."""
 
     action: str
     command_type: type[Command]
@@ -45,6 +45,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     answer_type: type[msgspec.Struct]
     capability: Capability
     key_required: bool = False
+    reason_required: bool = False
     status: int = 201
 
 

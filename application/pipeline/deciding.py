@@ -92,6 +92,7 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         lookup=lookup,
     )
     try:
+        _check_reason(envelope)
         answer = envelope.spec.handler(envelope.command, unit)
         response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)
         command = _new_command(pending, unit, response)
@@ -116,9 +117,13 @@ def _authorise(envelope: Envelope, lookup: Callable[[str], State], now: datetime
         capabilities = tenant.live_key(school, prefix=envelope.credential, now=now).capabilities
         if "FINANCE_V2" not in school.features:
             raise DomainError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")
-    return Caller(
-        client=envelope.client, actor=envelope.actor, capabilities=capabilities, reason=envelope.reason
-    )
+    return Caller(client=envelope.client, actor=envelope.actor, capabilities=capabilities)
+
+
+def _check_reason(envelope: Envelope) -> None:
+    """Refuse a command that must say why and does not (`reason_required`)."""
+    if envelope.spec.reason_required and not envelope.reason:
+        raise DomainError(Code.REASON_REQUIRED, "Say why, in the header Bursar-Reason.")
 
 
 def _new_command(pending: Pending, unit: UnitOfWork, response: bytes) -> NewCommand:

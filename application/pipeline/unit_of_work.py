@@ -23,12 +23,11 @@ _S = TypeVar("_S", bound=State)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who gives a command, and why: `client` outlives its keys, `actor` is how the audit names it."""
+    """Who gives a command: `client` outlives its keys, `actor` is how the audit names it."""
 
     client: str
     actor: str
     capabilities: AbstractSet[str]
-    reason: str = ""
 
 
 class ReceiptView(msgspec.Struct, frozen=True):
@@ -96,11 +95,6 @@ class UnitOfWork:
             raise DomainError(
                 Code.CAPABILITY_MISSING, f"This needs the capability {capability}.", capability=capability
             )
-
-    def require_reason(self) -> None:
-        """Refuse a caller that does not say why (`reason_required`)."""
-        if not self.caller.reason:
-            raise DomainError(Code.REASON_REQUIRED, "Say why, in the header Bursar-Reason.")
 
     def tenant(self) -> tenant.Tenant:
         return self.state(tenant.Tenant, tenant_stream(self.tenant_name))

@@ -289,12 +289,13 @@ def tried(school: Client) -> dict[str, Any]:
     def ask(action: str, parameter: str = "", **changes: Any) -> Any:
         method, path = next(route for route, name in ROUTES.items() if name == action)
         path, body = path.replace("{}", parameter), {**requests[action], **changes}
-        found["dry_run"][action] = ok(school.send(method, path, body, dry_run="true"), 200)
-        response = school.send(method, path, body)
+        why = {"Bursar-Reason": "tried"} if COMMANDS[action].reason_required else {}
+        found["dry_run"][action] = ok(school.send(method, path, body, headers=why, dry_run="true"), 200)
+        response = school.send(method, path, body, headers=why)
         found[action] = ok(response, COMMANDS[action].status)
         return found[action]
 
-    for action in ("wallet.open", "wallet.top_up", "wallet.charge"):
+    for action in ("wallet.open", "wallet.top_up", "wallet.freeze", "wallet.unfreeze", "wallet.charge"):
         ask(action, account)
     draft = school.send("POST", "invoices", {**requests["invoice.create"], "issue": False}).json()
     invoice = ask("invoice.create")

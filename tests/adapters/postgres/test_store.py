@@ -454,7 +454,7 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Databa
         batch(0, command(opened(), topped_up(2, 100)), command(topped_up(3, 10)), command(topped_up(4, 1)))
     )
     state: Any = (await mine.load([STREAM], at=3))[STREAM]
-    state.balance = 7_000  # not what the events say, so that one sees where it came from
+    state.balance_minor = 7_000  # not what the events say, so that one sees where it came from
     put_snapshot(database, 3, state)
     loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (2, 3, 4)]
     assert [getattr(one, "balance_minor", None) for one in loaded] == [100, 7_000, 7_001]
