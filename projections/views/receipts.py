@@ -8,6 +8,7 @@ import psycopg
 
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import rows_of
+from projections.views.sales import REFUNDS
 
 _ALLOCATED: Final = Fold("""
 INSERT INTO finance_receipts (tenant, number, kind, amount, currency, transaction_id, recorded_at, position)
@@ -24,16 +25,10 @@ FROM (
 """)
 
 # A sale's id is its transaction's, so the receipt of the sale is the one of that transaction.
-_REFUNDED: Final = Fold("""
+_REFUNDED: Final = Fold(f"""
 UPDATE finance_receipts r
 SET refunded = r.refunded + s.refunded
-FROM (
-    SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS sale,
-        sum((convert_from(state, 'UTF8')::jsonb ->> 'total')::bigint) AS refunded
-    FROM events
-    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.sale.refunded.v1'
-    GROUP BY 1, 2
-) AS s
+FROM {REFUNDS} AS s
 WHERE r.tenant = s.tenant AND r.transaction_id = s.sale
 """)
 

@@ -23,16 +23,19 @@ FROM (
 ) AS stored
 """)
 
-_REFUNDED: Final = Fold("""
-UPDATE finance_sales f
-SET refunded = f.refunded + s.refunded
-FROM (
+REFUNDS: Final = """(
     SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS sale,
         sum((convert_from(state, 'UTF8')::jsonb ->> 'total')::bigint) AS refunded
     FROM events
     WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.sale.refunded.v1'
     GROUP BY 1, 2
-) AS s
+)"""
+"""What was taken back of each sale in the range of a fold."""
+
+_REFUNDED: Final = Fold(f"""
+UPDATE finance_sales f
+SET refunded = f.refunded + s.refunded
+FROM {REFUNDS} AS s
 WHERE f.tenant = s.tenant AND f.sale = s.sale
 """)
 
