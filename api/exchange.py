@@ -7,6 +7,7 @@ objects it is what makes a command as fast as it is (docs/adr/0003).
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from api.errors import (
+    MAX_ERRORS,
     RETRY_AFTER_SECONDS,
     ApiError,
     FieldError,
@@ -120,12 +122,12 @@ class Exchange:
         pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         parameters = dict(pairs)
         if len(parameters) != len(pairs):
-            names = [name for name, _ in pairs]
+            times = Counter(name for name, _ in pairs)
             raise invalid_request(
                 *(
                     FieldError(f"/query/{escaped(name)}", "This parameter is given twice.")
-                    for name in parameters
-                    if names.count(name) > 1
+                    for name, count in times.most_common(MAX_ERRORS)
+                    if count > 1
                 )
             )
         return parameters

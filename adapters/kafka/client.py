@@ -33,25 +33,31 @@ class TopicMismatchError(Exception):
     """The topic exists with another number of partitions: tenants would change partition and lose order."""
 
 
-def _opened(make: Callable[..., _C], **configs: Any) -> _C:
-    """Make a client. One that finds no broker leaves its thread running, for each attempt one more: end it."""
+def _opened(make: Callable[..., _C], **configs: Any) -> tuple[_C, Callable[[], None]]:
+    """Make a client, and what ends its network thread and fails whatever waits for it.
+
+    A client that finds no broker leaves its thread running, for each attempt one more: it is ended here.
+    """
     made: list[Any] = []
+
+    def end() -> None:
+        for client in made:
+            client.close()
 
     def net_client(**net_configs: Any) -> Any:
         made.append(KafkaNetClient(**net_configs))
         return made[-1]
 
     try:
-        return make(kafka_client=net_client, **configs)
+        return make(kafka_client=net_client, **configs), end
     except KafkaError:
-        for client in made:
-            client.close()
+        end()
         raise
 
 
 def ensure_topic(bootstrap_servers: str, topic: str, *, partitions: int, replication: int) -> None:
     """Make the topic if it does not exist. Raises `TopicMismatchError`, and `KafkaError` where no broker answers."""
-    admin = _opened(
+    admin, _ = _opened(
         KafkaAdminClient, bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000, **_COMMON
     )
     try:
@@ -149,10 +155,13 @@ class Publisher:
         return True
 
 
-def open_consumer(bootstrap_servers: str, group: str, *, max_records: int) -> KafkaConsumer:
+def open_consumer(
+    bootstrap_servers: str, group: str, *, max_records: int
+) -> tuple[KafkaConsumer, Callable[[], None]]:
     """Make a consumer that reads committed records only, commits nothing by itself and never guesses a place.
 
-    Raises `KafkaError` where no broker answers.
+    The function beside it abandons it: what hangs in it then raises `KafkaError`. Raises `KafkaError` where no broker
+    answers.
     """
     return _opened(
         KafkaConsumer,

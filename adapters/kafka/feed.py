@@ -1,5 +1,6 @@
 """The feed from Kafka."""
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +23,8 @@ from application.feed.port import (
 )
 
 MAX_BATCH_RECORDS: Final = 1000
+MAX_STALL_SECONDS: Final = 30.0
+"""How long a poll may go on beyond its time before the client is given up and another one made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -39,18 +42,20 @@ class KafkaFeed:
     ) -> Generator["_KafkaSubscription"]:
         """Join the consumer group, which is the topic's own; Kafka shares the partitions out among its members."""
         try:
-            consumer = open_consumer(
+            consumer, abandon = open_consumer(
                 self._bootstrap_servers, f"{self._topic}.{group}", max_records=MAX_BATCH_RECORDS
             )
         except KafkaError as error:
             raise FeedUnavailableError(f"{type(error).__name__}: {error}") from error
+        subscription = _KafkaSubscription(consumer, abandon)
         try:
             if not consumer.partitions_for_topic(self._topic):
                 raise FeedUnavailableError(f"topic {self._topic} does not exist yet")
             consumer.subscribe([self._topic], listener=_Seek(consumer, next_offset))
-            yield _KafkaSubscription(consumer)
+            yield subscription
         finally:
-            consumer.close(autocommit=False, timeout_ms=1_000)
+            if not subscription.abandoned:
+                consumer.close(autocommit=False, timeout_ms=1_000)
 
     def decode(self, value: bytes) -> Message | Undecodable:
         """Read a record's value again."""
@@ -74,12 +79,15 @@ class _Seek(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is 
 
 
 class _KafkaSubscription:
-    def __init__(self, consumer: KafkaConsumer) -> None:
+    def __init__(self, consumer: KafkaConsumer, abandon: Callable[[], None]) -> None:
         self._consumer = consumer
+        self._abandon = abandon
+        self.abandoned = False
 
     def poll(self, seconds: float) -> Sequence[FeedBatch]:
         try:
-            polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
+            with self._within(seconds + MAX_STALL_SECONDS):
+                polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
         except (OffsetOutOfRangeError, LogTruncationError, NoOffsetForPartitionError) as error:
             raise FeedLostError(f"{type(error).__name__}: {error}") from error
         except KafkaError as error:
@@ -92,6 +100,23 @@ class _KafkaSubscription:
             for place, arrivals in polled.items()
             if arrivals
         ]
+
+    @contextmanager
+    def _within(self, seconds: float) -> Generator[None]:
+        """Let nothing last longer: the library waits for its own thread without a time-out, and has been seen to wait
+        for ever (https://github.com/dpkp/kafka-python/issues/3121).
+        """
+        watch = threading.Timer(seconds, self._give_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def _give_up(self) -> None:
+        self.abandoned = True
+        self._abandon()
 
     def applied(self, batch: FeedBatch) -> None:
         place = TopicPartition(batch.partition.topic, batch.partition.number)

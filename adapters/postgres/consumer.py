@@ -97,6 +97,12 @@ class _HandlerError(Exception):
     """The handler raised what nobody expected."""
 
 
+def _said(error: Exception) -> str:
+    """What went wrong, without the row that a database's message would quote."""
+    words = error.diag.message_primary if isinstance(error, psycopg.Error) else str(error)
+    return f"{type(error).__name__}: {words}"
+
+
 class Consumer:
     """A member of a consumer group that applies each message once, whatever is killed and whenever."""
 
@@ -226,7 +232,7 @@ class Consumer:
         except Exception as error:
             if connection.closed:
                 raise psycopg.OperationalError("The connection was lost in a handler.") from error
-            raise _HandlerError(f"{type(error).__name__}: {error}") from error
+            raise _HandlerError(_said(error)) from error
 
     def _lock_partition(self, connection: Connection[Any], partition: Partition) -> None:
         key = self._key(partition)

@@ -34,12 +34,13 @@ class PostgresFeed:
         self, group: str, next_offset: Callable[[Partition], int]
     ) -> Generator["_PostgresSubscription"]:
         """Join the group. One member reads, the others stand by until its connection ends."""
-        try:
-            with psycopg.connect(self._url, autocommit=True) as connection:
+        with _losing_the_feed():
+            connection = psycopg.connect(self._url, autocommit=True)
+        with connection:
+            with _losing_the_feed():
                 connection.execute(f"LISTEN {CHANNEL}")
-                yield _PostgresSubscription(connection, group, next_offset)
-        except psycopg.OperationalError as error:
-            raise FeedUnavailableError(str(error)) from error
+                subscription = _PostgresSubscription(connection, group, next_offset)
+            yield subscription
 
     def decode(self, value: bytes) -> Message | Undecodable:
         """Build the message again from the logged command that was parked."""
@@ -47,6 +48,15 @@ class PostgresFeed:
         with psycopg.connect(self._url) as connection:
             store, epoch = store_identity(connection)
         return _content(logged, store, epoch)
+
+
+@contextmanager
+def _losing_the_feed() -> Generator[None]:
+    """Around what asks the log's database alone: its loss is the feed's, not that of a consumer's effects."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise FeedUnavailableError(str(error)) from error
 
 
 class _PostgresSubscription:
@@ -60,14 +70,15 @@ class _PostgresSubscription:
         self._position: int | None = None
 
     def poll(self, seconds: float) -> Sequence[FeedBatch]:
-        if self._position is None:
-            if not self._take_over():
+        with _losing_the_feed():
+            if self._position is None:
+                if not self._take_over():
+                    self._wait(seconds)
+                return []  # at once where it took over: the consumer tells by it that the feed answers
+            commands = read_commands(self._connection, self._position, MAX_BATCH_COMMANDS)
+            if not commands:
                 self._wait(seconds)
-            return []  # at once where it took over: the consumer tells by it that the feed answers
-        commands = read_commands(self._connection, self._position, MAX_BATCH_COMMANDS)
-        if not commands:
-            self._wait(seconds)
-            return []
+                return []
         self._position = commands[-1].position
         deliveries = [self._delivery(command) for command in commands]
         return [FeedBatch(partition=PARTITION, deliveries=deliveries)]

@@ -194,13 +194,15 @@ class PostgresStore:
         if connection is None or connection.closed or connection.broken:
             await self.close()
             return OutcomeUnknownError(type(error).__name__)
-        if isinstance(error, psycopg.DataError):  # also what the driver itself does not send, such as a NUL
+        if error.diag.constraint_name == "commands_id_idx":
+            # What was sent before, and taken for lost, was written after all: the look-up finds it.
+            return OutcomeUnknownError(type(error).__name__)
+        # The first is also what the driver itself does not send, such as a NUL.
+        if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
             return ContentRefusedError(type(error).__name__)
         if error.sqlstate is None:
             await self.close()
             return OutcomeUnknownError(type(error).__name__)
-        if error.sqlstate[:2] == "23":
-            return ContentRefusedError(type(error).__name__)
         await self.close()
         if error.sqlstate[:2] in ("40", "53", "55", "57", "58"):
             return StoreUnavailableError(type(error).__name__)

@@ -1,6 +1,7 @@
 """`bursar verify`: recompute the whole chain from the stored bytes, and refold every snapshot."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
@@ -27,7 +28,7 @@ _EVENTS: Final = """
     FROM events ORDER BY notification_id
 """
 _COMMITS: Final = "SELECT number, position, commands, previous_hash, hash FROM commits ORDER BY number"
-_HEAD: Final = "SELECT position, commit, commands, hash FROM head"
+_HEAD: Final = "SELECT position, commit, commands, hash, recorded_at FROM head"
 _SNAPSHOTS: Final = """
     SELECT originator_id AS stream, originator_version AS version, position, state
     FROM snapshots WHERE format = %(format)s
@@ -78,6 +79,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     commit: int
     commands: int
     hash: bytes
+    recorded_at: datetime
 
 
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,13 +135,14 @@ class _Verifier:
         events = _Rows(self._rows("events", chain.ChainedEvent, _EVENTS), lambda event: event.position)
         commands = self._rows("commands", _Command, _COMMANDS)
         number, last, counted, previous = 0, 0, 0, chain.genesis(store)
+        recorded_at = datetime(1970, 1, 1, tzinfo=UTC)
         for number, group in groupby(commands, key=lambda command: command.commit):
             leaves: list[bytes] = []
             first = last + 1
             for command in group:
                 self._check_command(store, command, events, last)
                 leaves.append(command.leaf)
-                last = command.position
+                last, recorded_at = command.position, command.recorded_at
             found.commits += 1
             counted += len(leaves)
             expected = _Commit(
@@ -160,7 +163,8 @@ class _Verifier:
             self._report(orphans[0], orphans[-1], "events that no command owns")
         for commit in commits.rest():
             self._report(last + 1, commit.position, f"commit {commit.number} has no command")
-        if head != _Head(position=last, commit=number, commands=counted, hash=previous):
+        ended = _Head(position=last, commit=number, commands=counted, hash=previous, recorded_at=recorded_at)
+        if head != ended:
             self._report(
                 last + 1,
                 max(last + 1, head.position),

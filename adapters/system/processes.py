@@ -9,11 +9,13 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import msgspec
+
+from adapters.system.files import write_atomically
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MIN_PORT = 10_000
@@ -109,6 +111,16 @@ def free_port() -> int:
         if port_is_free(port):
             return port
     raise OSError(f"no free port between {_MIN_PORT} and {lowest_ephemeral}")
+
+
+def kept_port(note: Path, *, taken: Collection[int] = ()) -> int:
+    """The port in the file `note`, if it is there, free and not `taken`; else a free one, which is noted."""
+    if note.exists() and (noted := int(note.read_text())) not in taken and port_is_free(noted):
+        return noted
+    while (port := free_port()) in taken:
+        pass
+    write_atomically(note, f"{port}\n".encode())
+    return port
 
 
 def port_is_free(port: int) -> bool:

@@ -1,6 +1,7 @@
 """Attempts that are made again: the one way in which a worker comes back after what it works with was lost."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -20,8 +21,7 @@ MAX_WAIT_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 Session = Callable[[Callable[[], None]], None]
-"""Works until it is told to stop. It calls its argument whenever it got on: what it needs answers, and nothing is left
-undone. A connection alone, as to a broker that then takes no message, is not enough: the waits would not grow."""
+"""Works until it is told to stop. It calls its argument once it has what it needs, such as a connection."""
 
 
 def keep_at(
@@ -35,8 +35,10 @@ def keep_at(
 ) -> None:
     """Run `session` until it returns or `stop` is set; after an exception of `lost`, begin it again.
 
-    The wait before it grows with each attempt in vain, up to `max_wait_seconds`, at random, so that processes do
-    not come back in step. `ready` is called once, when a session first works. Any other exception is raised.
+    The wait before it grows with each attempt, up to `max_wait_seconds`, at random, so that processes do not come
+    back in step. It begins anew after a session that lasted longer than that: one that has a connection and is
+    lost over the same write again and again waits longer each time. `ready` is called once, when a session first
+    works. Any other exception is raised.
     """
     announced = False
 
@@ -44,6 +46,12 @@ def keep_at(
         assert state.outcome is not None
         error = state.outcome.exception()
         _log.warning("interrupted", worker=name, attempt=state.attempt_number, error=repr(error))
+
+    def working() -> None:
+        nonlocal announced
+        if not announced:
+            announced = True
+            ready()
 
     attempts = Retrying(
         retry=retry_if_exception_type(lost),
@@ -57,12 +65,10 @@ def keep_at(
         if stop.is_set():
             return
 
-        def working(state: RetryCallState = attempt.retry_state) -> None:
-            nonlocal announced
-            state.attempt_number = 1
-            if not announced:
-                announced = True
-                ready()
-
+        began = time.monotonic()
         with attempt:
-            session(working)
+            try:
+                session(working)
+            finally:
+                if time.monotonic() - began > max_wait_seconds:
+                    attempt.retry_state.attempt_number = 1

@@ -19,6 +19,8 @@ from application.pipeline.writer import Writer
 from domain.errors import Code
 
 MAX_ELEMENTS: Final = 10_000
+ELEMENTS_AT_ONCE: Final = 100
+"""After so many elements others have their turn."""
 MAX_ELEMENT_OBJECTS: Final = 125
 """No element holds more objects: itself, its data, 100 lines, 20 tenders, and some."""
 
@@ -59,6 +61,8 @@ class BulkEndpoint:
         trace_id = exchange.trace_id()
         prepared: list[Envelope | ApiError] = []
         for number, element in enumerate(elements):
+            if number % ELEMENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # so long a bulk must not hold up everybody else
             try:
                 prepared.append(
                     _prepare(exchange, credential, element, f"/{number}", reason=reason, trace_id=trace_id)

@@ -92,6 +92,7 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         lookup=lookup,
     )
     try:
+        unit.require(envelope.spec.capability)
         _check_reason(envelope)
         answer = envelope.spec.handler(envelope.command, unit)
         response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)

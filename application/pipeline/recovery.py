@@ -4,13 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from tenacity import (
-    AsyncRetrying,
-    RetryError,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from application.pipeline.command import Outcome
 from application.pipeline.pending import Pending, refuse_all
@@ -23,10 +17,12 @@ MAX_BREAKS: Final = 3
 """How often a command is decided again after its commit lost the connection and was found not to exist."""
 
 _MAX_PAUSE_SECONDS: Final = 0.5
+_NO_TAIL: Final = 2**62
+"""Behind it nothing was written that would be read under the lock."""
 
 
-async def recover(batch: Sequence[Pending], store: EventStore, *, after: int) -> list[Pending]:
-    """Answer the commands that were written behind position `after`, and return those to be decided again.
+async def recover(batch: Sequence[Pending], store: EventStore) -> list[Pending]:
+    """Answer the commands that were written, and return those to be decided again.
 
     The look-up takes the lock first: until the lost connection's backend has ended, its commit may still come,
     and it holds the lock as long as it may.
@@ -35,19 +31,20 @@ async def recover(batch: Sequence[Pending], store: EventStore, *, after: int) ->
     attempts = AsyncRetrying(
         retry=retry_if_exception_type((StoreUnavailableError, OutcomeUnknownError)),
         wait=wait_random_exponential(multiplier=0.1, max=_MAX_PAUSE_SECONDS),
-        stop=stop_after_delay(MAX_RECOVERY_SECONDS),
         sleep=asyncio.sleep,
     )
 
     async def look_up() -> dict[str, tuple[int, bytes]]:
-        await store.lock(after=after)
+        await store.lock(after=_NO_TAIL)
         written = await store.find(ids)
         await store.unlock()
         return dict(written)
 
     try:
-        written: dict[str, tuple[int, bytes]] = await attempts(look_up)
-    except RetryError:
+        async with asyncio.timeout(MAX_RECOVERY_SECONDS):
+            written: dict[str, tuple[int, bytes]] = await attempts(look_up)
+    except TimeoutError:
+        await store.close()
         refuse_all(
             batch,
             DomainError(
@@ -66,6 +63,9 @@ async def recover(batch: Sequence[Pending], store: EventStore, *, after: int) ->
             remaining.append(pending)
         else:
             pending.refuse(
-                DomainError(Code.UNAVAILABLE, "The database breaks off again and again, nothing was written.")
+                DomainError(
+                    Code.OUTCOME_UNKNOWN,
+                    "The database breaks off again and again; ask again with the same key.",
+                )
             )
     return remaining

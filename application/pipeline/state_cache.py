@@ -14,7 +14,7 @@ MAX_CACHED_STATES: Final = 100_000
 class StateCache:
     """States as of `position`, the last one that the process knows of; -1 before it has looked.
 
-    `recorded_at` is the time recorded last. The states used least recently go first.
+    `recorded_at` is the time recorded last. The states that changed least recently go first.
     """
 
     def __init__(self, store: EventStore, *, max_states: int = MAX_CACHED_STATES) -> None:

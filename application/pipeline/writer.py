@@ -157,10 +157,9 @@ class Writer:
                 batch, DomainError(Code.UNAVAILABLE, f"The database is away, nothing was written: {error}")
             )
         except OutcomeUnknownError:
-            after = max(self._cache.position, 0)
             self._cache.forget()
             self._careful = CAREFUL_BATCHES
-            remaining = await recover(batch, self._store, after=after)
+            remaining = await recover(batch, self._store)
             if remaining:
                 await self._process(remaining)
         except ContentRefusedError as error:

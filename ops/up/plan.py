@@ -4,7 +4,7 @@ import http.client
 import os
 import secrets
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, STOP_SIGNAL, Clust
 from adapters.postgres.embedded.installation import ServerError
 from adapters.postgres.roles import LOGIN_ROLES, load_passwords, set_role_passwords, url_for_role
 from adapters.system.files import write_atomically
-from adapters.system.processes import free_port, port_is_free
+from adapters.system.processes import free_port, kept_port, port_is_free
 from ops.setup import Seeded, migrate, seed
 from ops.up.greeting import greeting
 from ops.up.ready_file import QuickBooksInfo, ReadyInfo, note
@@ -24,17 +24,8 @@ from ops.up.supervisor import AlreadyRunningError, Part, Supervisor, sole_owner
 DEFAULT_PORT = 8000
 _ANSWER_SECONDS = 0.5  # a part that is starting is asked again at once
 _ROOT = Path(__file__).parents[2]
-_OURS = (
-    "BURSAR_DATABASE_URL",
-    *(f"{role.upper()}_DATABASE_URL" for role in LOGIN_ROLES),
-    "BURSAR_KAFKA_BOOTSTRAP_SERVERS",
-    "BURSAR_KAFKA_TOPIC",
-    "BURSAR_QUICKBOOKS_URL",
-    "BURSAR_QUICKBOOKS_ACCESS_TOKEN",
-    "BURSAR_PUBLIC_URL",
-    "BURSAR_RECEIPT_KEY",
-    "BURSAR_READY_FILE",
-)
+_INHERITED = ("BURSAR_LOG_LEVEL", "BURSAR_QUEUE_LIMIT", "BURSAR_RECEIPT_KEY_ID")
+"""What of ours every part takes from our own environment; it is given the rest, each only what it needs."""
 
 
 class _UsageError(Exception):
@@ -129,7 +120,10 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
     return _Plan(
         data=data,
         port=port,
-        quickbooks_port=_quickbooks_port(data, taken=[port] if cluster is None else [port, cluster.port]),
+        # Both keep their ports, so that a page left open and a shell that knows the database go on.
+        quickbooks_port=kept_port(
+            data / "quickbooks.port", taken=[port] if cluster is None else [port, cluster.port]
+        ),
         cluster=cluster,
         database_url=given or (cluster.superuser_url if cluster else ""),
         database_urls=urls,
@@ -139,17 +133,6 @@ def _plan(data: Path, port: int, kafka: str | None) -> _Plan:
         else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka, "BURSAR_KAFKA_TOPIC": _kafka_topic(data)},
         secrets=_secrets(data),
     )
-
-
-def _quickbooks_port(data: Path, *, taken: Collection[int]) -> int:
-    """Return the emulator's port: the one of the last run if it is free, so that a page left open goes on."""
-    note = data / "quickbooks.port"
-    if note.exists() and (noted := int(note.read_text())) not in taken and port_is_free(noted):
-        return noted
-    while (port := free_port()) in taken:
-        pass
-    write_atomically(note, f"{port}\n".encode())
-    return port
 
 
 def _kafka_topic(data: Path) -> str:
@@ -323,7 +306,11 @@ def _command(*arguments: str) -> Sequence[str]:
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
     """Return our own environment without any secret of ours but those given, and this very code to import."""
-    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("BURSAR_") or name in _INHERITED
+    }
     path = os.pathsep.join(filter(None, [str(_ROOT), inherited.get("PYTHONPATH")]))
     return {**inherited, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **given}
 

@@ -54,7 +54,7 @@ FROM (
 ) AS stored
 """)
 
-# A prefix may come again after its revocation: each key ends with the first revocation after it.
+# Each key ends with the first revocation after it.
 _KEYS_REVOKED: Final = Fold("""
 WITH revoked AS MATERIALIZED (
     SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,

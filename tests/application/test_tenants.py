@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
+from application.commands import COMMANDS
+from domain.capability import Capability
 from domain.errors import Code, DomainError
 from tests.support.given import on_a_loop
 from tests.support.memory_store import MemoryStore
@@ -54,10 +57,15 @@ async def test_what_a_key_may_not_do_is_refused_where_it_acts() -> None:
         await school.do("key.create", client="OFFICE", prefix="bk_1", key_hash="0" * 64, role="cashier")
         line = {"description": "Term 1", "quantity": 1, "total": 100, "income": "tuition"}
         draft = {"payer": "STU-1", "currency": "KES", "due_date": "2026-12-01", "lines": [line]}
-        await school.give(envelope("invoice.create", credential="bk_1", **draft))
         with pytest.raises(DomainError) as refusal:
-            await school.give(envelope("invoice.create", credential="bk_1", **draft, issue=True))
+            await school.give(envelope("invoice.create", credential="bk_1", **draft))
         assert refusal.value.code == Code.CAPABILITY_MISSING
+        assert refusal.value.extra == {"capability": "invoice.create"}
+        # As if the cashier might draft: to issue at once is a right of its own.
+        spec = msgspec.structs.replace(COMMANDS["invoice.create"], capability=Capability.INVOICE_READ)
+        await school.give(envelope("invoice.create", spec=spec, credential="bk_1", **draft))
+        with pytest.raises(DomainError) as refusal:
+            await school.give(envelope("invoice.create", spec=spec, credential="bk_1", **draft, issue=True))
         assert refusal.value.extra == {"capability": "invoice.issue"}
         with pytest.raises(DomainError) as refusal:
             await school.give(top_up(credential="bk_2"))

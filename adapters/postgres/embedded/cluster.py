@@ -32,7 +32,7 @@ from adapters.postgres.embedded.installation import (
 )
 from adapters.postgres.roles import LOGIN_ROLES, SUPERUSER, load_passwords
 from adapters.system.files import sync_folder, write_atomically
-from adapters.system.processes import Account, end, free_port, spawn
+from adapters.system.processes import Account, end, kept_port, spawn
 
 STOP_SIGNAL = signal.SIGINT  # PostgreSQL's fast shutdown: sessions end, a checkpoint is written
 ORPHAN_SIGNAL = signal.SIGQUIT  # its immediate shutdown: the backends go too; the next start recovers
@@ -131,7 +131,7 @@ def prepare(data: Path) -> Cluster:
     elif not may_enter(account, directory):
         raise ServerError(f"the server's user can no longer reach {directory}: a folder above it was closed")
     _forget_dead_server(directory)
-    port = free_port()
+    port = kept_port(data / "postgres.port")
     return Cluster(
         directory=directory,
         socket_directory=_socket_directory(data, directory, port, account),

@@ -119,7 +119,7 @@ class Sending:
         """Store the next call as sent. None if no document is ready."""
         work = self._work
         pending = self._pending()
-        if len(pending) < MAX_BATCH_ITEMS and self._bind():
+        while len(pending) < MAX_BATCH_ITEMS and self._bind():
             pending = self._pending()
         if not pending:
             return None
@@ -166,7 +166,7 @@ class Sending:
         )
 
     def _bind(self) -> bool:
-        """Fix the bytes of documents whose references all have their ids. False if there was none."""
+        """Fix the bytes of documents that are ready for it, or set them aside. False if there was none."""
         bindable = select(
             self._connection,
             jobs.BindableJob,
@@ -193,7 +193,7 @@ class Sending:
             self._connection.execute(jobs.BIND, columns(jobs.BoundJob, bound))
             if unmapped:
                 self._connection.execute(jobs.MARK_NEEDS_MAPPING, columns(jobs.UnmappedJob, unmapped))
-        return bool(bound)
+        return bool(bindable)
 
     def _identifier(self, reference: str, own: Mapping[str, str | None]) -> str:
         """QuickBooks' id for a reference of `canonical.reference`. Raises `_UnmappedError`."""

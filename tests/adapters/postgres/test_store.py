@@ -25,6 +25,7 @@ from application.pipeline.ports import (
     Known,
     Moved,
     NewCommand,
+    OutcomeUnknownError,
     StoreUnavailableError,
 )
 from application.pipeline.writer import Writer
@@ -136,7 +137,7 @@ async def test_a_command_id_is_taken_once(database: Database) -> None:
     writing = store(database)
     first = command(opened("A"))
     await writing.append(batch(0, first))
-    with pytest.raises(ContentRefusedError):
+    with pytest.raises(OutcomeUnknownError):  # so that it is looked up by its id
         await writing.append(batch(1, command(opened("B"), id=first.id)))
     assert one(database, "SELECT count(*) FROM commands") == 1
     await writing.close()

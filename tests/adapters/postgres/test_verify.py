@@ -239,7 +239,8 @@ CUT = (
 CUT_COMMIT = "DELETE FROM commits WHERE number = {2}"
 SET_HEAD_BACK = """
     UPDATE head SET (position, commit, commands, hash) =
-        (SELECT position, number, commands, hash FROM commits ORDER BY number DESC LIMIT 1)
+        (SELECT position, number, commands, hash FROM commits ORDER BY number DESC LIMIT 1),
+        recorded_at = (SELECT recorded_at FROM commands ORDER BY position DESC LIMIT 1)
 """
 SET_TENANT_BACK = "UPDATE tenant_heads SET sequence = sequence - 1 WHERE tenant = 'greenhill'"
 
@@ -280,6 +281,11 @@ def test_an_end_that_was_cut_off_without_a_trace_still_has_another_hash(database
 def test_a_commit_that_was_edited(database: Database, log: Any, change: str) -> None:
     first, last, commit = log[-2]
     assert (first, last) in tampered(database, f"UPDATE commits SET {change} WHERE number = {commit}")
+
+
+def test_a_head_whose_time_was_moved(database: Database, log: Any) -> None:
+    """What is recorded never goes back, so a time set ahead would date and number all that follows."""
+    assert tampered(database, "UPDATE head SET recorded_at = '2999-01-01Z'") != []
 
 
 def test_a_commit_that_was_deleted(database: Database, log: Any) -> None:

@@ -405,7 +405,7 @@ async def test_a_commit_that_breaks_each_time_is_given_up() -> None:
     store = WatchedStore()
     async with running_school(store) as school:
         store.failures = [OutcomeUnknownError() for _ in range(MAX_BREAKS)]
-        assert code((await outcomes(school.writer, top_up(key="key-0001")))[0]) == Code.UNAVAILABLE
+        assert code((await outcomes(school.writer, top_up(key="key-0001")))[0]) == Code.OUTCOME_UNKNOWN
         assert balance(store) == 0
         assert not (await school.give(top_up(key="key-0001"))).replayed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.system.processes import start_time
+from adapters.system.processes import kept_port, start_time
 from ops.up import plan as it
 from ops.up.greeting import greeting
 from ops.up.ready_file import NotRunningError, QuickBooksInfo, ReadyInfo, note, running
@@ -127,14 +127,15 @@ def test_the_greeting_names_what_stands_on_the_path_by_its_name(
     assert 'eval "$(bursar env --data /data)"\n' in greeting(INFO, Path("/data"))
 
 
-def test_the_emulator_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
-    first = it._quickbooks_port(tmp_path, taken=[])
-    assert it._quickbooks_port(tmp_path, taken=[]) == first
+def test_a_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
+    note = tmp_path / "quickbooks.port"
+    first = kept_port(note)
+    assert kept_port(note) == first
     with socket.create_server(("127.0.0.1", first)):
-        second = it._quickbooks_port(tmp_path, taken=[])
+        second = kept_port(note)
     assert second != first
-    assert it._quickbooks_port(tmp_path, taken=[]) == second
-    assert it._quickbooks_port(tmp_path, taken=[second]) != second
+    assert kept_port(note) == second
+    assert kept_port(note, taken=[second]) != second
 
 
 def test_a_part_gets_no_secret_but_those_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
