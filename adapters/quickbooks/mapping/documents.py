@@ -26,7 +26,7 @@ from domain.chart import INCOME_ROLES
 from domain.event import Event
 from domain.invoice import InvoiceIssued, PaymentApplied
 from domain.journal import TENDER_ROLES
-from domain.sale import SaleCompleted, SaleRefunded, SaleTender
+from domain.sale import SaleCompleted, SaleEvent, SaleRefunded, SaleTender
 from domain.wallet import WalletCharged, WalletToppedUp
 
 DocumentKind = Literal["SalesReceipt", "RefundReceipt", "Invoice", "Payment", "CreditMemo", "JournalEntry"]
@@ -116,39 +116,35 @@ def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
 
 
 def _sale(event: SaleCompleted, chart: Chart) -> Document:
-    deposit, other_tenders = _deposit(event.tenders)
-    lines = [sold_line(line, event.currency, chart) for line in event.lines]
-    lines += _tender_lines(other_tenders, event.currency, chart)
-    return Document(
-        kind="SalesReceipt",
-        source_id=f"{event.transaction_id}/0",
-        number=event.receipt,
-        effective_date=event.effective_date,
-        amount_minor=event.total - sum(tender.amount for tender in other_tenders),
-        currency=event.currency,
-        customer=event.customer,
-        template=sales_form(
-            event.receipt,
-            event.effective_date,
-            event.customer,
-            lines,
-            note=note(event.transaction_id, event.tenders),
-            deposit=chart.account(deposit),
-        ),
+    return _receipt(
+        "SalesReceipt",
+        event,
+        chart,
+        [sold_line(line, event.currency, chart) for line in event.lines],
+        note=note(event.transaction_id, event.tenders),
     )
 
 
 def _refund(event: SaleRefunded, chart: Chart) -> Document:
-    deposit, other_tenders = _deposit(event.tenders)
     returns = chart.item("sales_returns")
-    lines = [
-        item_line(returns, line.total, event.currency, f"{line.sku} {line.description}".strip())
-        for line in event.lines
-        if line.total
-    ]
-    lines += _tender_lines(other_tenders, event.currency, chart)
+    return _receipt(
+        "RefundReceipt",
+        event,
+        chart,
+        [
+            item_line(returns, line.total, event.currency, f"{line.sku} {line.description}".strip())
+            for line in event.lines
+            if line.total
+        ],
+        note=f"{note(event.transaction_id, event.tenders)}; refund of sale {event.sale}",
+    )
+
+
+def _receipt(kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Json], *, note: str) -> Document:
+    """The receipt of a sale or of a refund: lines for the `goods`, then for the tenders not deposited."""
+    deposit, other_tenders = _deposit(event.tenders)
     return Document(
-        kind="RefundReceipt",
+        kind=kind,
         source_id=f"{event.transaction_id}/0",
         number=event.receipt,
         effective_date=event.effective_date,
@@ -159,8 +155,8 @@ def _refund(event: SaleRefunded, chart: Chart) -> Document:
             event.receipt,
             event.effective_date,
             event.customer,
-            lines,
-            note=f"{note(event.transaction_id, event.tenders)}; refund of sale {event.sale}",
+            goods + _tender_lines(other_tenders, event.currency, chart),
+            note=note,
             deposit=chart.account(deposit),
         ),
     )
