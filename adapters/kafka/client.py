@@ -1,12 +1,18 @@
 """kafka-python, wrapped: what the relay and the feed need of it, and nothing that can lose a message."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+
+# The package's stubs are of an older version of the library, which had no such modules.
 from kafka.net.compat import KafkaNetClient  # pyright: ignore[reportMissingImports]
+from kafka.net.inet import KafkaNetSocket  # pyright: ignore[reportMissingImports]
 
 from adapters.kafka.records import Record
 
@@ -16,8 +22,29 @@ MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 _MAX_BLOCK_MS: Final = 2_000  # whoever is told to stop does so within about that
 _MAX_REQUEST_MS: Final = 10_000
 _MAX_FLUSH_SECONDS: Final = 0.25  # then we look whether we were told to stop
+_MAX_DELIVERY_MS: Final = 30_000
+MAX_STALL_SECONDS: Final = 30.0
+"""How long a client may take beyond its own time-outs before it is given up and another one made."""
+
+
+class _Direct(KafkaNetSocket):  # type: ignore[misc]  # the library is untyped
+    """A connection without a proxy whose socket is closed if it fails.
+
+    The library leaves it to the garbage collector: a file descriptor for each attempt while no broker answers.
+    """
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: Any, sock: socket.socket, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await super().sock_connect(net, sock, *arguments, **named)
+        except BaseException:
+            sock.close()
+            raise
+
 
 _COMMON: Final[dict[str, Any]] = {
+    "proxy_url": f"{_Direct.SCHEMES[0]}://",
     "bootstrap_timeout_ms": _MAX_BLOCK_MS,
     "reconnect_backoff_max_ms": 1_000,
 }
@@ -103,7 +130,8 @@ class Publisher:
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         """Raise `KafkaError` where no broker answers."""
         self._topic = topic
-        self._producer = KafkaProducer(
+        self._producer, self._end = _opened(
+            KafkaProducer,
             bootstrap_servers=bootstrap_servers,
             acks="all",
             enable_idempotence=True,
@@ -114,7 +142,7 @@ class Publisher:
             linger_ms=20,  # batches fill; the flush that ends each of ours does not wait for it
             max_block_ms=_MAX_BLOCK_MS,
             request_timeout_ms=_MAX_REQUEST_MS,
-            delivery_timeout_ms=30_000,
+            delivery_timeout_ms=_MAX_DELIVERY_MS,
             **_NO_METRICS,
             **_COMMON,
         )
@@ -129,12 +157,16 @@ class Publisher:
     def confirm(self, sent: Sequence[Any], stop: threading.Event) -> None:
         """Return when all of what was sent is acknowledged by all replicas in sync.
 
-        Raises `KafkaError` where one is not, `StoppedError` if `stop` is set first; then it is unknown which
-        were written: per partition, the first few of them in order.
+        Raises `KafkaError` where one is not, or the client does not tell in time, `StoppedError` if `stop` is set
+        first; then it is unknown which were written: per partition, the first few of them in order.
         """
+        # The library's own thread watches over the time of a delivery; this, over the thread.
+        given_up = time.monotonic() + _MAX_DELIVERY_MS / 1000 + MAX_STALL_SECONDS
         while not self._flushed():
             if stop.is_set():
                 raise StoppedError
+            if time.monotonic() > given_up:
+                raise KafkaTimeoutError("the client does not tell what became of a delivery")
         for future in sent:
             if not future.succeeded():
                 raise future.exception
@@ -145,7 +177,10 @@ class Publisher:
         sender: Any = getattr(self._producer, "_sender")  # noqa: B009 - private, and unknown to the stubs
         sender.force_close()
         sender.join(timeout=2)
-        self._producer.close(timeout=0)
+        if sender.is_alive():
+            self._end()
+        with suppress(KafkaTimeoutError):
+            self._producer.close(timeout=0)
 
     def _flushed(self) -> bool:
         try:

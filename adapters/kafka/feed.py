@@ -10,7 +10,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from adapters.kafka import records
+from adapters.kafka import client, records
 from adapters.kafka.client import LogTruncationError, open_consumer
 from application.feed.message import Message
 from application.feed.port import (
@@ -23,8 +23,6 @@ from application.feed.port import (
 )
 
 MAX_BATCH_RECORDS: Final = 1000
-MAX_STALL_SECONDS: Final = 30.0
-"""How long a poll may go on beyond its time before the client is given up and another one made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +84,7 @@ class _KafkaSubscription:
 
     def poll(self, seconds: float) -> Sequence[FeedBatch]:
         try:
-            with self._within(seconds + MAX_STALL_SECONDS):
+            with self._within(seconds + client.MAX_STALL_SECONDS):
                 polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
         except (OffsetOutOfRangeError, LogTruncationError, NoOffsetForPartitionError) as error:
             raise FeedLostError(f"{type(error).__name__}: {error}") from error
