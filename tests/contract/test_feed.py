@@ -19,8 +19,9 @@ from adapters.postgres.log_reader import read_commands, store_identity
 from application.feed.message import Message, build
 from application.feed.port import Feed, FeedGapError, FeedMixedError, PoisonError
 from tests.conftest import Database
-from tests.support.feed import eventually, make_effects, record_effects
+from tests.support.feed import make_effects, record_effects
 from tests.support.log import Logged, append_all, top_up
+from tests.support.waiting import eventually
 
 _topics = count(1)
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from adapters.system.processes import end, start_time
 from ops.kafka_broker import BrokerError, broker, default_cache, fetch
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 CACHE = default_cache()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def create_topic(servers: str) -> None:
@@ -89,7 +82,9 @@ while True:
         env={**os.environ, "BURSAR_CACHE": str(CACHE.parent)},
     )  # fmt: skip
     try:
-        eventually(lambda: process.poll() is not None or (saw.exists() and saw.read_text() == "running"))
+        eventually(
+            lambda: process.poll() is not None or (saw.exists() and saw.read_text() == "running"), seconds=120
+        )
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 7
     finally:

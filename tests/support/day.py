@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from tests.support import books
-from tests.support.up import Client, Up, eventually
+from tests.support.up import Client, Up
+from tests.support.waiting import eventually
 
 RECEIPTED = ("wallet.top_up", "wallet.charge", "invoice.settle", "pos.checkout", "pos.refund")
 EXPORT_SECONDS = 600.0

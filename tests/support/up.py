@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -16,22 +16,12 @@ import httpx
 import psycopg
 
 from adapters.system.processes import free_port
+from tests.support.waiting import eventually
 
 REPOSITORY: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
 T = TypeVar("T")
-
-
-def eventually(ask: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
-    """Ask until the answer is neither None nor False. Fails with `what` at the deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if answer is not None and answer is not False:
-            return answer
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 class Up:
@@ -116,7 +106,7 @@ class Up:
 
     def kill_part(self, name: str) -> int:
         """Kill -9 of the part as the ready file names it, once it runs. Returns the pid that is no more."""
-        pid = eventually(lambda: self._running_pid(name), f"{name} runs; {self.log}", 30)
+        pid = eventually(lambda: self._running_pid(name), f"{name} runs; {self.log}", seconds=30)
         os.kill(pid, signal.SIGKILL)
         return pid
 

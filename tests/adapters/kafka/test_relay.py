@@ -23,7 +23,7 @@ from adapters.kafka.client import TopicMismatchError, ensure_topic
 from adapters.kafka.feed import KafkaFeed
 from adapters.kafka.relay import RelayEpochError, run_relay
 from adapters.postgres.consumer import Consumer
-from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster, prepare
+from adapters.postgres.embedded.cluster import Cluster, prepare
 from adapters.postgres.log_reader import store_identity
 from adapters.postgres.migrations import migrate
 from adapters.postgres.roles import set_role_passwords
@@ -33,8 +33,10 @@ from application.feed.port import FeedLostError
 from ops import kafka_broker
 from ops.kafka_broker import Broker
 from tests.conftest import Database
-from tests.support.feed import eventually, make_effects, record_effects, start
+from tests.support.cluster import start_server
+from tests.support.feed import make_effects, record_effects, start
 from tests.support.log import append_all, top_up
+from tests.support.waiting import eventually
 
 TENANTS = [f"school-{number}" for number in range(8)]
 _topics = count(1)
@@ -206,7 +208,7 @@ def test_relay_and_consumer_killed_again_and_again_give_each_effect_once(
                 parts[part].wait()
                 parts[part] = begin(part)
         eventually(lambda: published_to(database, topic) == load.position)
-        eventually(lambda: effects_are_exactly_the_log(database.superuser_url), 120)
+        eventually(lambda: effects_are_exactly_the_log(database.superuser_url), seconds=120)
         assert len(everything_in(kafka.bootstrap_servers, topic)) >= load.commands
     finally:
         statuses = [end(process, stop=signal.SIGTERM, seconds=15) for process in parts.values()]
@@ -363,7 +365,7 @@ def test_a_killed_broker_is_waited_out(database: Database, broker_data: Path, to
             eventually(lambda: published_to(database, topic) > before)
             load.stop()
             eventually(lambda: published_to(database, topic) == load.position)
-            eventually(lambda: effects_are_exactly_the_log(database.superuser_url), 120)
+            eventually(lambda: effects_are_exactly_the_log(database.superuser_url), seconds=120)
     finally:
         process.kill()
         process.wait()
@@ -375,30 +377,8 @@ def own_cluster(shared_folder: Path) -> Iterator[Cluster]:
     return prepare(shared_folder / f"cluster-{next(_topics)}")
 
 
-def start_server(cluster: Cluster) -> subprocess.Popen[bytes]:
-    """Start the server, again and again while the shared memory of the killed one is still in use."""
-    attempts: list[subprocess.Popen[bytes]] = []
-
-    def up() -> bool:
-        if not attempts or attempts[-1].poll() is not None:
-            attempts.append(
-                spawn(
-                    cluster.argv,
-                    env=cluster.env,
-                    output=subprocess.DEVNULL,
-                    account=cluster.account,
-                    orphan_signal=ORPHAN_SIGNAL,
-                    cwd=Path("/"),
-                )
-            )
-        return cluster.is_ready() and attempts[-1].poll() is None
-
-    eventually(up)
-    return attempts[-1]
-
-
 def test_a_killed_database_is_waited_out(own_cluster: Cluster, kafka: Broker, topic: str) -> None:
-    server = start_server(own_cluster)
+    server = start_server(own_cluster, subprocess.DEVNULL)
     try:
         migrate(own_cluster.superuser_url)
         with psycopg.connect(own_cluster.superuser_url) as connection:
@@ -422,8 +402,8 @@ def test_a_killed_database_is_waited_out(own_cluster: Cluster, kafka: Broker, to
                         connection.commit()
                 server.kill()
                 server.wait()
-                server = start_server(own_cluster)
-            eventually(lambda: effects_are_exactly_the_log(own_cluster.superuser_url), 120)
+                server = start_server(own_cluster, subprocess.DEVNULL)
+            eventually(lambda: effects_are_exactly_the_log(own_cluster.superuser_url), seconds=120)
             assert rows(own_cluster.superuser_url, "SELECT count(*) FROM commands") == [(1200,)]
     finally:
         end(server, stop=signal.SIGQUIT, seconds=10)

@@ -19,7 +19,7 @@ from ops.cli import administration
 from ops.cli.main import app
 from tests.support.service import Service
 from tests.support.shell import REPOSITORY, Shell, on_a_terminal
-from tests.support.up import eventually
+from tests.support.waiting import eventually
 
 
 def test_the_version(bare: Shell) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.system.processes import spawn, start_time
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -66,13 +67,6 @@ try:
 except AlreadyRunningError as error:
     sys.exit(str(error))
 """
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Up:

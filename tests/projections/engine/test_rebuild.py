@@ -14,13 +14,13 @@ from projections.engine.rebuild import RebuildRunningError, SwitchRefusedError, 
 from tests.conftest import Database
 from tests.projections.engine.test_runner import (
     assert_equal_to_a_fresh_fold,
-    eventually,
     folded_up_to,
     running,
 )
 from tests.support.log import append_all
 from tests.support.projected import TABLES, a_day, catch_up, dump, put, top_ups
 from tests.support.school import School
+from tests.support.waiting import eventually
 
 # All that makes a table what it is, beside its rows.
 SHAPE = """

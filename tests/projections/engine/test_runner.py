@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -21,15 +21,9 @@ from tests.conftest import Database
 from tests.support.log import append_all
 from tests.support.projected import a_day, catch_up, dump, forget, put, top_ups
 from tests.support.school import School
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager

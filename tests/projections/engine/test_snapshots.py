@@ -13,10 +13,11 @@ from domain.ids import wallet_stream
 from domain.wallet import Wallet
 from projections.engine import runner, snapshots
 from tests.conftest import Database
-from tests.projections.engine.test_runner import eventually, running
+from tests.projections.engine.test_runner import running
 from tests.support.log import append_all
 from tests.support.projected import a_day, catch_up, top_ups
 from tests.support.school import School
+from tests.support.waiting import eventually
 
 HOT = wallet_stream("greenhill", "HOT")
 

@@ -195,7 +195,7 @@ def test_invoices_by_payer_and_status(database: Database, head: int) -> None:
 def test_a_receipt_knows_what_was_refunded(database: Database, head: int) -> None:
     assert head
     found = [
-        ask(database, "greenhill", lambda c, n=n: receipts.receipt(c, f"RCT-{date.today().year}-{n:06}"))  # noqa: DTZ011
+        ask(database, "greenhill", lambda c, n=n: receipts.receipt(c, f"RCT-{date.today().year}-{n:06}"))  # noqa: DTZ011 - the year alone
         for n in range(1, 8)
     ]
     kinds = [one.kind if one else "" for one in found]

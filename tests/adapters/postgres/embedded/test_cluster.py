@@ -6,8 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import psycopg
 import pytest
 
 from adapters.postgres.embedded.cluster import (
-    ORPHAN_SIGNAL,
     STOP_SIGNAL,
     Cluster,
     prepare,
@@ -24,46 +22,19 @@ from adapters.postgres.embedded.cluster import (
 from adapters.postgres.embedded.installation import ServerError
 from adapters.postgres.roles import LOGIN_ROLES, set_role_passwords, url_for_role
 from adapters.system.processes import end, spawn
+from tests.support.cluster import start_server
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[4]
 
 
 @contextmanager
 def running(cluster: Cluster) -> Generator[subprocess.Popen[bytes]]:
-    process = started(cluster)
+    process = start_server(cluster)
     try:
         yield process
     finally:
         end(process, stop=STOP_SIGNAL, seconds=10)
-
-
-def started(cluster: Cluster) -> subprocess.Popen[bytes]:
-    """Started again while old backends still hold the shared memory, as a supervisor would."""
-    attempts: list[subprocess.Popen[bytes]] = []
-
-    def up() -> bool:
-        if not attempts or attempts[-1].poll() is not None:
-            attempts.append(
-                spawn(
-                    cluster.argv,
-                    env=cluster.env,
-                    account=cluster.account,
-                    orphan_signal=ORPHAN_SIGNAL,
-                    cwd=Path("/"),
-                )
-            )
-        return cluster.is_ready() and attempts[-1].poll() is None
-
-    eventually(up)
-    return attempts[-1]
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return True
 
 
 def mode(path: Path) -> int:
