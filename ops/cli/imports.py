@@ -112,7 +112,7 @@ def mpesa(
 def _names_a_day(date_format: str) -> bool:
     day = datetime(2001, 2, 3, tzinfo=UTC)
     try:
-        return datetime.strptime(day.strftime(date_format), date_format).date() == day.date()  # noqa: DTZ007
+        return datetime.strptime(day.strftime(date_format), date_format).date() == day.date()  # noqa: DTZ007 - a date, no time
     except ValueError:
         return False
 
