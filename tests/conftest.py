@@ -27,15 +27,6 @@ with warnings.catch_warnings():
 TEMPLATE = "bursar_template"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let pass what kafka-python does where a broker does not answer yet: a socket that never was connected
-    is left to the garbage collector, whose warning would fail whichever test runs by then."""
-    config.addinivalue_line(
-        "filterwarnings",
-        r"ignore:unclosed <socket.socket fd=\d+, family=2, type=1, proto=6, laddr=\('0.0.0.0', \d+\)>:ResourceWarning",
-    )
-
-
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """A migrated database that is one test's own. `url("bursar_writer")` connects as that role."""
 
