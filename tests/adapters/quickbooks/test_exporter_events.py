@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
+from adapters.quickbooks.sending import documents
 from application.feed.message import Message, PublicEvent
 from application.feed.port import PoisonError
 from domain.event import encode
@@ -183,6 +184,23 @@ def test_a_document_that_waits_for_an_account_goes_once_it_is_opened(export: Exp
     export.check_books()
     items = {item["Name"] for item in export.select("Item")}
     assert "M-Pesa clearing (1210)" in items
+
+
+def test_documents_that_wait_for_an_account_do_not_hold_up_those_behind_them(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are: more than are bound at once."""
+    monkeypatch.setattr(documents, "MAX_BIND_ROWS", 3)
+    (registered,) = export.school.take_messages()
+    export.register([changed(registered, without_account("1210"))])
+    export.school.run("wallet.open", account="W1")
+    waiting = 2 * documents.MAX_BIND_ROWS + 1
+    for _ in range(waiting):
+        export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "mpesa"})
+    export.school.run("wallet.top_up", account="W1", amount=700, source={"type": "cash"})
+    assert export.export() == "needs_attention"
+    assert export.states() == {"needs_mapping": waiting, "confirmed": 1}
+    assert [receipt["TotalAmt"] for receipt in export.select("SalesReceipt")] == [7]
 
 
 def test_a_document_that_waits_for_a_role_goes_once_it_is_mapped(export: Export) -> None:
