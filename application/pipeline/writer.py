@@ -153,9 +153,13 @@ class Writer:
             await self._write(batch)
         except StoreUnavailableError as error:
             self._cache.forget()
-            refuse_all(
-                batch, DomainError(Code.UNAVAILABLE, f"The database is away, nothing was written: {error}")
+            away = DomainError(Code.UNAVAILABLE, f"The database is away, nothing was written: {error}")
+            unknown = DomainError(
+                Code.OUTCOME_UNKNOWN,
+                f"The database is away after it broke off: {error}; ask again with the same key.",
             )
+            for pending in batch:  # what broke off once was sent, and may still be written
+                pending.refuse(unknown if pending.breaks else away)
         except OutcomeUnknownError:
             self._cache.forget()
             self._careful = CAREFUL_BATCHES

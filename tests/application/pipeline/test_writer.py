@@ -1,6 +1,7 @@
 """The writer's promises, on the in-memory store and on stores that fail as PostgreSQL may."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -401,11 +402,105 @@ def test_an_outcome_that_cannot_be_looked_up_is_unknown_until_asked_again(
 
 
 @on_a_loop
+async def test_a_database_that_comes_back_in_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "_MAX_PAUSE_SECONDS", 0.001)
+
+    class Returning(WatchedStore):
+        away_for = 0
+        """How many look-ups find nobody there."""
+
+        async def lock(self, *, after: int) -> Tail:
+            if self.away_for:
+                self.away_for -= 1
+                raise StoreUnavailableError
+            return await super().lock(after=after)
+
+    store = Returning()
+    async with running_school(store) as school:
+        store.broken_after, store.away_for = [OutcomeUnknownError()], 20
+        found = await outcomes(school.writer, top_up(key="key-0001"), charge(amount=500))
+        assert store.away_for == 0
+        assert (await school.give(top_up(key="key-0001"))).response == done(found[0]).response
+        assert code(found[1]) == Code.INSUFFICIENT_FUNDS
+        assert balance(store) == 100
+
+
+@pytest.mark.parametrize("silent", ["lock", "find"])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_look_up_that_gets_no_answer_is_given_up(
+    written: bool, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its callers hear that the outcome is unknown, not after as long as a silent database likes; others go on."""
+    monkeypatch.setattr(recovery, "MAX_RECOVERY_SECONDS", 0.05)
+
+    class Silent(WatchedStore):
+        asked = ""
+        """What is asked that gets no answer."""
+
+        async def lock(self, *, after: int) -> Tail:
+            await self._answer("lock")
+            return await super().lock(after=after)
+
+        async def find(self, command_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+            await self._answer("find")
+            return await super().find(command_ids)
+
+        async def _answer(self, what: str) -> None:
+            if self.asked == what:
+                await asyncio.Event().wait()
+
+    @on_a_loop
+    async def test() -> None:
+        store = Silent()
+        async with running_school(store) as school, running_writer(MemoryStore(store.log)) as other:
+            (store.broken_after if written else store.failures).append(OutcomeUnknownError())
+            store.asked = silent
+            found = await outcomes(school.writer, top_up(key="key-0001"))
+            assert code(found[0]) == Code.OUTCOME_UNKNOWN
+            await other.submit(top_up(key="key-0002"))
+            store.asked = ""
+            assert (await school.give(top_up(key="key-0001"))).replayed is written
+            assert balance(store) == 200
+
+    test()
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_nothing_was_written_is_said_only_where_that_is_certain(sure: bool) -> None:
+    """A commit that broke may still come, even where it was looked for: the store may be away as it is made again."""
+
+    class GoesAway(WatchedStore):
+        async def find(self, command_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+            found = await super().find(command_ids)
+            self.away = True
+            return found
+
+    @on_a_loop
+    async def test() -> None:
+        store = GoesAway()
+        async with running_school(store) as school:
+            if sure:
+                store.away = True
+            else:
+                store.failures = [OutcomeUnknownError()]
+            [found] = await outcomes(school.writer, top_up(key="key-0001"))
+            assert code(found) == (Code.UNAVAILABLE if sure else Code.OUTCOME_UNKNOWN)
+            assert ("nothing was written" in str(found)) is sure
+            store.away = False
+            assert not (await school.give(top_up(key="key-0001"))).replayed
+            assert balance(store) == 100
+
+    test()
+
+
+@on_a_loop
 async def test_a_commit_that_breaks_each_time_is_given_up() -> None:
     store = WatchedStore()
     async with running_school(store) as school:
         store.failures = [OutcomeUnknownError() for _ in range(MAX_BREAKS)]
-        assert code((await outcomes(school.writer, top_up(key="key-0001")))[0]) == Code.OUTCOME_UNKNOWN
+        [found] = await outcomes(school.writer, top_up(key="key-0001"))
+        assert code(found) == Code.OUTCOME_UNKNOWN
+        assert "nothing was written" not in str(found)
         assert balance(store) == 0
         assert not (await school.give(top_up(key="key-0001"))).replayed
 
