@@ -10,6 +10,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from adapters.postgres.failure import told
 from adapters.system.retry import keep_at
 from application.feed.admission import Admission, Parked, TenantPlace, admit, identity, tenants
 from application.feed.message import Message
@@ -95,12 +96,6 @@ class _OwnershipLostError(Exception):
 
 class _HandlerError(Exception):
     """The handler raised what nobody expected."""
-
-
-def _said(error: Exception) -> str:
-    """What went wrong, without the row that a database's message would quote."""
-    words = error.diag.message_primary if isinstance(error, psycopg.Error) else str(error)
-    return f"{type(error).__name__}: {words}"
 
 
 class Consumer:
@@ -232,7 +227,8 @@ class Consumer:
         except Exception as error:
             if connection.closed:
                 raise psycopg.OperationalError("The connection was lost in a handler.") from error
-            raise _HandlerError(_said(error)) from error
+            # Logged with where it was raised, but not with the error itself, whose message may quote a row.
+            raise _HandlerError(told(error)).with_traceback(error.__traceback__) from None
 
     def _lock_partition(self, connection: Connection[Any], partition: Partition) -> None:
         key = self._key(partition)

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
+from adapters.postgres.failure import told
 from adapters.quickbooks.api.client import Client
 from adapters.quickbooks.registry import batches, jobs, names, realms, tenants
 from adapters.quickbooks.registry.tenants import Work
@@ -27,6 +28,10 @@ MAX_PATIENCE_TURNS: Final = 3
 """After how many turns in vain a person is told; the attempts go on all the same."""
 
 _log = structlog.get_logger(__name__)
+
+
+class _FailedError(Exception):
+    """The turn raised what nobody expected."""
 
 
 class Absences:
@@ -79,8 +84,10 @@ def take_turn(
     except Exception as error:
         if connection.closed:
             raise psycopg.OperationalError("The connection was lost in a turn.") from error
-        _log.exception("the export failed", tenant=work.tenant)
-        turn.pause(f"{type(error).__name__}: {error}")
+        # Logged with where it was raised, but not with the error itself, whose message may quote a row.
+        failed = _FailedError(told(error)).with_traceback(error.__traceback__)
+        _log.error("the export failed", tenant=work.tenant, exc_info=failed)
+        turn.pause(str(failed))
     else:
         absences.forget(work.tenant)
     return True

@@ -9,6 +9,8 @@ from itertools import count
 import msgspec
 import psycopg
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from adapters.quickbooks.registry.registration import handler
 from tests.conftest import Database
@@ -307,3 +309,24 @@ def test_a_worker_that_breaks_is_its_schools_trouble_alone(export: Export) -> No
     export.server.arm("drop_after_commit", count=1, entity="SalesReceipt")
     export.send_until(neighbour, "completed")
     assert export.status(batch) == "needs_attention"
+
+
+def test_no_row_is_quoted_where_an_export_breaks_a_rule_of_the_database(
+    database: Database, export: Export
+) -> None:
+    """The database's message does: `Failing row contains (…)`. It is to be told which rule was broken, and where."""
+    batch = export.request()
+    with psycopg.connect(database.superuser_url) as connection:
+        rule = "ADD CONSTRAINT no_customers CHECK (kind <> 'Customer' OR quickbooks_id IS NULL)"
+        connection.execute(f"ALTER TABLE finance_export_map {rule}")
+    with capture_logs([structlog.processors.format_exc_info]) as lines:
+        export.send()
+    [(reason,)] = export.rows("SELECT reason FROM finance_export_batches WHERE batch_id = %s", batch)
+    assert reason.startswith("CheckViolation: ")
+    assert '"no_customers"' in reason
+    [failed] = [line for line in lines if line["event"] == "the export failed"]
+    assert reason in failed["exception"]
+    assert "in _make_customers" in failed["exception"]
+    for told in (reason, repr(lines)):
+        assert "STU-0" not in told
+        assert "Failing row" not in told
