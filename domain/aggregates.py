@@ -26,6 +26,7 @@ AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
 TOPICS: Final[Mapping[str, type[Event]]] = dict(registered)
 """Every topic ever stored, with the type that loads it."""
 
+_evolve: Final = dict(AGGREGATES.values())
 _decoders: Final = {topic: msgspec.json.Decoder(event_type) for topic, event_type in TOPICS.items()}
 
 
@@ -44,7 +45,7 @@ def initial(stream: str) -> State:
     return AGGREGATES[kind_of(stream)][0]()
 
 
-def apply(stream: str, state: State, event: Event) -> None:
-    """Change `state` by the next event of its stream."""
-    AGGREGATES[kind_of(stream)][1](state, event)
+def apply(state: State, event: Event) -> None:
+    """Change a state by the next event of its stream."""
+    _evolve[type(state)](state, event)
     state.version += 1

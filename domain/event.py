@@ -44,20 +44,10 @@ class Stamp(TypedDict):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """What all events of one money-moving command share; see `MoneyEvent`."""
+    """What all events of one money-moving command share: its currency, and what each of them repeats."""
 
-    transaction_id: str
-    effective_date: date
-    recorded_at: datetime
+    stamp: Stamp
     currency: str
-
-    def stamp(self) -> Stamp:
-        """What each of its events repeats."""
-        return {
-            "transaction_id": self.transaction_id,
-            "effective_date": self.effective_date,
-            "recorded_at": self.recorded_at,
-        }
 
 
 registered: Final[dict[str, type[Event]]] = {}

@@ -203,7 +203,7 @@ def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIs
         total=state.total_minor,
         status="issued",
         open=state.total_minor,
-        **transaction.stamp(),
+        **transaction.stamp,
     )
 
 
@@ -234,5 +234,5 @@ def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, rec
         open=remaining,
         account=share.wallet_id,
         reference=share.reference,
-        **transaction.stamp(),
+        **transaction.stamp,
     )

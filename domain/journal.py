@@ -115,13 +115,18 @@ class Journal:
 
     def postings(self) -> list[Posting]:
         """The merged postings, debits first. Asserts that debits equal credits."""
-        sums = dict(self._sums)
-        assert sums.pop((SALE, "debit"), 0) == sums.pop((SALE, "credit"), 0)
-        found = [Posting(role, side, amount) for (role, side), amount in sums.items()]
-        found.sort(key=lambda posting: posting.side != "debit")
-        debits = sum(posting.amount for posting in found if posting.side == "debit")
-        assert 2 * debits == sum(posting.amount for posting in found)
-        return found
+        debits: list[Posting] = []
+        credits_: list[Posting] = []
+        balance_minor = sale_minor = 0
+        for (role, side), amount in self._sums.items():
+            signed_minor = amount if side == "debit" else -amount
+            balance_minor += signed_minor
+            if role == SALE:
+                sale_minor += signed_minor
+            else:
+                (debits if side == "debit" else credits_).append(Posting(role, side, amount))
+        assert balance_minor == sale_minor == 0
+        return debits + credits_
 
 
 def _filled(role: str, tender: str, income: str) -> str:

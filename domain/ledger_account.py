@@ -128,5 +128,5 @@ def post(
         type=state.type,
         amount=amount_minor,
         currency=transaction.currency,
-        **transaction.stamp(),
+        **transaction.stamp,
     )

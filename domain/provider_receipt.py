@@ -46,5 +46,5 @@ def claim(
         reference=reference,
         amount=amount_minor,
         currency=transaction.currency,
-        **transaction.stamp(),
+        **transaction.stamp,
     )

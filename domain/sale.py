@@ -194,7 +194,7 @@ def complete(
         ),
         total=total,
         receipt=receipt,
-        **transaction.stamp(),
+        **transaction.stamp,
     )
 
 
@@ -279,7 +279,7 @@ def refund(
         tenders=tuple(refund_tenders(state, total)),
         total=total,
         receipt=receipt,
-        **transaction.stamp(),
+        **transaction.stamp,
     )
 
 

@@ -92,8 +92,9 @@ def set_policy(
 
 
 def _format(policy: SeriesPolicySet | Series, *, year: int, count: int) -> str:
-    parts = (policy.prefix, policy.branch, str(year) if policy.yearly else "", f"{count:0{policy.width}d}")
-    return "-".join(part for part in parts if part)
+    branch = f"-{policy.branch}" if policy.branch else ""
+    year_ = f"-{year}" if policy.yearly else ""
+    return f"{policy.prefix}{branch}{year_}-{count:0{policy.width}d}"
 
 
 def allocate(

@@ -205,7 +205,7 @@ def top_up(
         receipt=receipt,
         description=description,
         leg=leg,
-        **transaction.stamp(),
+        **transaction.stamp,
     )
 
 
@@ -244,7 +244,7 @@ def charge(
         income=income,
         receipt=receipt,
         description=description,
-        **transaction.stamp(),
+        **transaction.stamp,
     )
 
 
@@ -267,5 +267,5 @@ def refund(
         sale=sale,
         receipt=receipt,
         description=description,
-        **transaction.stamp(),
+        **transaction.stamp,
     )

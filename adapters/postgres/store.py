@@ -103,7 +103,7 @@ class PostgresStore:
                 if topic is None:
                     states[stream] = snapshots.decode_state(stream, state)
                 else:
-                    apply(stream, states[stream], decode(topic, state))
+                    apply(states[stream], decode(topic, state))
                 assert states[stream].version == version, stream
         return states
 

@@ -249,7 +249,7 @@ class _Verifier:
             cursor.itersize = _PAGE_ROWS
             cursor.execute(_STREAM, {"stream": row.stream, "version": row.version})
             for topic, event, last in cursor:  # noqa: B007  last is used below
-                apply(row.stream, state, decode(topic, event))
+                apply(state, decode(topic, event))
         return state if (state.version, last) == (row.version, row.position) else None
 
     def _all(self, row: type[_T], query: LiteralString, parameters: Mapping[str, Any]) -> list[_T]:

@@ -52,7 +52,7 @@ class StateCache:
             state = self.states.get(event.stream)
             if state is not None:
                 assert state.version == event.version - 1, event.stream
-                apply(event.stream, state, decode(event.topic, event.state))
+                apply(state, decode(event.topic, event.state))
 
     def forget(self) -> None:
         """Drop everything: what is durable is no longer certain."""

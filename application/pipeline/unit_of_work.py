@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from copy import copy
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -14,7 +13,7 @@ from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import apply, initial
 from domain.capability import Capability
 from domain.errors import Code, DomainError
-from domain.event import Event, State, Transaction
+from domain.event import Event, Stamp, State, Transaction
 from domain.ids import account_stream, provider_receipt_stream, series_stream, tenant_stream
 from domain.journal import Journal
 from domain.receipt import ReceiptSigner
@@ -45,7 +44,7 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_lookup", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
+        "_lookup", "_tenant", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +65,7 @@ class UnitOfWork:
         self.events: list[tuple[str, int, Event]] = []
         self.changed: dict[str, State] = {}
         self._lookup = lookup
+        self._tenant: tenant.Tenant | None = None
 
     def state(self, kind: type[_S], stream: str) -> _S:
         """The state of a stream as this command sees it. It is only to be read."""
@@ -79,8 +79,10 @@ class UnitOfWork:
         """Add an event to a stream, and let it take effect for the rest of this command."""
         state = self.changed.get(stream)
         if state is None:
-            state = self.changed[stream] = copy(self._lookup(stream))
-        apply(stream, state, event)
+            state = self.changed[stream] = msgspec.structs.replace(self._lookup(stream))
+            if isinstance(state, tenant.Tenant):
+                self._tenant = state
+        apply(state, event)
         self.events.append((stream, state.version, event))
 
     def create(self, stream: str, event: Event) -> None:
@@ -97,7 +99,9 @@ class UnitOfWork:
             )
 
     def tenant(self) -> tenant.Tenant:
-        return self.state(tenant.Tenant, tenant_stream(self.tenant_name))
+        if self._tenant is None:
+            self._tenant = self.state(tenant.Tenant, tenant_stream(self.tenant_name))
+        return self._tenant
 
     def today(self) -> date:
         """The date in the tenant's time zone at which the command is recorded."""
@@ -116,12 +120,12 @@ class UnitOfWork:
                 Code.EFFECTIVE_DATE_IN_FUTURE,
                 f"{effective_date} lies after today, {today} in {school.time_zone}.",
             )
-        return Transaction(
-            transaction_id=self.command_id,
-            effective_date=effective_date or today,
-            recorded_at=self.recorded_at,
-            currency=currency,
-        )
+        stamp: Stamp = {
+            "transaction_id": self.command_id,
+            "effective_date": effective_date or today,
+            "recorded_at": self.recorded_at,
+        }
+        return Transaction(stamp=stamp, currency=currency)
 
     def post(self, journal: Journal, transaction: Transaction) -> None:
         """Post a balanced journal to the accounts that the tenant's chart maps its roles to."""

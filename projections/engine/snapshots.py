@@ -54,7 +54,7 @@ def advance(connection: psycopg.Connection[Any], stream: str) -> bool:
     state = initial(stream) if row is None else decode_state(stream, row[0])
     tail = connection.execute(_TAIL, (stream, state.version, _STEP_EVENTS), prepare=True).fetchall()
     for topic, stored, _ in tail:
-        apply(stream, state, decode(topic, stored))
+        apply(state, decode(topic, stored))
     if tail:
         connection.execute(
             _STORE, (stream, state.version, tail[-1][2], SNAPSHOT_FORMAT, encode_state(state)), prepare=True

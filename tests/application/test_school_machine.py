@@ -193,7 +193,7 @@ class SchoolMachine(RuleBasedStateMachine):
         for event in self.store.log.events:
             state = states.setdefault(event.stream, initial(event.stream))
             loaded = decode(event.topic, event.state)
-            apply(event.stream, state, loaded)
+            apply(state, loaded)
             assert state.version == event.version
             if isinstance(loaded, NumberAllocated):
                 counts[loaded.series, loaded.year] += 1

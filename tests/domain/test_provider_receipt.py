@@ -15,7 +15,7 @@ def claim(state: Any) -> ProviderReceiptClaimed:
 
 
 def test_money_from_outside_enters_once() -> None:
-    given(STREAM).when(claim).then(CLAIMED, claimed_by=TRANSACTION.transaction_id)
+    given(STREAM).when(claim).then(CLAIMED, claimed_by=MOVED["transaction_id"])
 
 
 def test_a_second_claim_names_the_first() -> None:
@@ -23,5 +23,5 @@ def test_a_second_claim_names_the_first() -> None:
         Code.REFERENCE_ALREADY_USED,
         provider="mpesa",
         reference="RKT1",
-        transaction_id=TRANSACTION.transaction_id,
+        transaction_id=MOVED["transaction_id"],
     )

@@ -10,22 +10,16 @@ import pytest
 
 from domain.aggregates import apply, decode, initial
 from domain.errors import Code, DomainError
-from domain.event import Event, State, Transaction, encode
+from domain.event import Event, Stamp, State, Transaction, encode
 
 AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
 TODAY = date(2026, 3, 2)
-TRANSACTION = Transaction(
-    transaction_id="0195a0c0-0000-7000-8000-000000000001",
-    effective_date=TODAY,
-    recorded_at=AT,
-    currency="KES",
-)
-MOVED: dict[str, Any] = {
-    "transaction_id": TRANSACTION.transaction_id,
+MOVED: Stamp = {
+    "transaction_id": "0195a0c0-0000-7000-8000-000000000001",
     "effective_date": TODAY,
     "recorded_at": AT,
 }
-"""What every event of `TRANSACTION` carries."""
+TRANSACTION = Transaction(stamp=MOVED, currency="KES")
 
 
 def untaxed(total: int) -> dict[str, int]:
@@ -54,7 +48,7 @@ def fold(stream: str, events: Sequence[Event]) -> State:
     """The state after events, each as it comes back from storage."""
     state = initial(stream)
     for event in events:
-        apply(stream, state, decode(event.topic, encode(event)))
+        apply(state, decode(event.topic, encode(event)))
     return state
 
 

@@ -45,7 +45,7 @@ class MemoryStore:
         states = {stream: initial(stream) for stream in streams}
         for event in self.log.events[:at]:
             if event.stream in states:
-                apply(event.stream, states[event.stream], decode(event.topic, event.state))
+                apply(states[event.stream], decode(event.topic, event.state))
         return states
 
     async def append(self, batch: AppendBatch) -> Appended | Moved | Known:

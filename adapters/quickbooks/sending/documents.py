@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
+import structlog
 from psycopg import Connection
 
 from adapters.quickbooks.api.calls import Again, Call, Halted, Job, Result, Settled, Verdict
@@ -26,6 +28,8 @@ from adapters.quickbooks.settings import QuickBooksSettings
 MAX_BIND_ROWS: Final = 600
 MIN_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.2
+
+_log = structlog.get_logger(__name__)
 
 
 class _WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,6 +228,14 @@ class Sending:
                     self._settle(call, verdict.results)
                     self._budget.answered(send_id, "settled")
                     self._connection.execute(batches.COMPLETE, {"tenant": self._work.tenant})
+                states = Counter(result.state.value for result in verdict.results)
+                _log.info(
+                    "documents were sent",
+                    tenant=self._work.tenant,
+                    call=call.id,
+                    milliseconds=int((time.time() - call.sent_at) * 1000),
+                    **states,
+                )
                 if verdict.pause is not None:
                     raise PausedError(verdict.pause)
             case Again():

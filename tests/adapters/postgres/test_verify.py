@@ -376,6 +376,6 @@ def test_what_a_snapshot_holds_is_the_fold(database: Database, log: Any) -> None
         (stored,) = connection.execute("SELECT state FROM snapshots").fetchone() or (b"",)
     state: Any = initial(STREAM)
     for topic, event in events:
-        apply(STREAM, state, decode(topic, event))
+        apply(state, decode(topic, event))
     assert snapshots.decode_state(STREAM, stored) == state
     assert msgspec.to_builtins(state)["balance_minor"] == 21

@@ -29,7 +29,7 @@ def fresh(connection: psycopg.Connection[Any], stream: str, upto: int) -> tuple[
         " ORDER BY originator_version",
         (stream, upto),
     ):
-        apply(stream, state, decode(topic, stored))
+        apply(state, decode(topic, stored))
     return state, position
 
 
