@@ -3,10 +3,11 @@
 from collections.abc import MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.commands.bulk import BulkEndpoint
 from api.commands.endpoint import CommandEndpoint
@@ -29,7 +30,8 @@ class Application:
         self._requests = requests
         self._command = CommandEndpoint(services.writer, services.authenticator)
         self._bulk = BulkEndpoint(services.writer, services.authenticator)
-        self.fastapi = _fastapi(services)
+        self._reads = reads.router(services)
+        self.fastapi = _fastapi(services, self._reads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or follow the server's life."""
@@ -58,15 +60,22 @@ class Application:
     async def _read(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
         scope["exchange"] = exchange
-        if exchange.path.startswith(PREFIX) and not exchange.path.startswith(reads.PUBLIC):
-            # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
-            scope["credential"] = await self._services.authenticator.authenticate(exchange)
-        if scope["query_string"]:
-            exchange.query()  # nobody's filter is dropped in silence, also where there are two of it
         try:
+            if exchange.path.startswith(PREFIX) and not exchange.path.startswith(reads.PUBLIC):
+                # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
+                scope["credential"] = await self._services.authenticator.authenticate(exchange)
+            if scope["query_string"]:
+                exchange.query()  # nobody's filter is dropped in silence, also where there are two of it
             await self.fastapi(scope, receive, _noticed(exchange, send))
         finally:
-            exchange.route = getattr(scope.get("route"), "path", None)
+            exchange.route = self._route(scope)
+
+    def _route(self, scope: Scope) -> str | None:
+        """The path of a read as the log names it: FastAPI's choice, or what that would have been."""
+        if "route" in scope:
+            return getattr(scope["route"], "path", None)
+        fitting = (route for route in self._reads.routes if route.matches(scope)[0] is Match.FULL)
+        return getattr(next(fitting, None), "path", None)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -96,11 +105,11 @@ def _noticed(exchange: Exchange, send: Send) -> Send:
     return sending
 
 
-def _fastapi(services: Services) -> FastAPI:
+def _fastapi(services: Services, read_routes: APIRouter) -> FastAPI:
     app = FastAPI(title="Bursar", version=services.version, docs_url=None, redoc_url=None, openapi_url=None)
     # A path with one slash too many is no other path.
     app.router.redirect_slashes = False
-    app.include_router(reads.router(services))
+    app.include_router(read_routes)
     page.add_routes(app)
 
     @app.get("/health/ready", include_in_schema=False)

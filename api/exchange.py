@@ -54,7 +54,7 @@ class Exchange:
     """A request as it stands, and the way to answer it.
 
     What is learnt on the way is kept for the log: whose request it is, its route without anybody's name in it,
-    the transaction that it made, and what was sent.
+    the transaction that it made, the code of its refusal, and what was sent.
     """
 
     __slots__ = (
@@ -62,6 +62,7 @@ class Exchange:
         "_send",
         "began",
         "client",
+        "code",
         "headers",
         "method",
         "path",
@@ -92,6 +93,7 @@ class Exchange:
         self.route: str | None = None
         self.transaction_id: str | None = None
         self.status: int | None = None
+        self.code: str | None = None
         self.sent_bytes = 0
 
     def header(self, name: bytes, *, least: int, most: int) -> str:
@@ -185,6 +187,7 @@ class Exchange:
         if isinstance(error, ConnectionResetError):
             return
         refusal = self.as_refusal(error)
+        self.code = refusal.code
         status, body = problem(refusal, instance=self.path, request_id=self.request_id, tenant=self.tenant)
         headers: list[tuple[bytes, bytes]] = []
         if status == 503:

@@ -20,7 +20,9 @@ FLUSH_SECONDS: Final = 0.1
 
 _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
-_Ended = tuple[float, float, str, str | None, str | None, str | None, str, str | None, int | None, int]
+_Ended = tuple[
+    float, float, str, str | None, str | None, str | None, str | None, str, str | None, int | None, int
+]
 """When it ended, after how many seconds, and what its exchange knows."""
 
 
@@ -48,6 +50,7 @@ class RequestLog:
                 exchange.tenant,
                 exchange.client,
                 exchange.transaction_id,
+                exchange.code,
                 exchange.method,
                 exchange.route,
                 exchange.status,
@@ -59,7 +62,19 @@ class RequestLog:
         """Write what waits."""
         waiting, self._waiting = self._waiting, []
         lines = bytearray()
-        for at, seconds, request_id, tenant, client, transaction_id, method, route, status, sent in waiting:
+        for (
+            at,
+            seconds,
+            request_id,
+            tenant,
+            client,
+            transaction_id,
+            code,
+            method,
+            route,
+            status,
+            sent,
+        ) in waiting:
             line = {
                 "event": "request",
                 "process": "api",
@@ -76,6 +91,8 @@ class RequestLog:
             }
             if transaction_id is not None:
                 line["transaction_id"] = transaction_id
+            if code is not None:
+                line["code"] = code
             lines += orjson.dumps(line, option=_OPTIONS)
         self._stream.write(lines)
         self._stream.flush()

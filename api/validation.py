@@ -15,7 +15,14 @@ from msgspec import inspect
 
 from api.errors import MAX_ERRORS, FieldError, escaped, shown
 from api.exchange import MAX_BODY_BYTES
-from application.commands.fields import CURRENCY_PATTERN, TEXT_PATTERN, IncomeRole
+from application.commands.fields import (
+    BRANCH_PATTERN,
+    COUNTRY_PATTERN,
+    CURRENCY_PATTERN,
+    KEY_HASH_PATTERN,
+    TEXT_PATTERN,
+    IncomeRole,
+)
 from domain.chart import INCOME_ROLES
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 from domain.money import MAX_AMOUNT_MINOR
@@ -25,11 +32,21 @@ MAX_POINTER_STEP: Final = 200
 PATTERNS: Final = {
     NAME_PATTERN: "an id of at most 40 letters, digits, dots, hyphens and underscores, the first a letter or digit",
     UUID_PATTERN: "an id that the service made, in lower case",
+    COUNTRY_PATTERN: "a country's two capital letters",
+    BRANCH_PATTERN: "one or two letters or digits",
+    KEY_HASH_PATTERN: "the SHA-256 of a key in 64 hexadecimal digits",
     CURRENCY_PATTERN: "a currency's three capital letters",
     TEXT_PATTERN: "one line of text without control characters",
     get_args(IncomeRole)[1].pattern: f"one of {', '.join(sorted(INCOME_ROLES))}",
 }
 """What the patterns of fields ask for."""
+_PLAIN: Final[Mapping[type[inspect.Type], tuple[str, str]]] = {
+    inspect.BoolType: ("true or false", "true or false"),
+    inspect.DateType: ("a date such as 2026-12-31", "text"),
+    inspect.DateTimeType: ("a time such as 2026-12-31T18:00:00Z", "text"),
+    inspect.RawType: ("an object", "an object"),
+}
+"""What types take that nothing restricts, and of what sort of JSON that is."""
 _SORTS: Final = {
     ord('"'): "text",
     ord("{"): "an object",
@@ -179,14 +196,8 @@ def _words(shape: inspect.Type, kind: Any) -> tuple[str, str]:
             return words + (f", at most {most} characters" if most else ""), "text"
         case inspect.LiteralType():
             return f"one of {', '.join(_choices(kind))}", "text"
-        case inspect.BoolType():
-            return "true or false", "true or false"
-        case inspect.DateType():
-            return "a date such as 2026-12-31", "text"
-        case inspect.RawType():
-            return "an object", "an object"
         case _:
-            raise TypeError(f"no words for {shape}")
+            return _PLAIN[type(shape)]
 
 
 def _choices(kind: Any) -> Sequence[str]:

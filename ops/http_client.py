@@ -158,8 +158,9 @@ class ApiClient:
             raise UnreachableError("stopped")
 
     def _give_up(self, state: RetryCallState) -> NoReturn:
-        why = f"gave up after {self._give_up_seconds:.0f} seconds of failure: {_failure(state)}"
-        raise UnreachableError(why) from None
+        waited = f" for {self._give_up_seconds:.0f} s" if self._give_up_seconds else ""
+        address = str(self._http.base_url).removesuffix("/v2/finance/")
+        raise UnreachableError(f"{address} did not answer{waited}: {_failure(state)}") from None
 
     def get(self, path: str, **params: str | int) -> Answer:
         """Read. Raises ApiError, UnreachableError."""

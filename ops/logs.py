@@ -104,16 +104,33 @@ class _Forwarding(logging.Handler):
             self.handleError(record)
 
 
+class _DatabaseError(Exception):
+    """An error of the database, in words that quote no row."""
+
+
+def _without_rows(error: BaseException) -> BaseException:
+    """The error, unless it is one of the database, whose message may quote a row."""
+    import psycopg  # loaded already wherever one was raised, and slow to load elsewhere
+
+    from adapters.postgres.failure import told
+
+    return _DatabaseError(told(error)) if isinstance(error, psycopg.Error) else error
+
+
 def _ended(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
         return
-    _log.critical("ended by an error", error=repr(error), exc_info=(kind, error, traceback))
+    shown = _without_rows(error)
+    _log.critical("ended by an error", error=repr(shown), exc_info=(type(shown), shown, traceback))
 
 
 def _thread_ended(args: threading.ExceptHookArgs) -> None:
     name = args.thread.name if args.thread else ""
-    exception = (args.exc_type, args.exc_value, args.exc_traceback)
+    shown = _without_rows(args.exc_value) if args.exc_value else None
     _log.critical(
-        "a thread was ended by an error", thread=name, error=repr(args.exc_value), exc_info=exception
+        "a thread was ended by an error",
+        thread=name,
+        error=repr(shown),
+        exc_info=(type(shown), shown, args.exc_traceback),
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -97,19 +97,24 @@ def create_key(
 ) -> tuple[str, Outcome]:
     """Create a key and return it; only its hash is kept. Raises `DomainError`."""
     key = new_key()
-    command = _key_command(key, client, role, expires_at=expires_at)
-    return key, execute(writer_url, tenant, "key.create", command)
+    return key, execute(
+        writer_url, tenant, "key.create", _key_command(key, client, role, expires_at=expires_at)
+    )
 
 
 def _key_command(key: str, client: str, role: str, *, expires_at: datetime | None = None) -> Command:
-    fields = {
+    return msgspec.convert(key_fields(key, client, role, expires_at=expires_at), tenants.CreateKey)
+
+
+def key_fields(key: str, client: str, role: str, *, expires_at: datetime | None = None) -> dict[str, Any]:
+    """The fields of the command that gives a client a key; the key itself is not among them."""
+    return {
         "client": client,
         "prefix": key[:PREFIX_LENGTH],
         "key_hash": sha256(key.encode()).hexdigest(),
         "role": role,
         "expires_at": expires_at,
     }
-    return msgspec.convert(fields, tenants.CreateKey)
 
 
 def tenant_of_key(projector_url: str, prefix: str) -> str | None:

@@ -139,7 +139,7 @@ FIELDS: Final = {
     "DryRunEvent.data": "The event.",
     "BulkDone.code": "Null: it was done.",
     "BulkDone.data": "What the command answers.",
-    "BulkRefused.position": "Null: nothing was written.",
+    "BulkRefused.position": "Null: nothing was written, or (`outcome_unknown`) nobody knows.",
     "BulkRefused.replayed": "False.",
     "BulkRefused.data": "Null: it was refused.",
     "BulkAnswer.data": "One result for each element, in the elements' order.",

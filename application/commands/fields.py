@@ -10,6 +10,9 @@ from domain.chart import INCOME_ROLES, check_income
 from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
 
+COUNTRY_PATTERN: Final = r"^[A-Z]{2}\Z"
+BRANCH_PATTERN: Final = r"^[A-Za-z0-9]{1,2}\Z"
+KEY_HASH_PATTERN: Final = r"^[0-9a-f]{64}\Z"
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}\Z"
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+\Z"
 

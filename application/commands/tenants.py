@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from application.commands.fields import Text
+from application.commands.fields import BRANCH_PATTERN, COUNTRY_PATTERN, KEY_HASH_PATTERN, Text
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain import ledger_account, series, tenant
@@ -27,10 +27,10 @@ class RegisterTenant(Command, frozen=True, kw_only=True):
     """
 
     uppercase: ClassVar = ("branch",)
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")]
+    country: Annotated[str, Meta(pattern=COUNTRY_PATTERN)]
     legal_name: Text
     time_zone: Text | None = None
-    branch: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,2}\Z")] | None = None
+    branch: Annotated[str, Meta(pattern=BRANCH_PATTERN)] | None = None
 
 
 class SetFeature(Command, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class CreateKey(Command, frozen=True, kw_only=True):
     uppercase: ClassVar = ("client",)
     client: Name
     prefix: Text
-    key_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    key_hash: Annotated[str, Meta(pattern=KEY_HASH_PATTERN)]
     role: Text
     expires_at: datetime | None = None
 

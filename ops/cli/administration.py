@@ -75,7 +75,10 @@ def tenant_register(
             metavar="ZONE", help="Of the IANA, such as America/Vancouver; the country's most usual if absent."
         ),
     ] = None,
-    branch: Annotated[str | None, typer.Option(help="Marks the school's document numbers.")] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option(help="One or two letters or digits that stand in the school's document numbers."),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -184,10 +187,9 @@ def key_create(
 
     expiry = _expiry(expires_at, expires_in_days)
     settings = settings_for(data, *_OPERATOR)
-    try:
-        key, outcome = setup.create_key(settings.writer_database_url, tenant, client, role, expires_at=expiry)
-    except msgspec.ValidationError as error:
-        fail(str(error), code=USAGE)
+    key = setup.new_key()
+    fields = setup.key_fields(key, client, role, expires_at=expiry)
+    outcome = _execute(settings, tenant, "key.create", fields)
     prefix = key[: setup.PREFIX_LENGTH]
     if json:
         facts = {"tenant": tenant, "client": client.upper(), "role": role, "prefix": prefix}
@@ -266,10 +268,17 @@ def key_revoke(
 def _execute(settings: "Settings", tenant: str, action: str, fields: Mapping[str, Any]) -> "Outcome":
     from ops import setup
 
+    command_type = setup.COMMANDS[action].command_type
     try:
-        command = msgspec.convert(fields, setup.COMMANDS[action].command_type)
-    except msgspec.ValidationError as error:
-        fail(str(error), code=USAGE)
+        command = msgspec.convert(fields, command_type)
+    except msgspec.ValidationError:
+        from api.validation import errors_in
+
+        errors = errors_in(msgspec.json.encode(fields), command_type)
+        fail(
+            " ".join(f"--{error.pointer[1:].replace('_', '-')}: {error.detail}" for error in errors),
+            code=USAGE,
+        )
     return setup.execute(settings.writer_database_url, tenant, action, command)
 
 

@@ -2,12 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
 from ops.cli.output import FAILED, USAGE, JsonOption, fail, print_json
+
+if TYPE_CHECKING:
+    from ops.up.ready_file import QuickBooksInfo
 
 
 def demo(
@@ -34,12 +38,13 @@ def demo(
     from ops.http_client import ApiClient, ApiError, UnreachableError
 
     target = find_target(url, key, data, ready_file)
-    quickbooks = target.up.quickbooks if target.up else None
     try:
+        with ApiClient(target.url, target.key, give_up_seconds=0) as client:
+            tenant = client.get("ping").body["tenant"]
+        if not yes:
+            _ask(target, tenant)
         with ApiClient(target.url, target.key, notice=Console(stderr=True).print) as client:
-            if not yes:
-                _ask(target, client.get("ping").body["tenant"])
-            day, outcome = play(client, quickbooks)
+            day, outcome = play(client, _company(target, tenant))
     except (ApiError, UnreachableError, BooksMovedError, TimeoutError, httpx.HTTPError) as error:
         fail(str(error))
     if json:
@@ -48,6 +53,17 @@ def demo(
         show(Console(), day, outcome)
     if not outcome.agrees:
         raise typer.Exit(FAILED)
+
+
+def _company(target: Target, tenant: str) -> "QuickBooksInfo | None":
+    """The school's own company in the emulator, where that is known."""
+    from adapters.quickbooks.settings import QuickBooksSettings
+
+    if target.up is None:
+        return None
+    there = target.up.quickbooks
+    settings = QuickBooksSettings.for_emulator(url=there.url, access_token=there.access_token)
+    return msgspec.structs.replace(there, realm=settings.realm_for(tenant))
 
 
 def _ask(target: Target, tenant: str) -> None:

@@ -158,7 +158,8 @@ def _show(imported: "Imported") -> None:
     )
     if summary.rejected_after_prefund:
         print(
-            f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; the money lies there"
+            f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; "
+            f"{format_minor(summary.stranded_minor, currency)} {currency} lie there"
         )
     if imported.written is not None:
         print(f"what was rejected, and why: {imported.written}")

@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from adapters.system.files import write_atomically
+from api.validation import errors_in
 from application.commands import COMMANDS
 from domain.errors import Code
 from domain.money import format_minor
@@ -76,18 +77,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an entry; `reason` only where it was rejected, `prefunded` if its wallet was topped up."""
+    """What became of an entry; `reason` only where it was rejected, `prefunded_minor` what its wallet got."""
 
     entry: Entry
     kind: Literal["posted", "already_there", "rejected"]
     reason: str = ""
-    prefunded: bool = False
+    prefunded_minor: int = 0
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The counts of one run: read = posted + already there + rejected. `total_minor` is what was posted.
 
-    `rejected_after_prefund` counts those of the rejected whose money lies in their wallet.
+    `rejected_after_prefund` counts those of the rejected whose money lies in their wallet, `stranded_minor` adds it up.
     """
 
     read: int
@@ -96,6 +97,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejected: int
     total_minor: int
     rejected_after_prefund: int = 0
+    stranded_minor: int = 0
 
 
 # --- reading
@@ -138,26 +140,17 @@ def count_records(path: Path) -> int:
 # --- posting
 
 
-_IN_WORDS: Final = {
-    "amount": "the amount is too large",
-    "total": "the amount is too large",
-    "quantity": "the quantity is too small or too large",
-    "description": "the description is not one line of text, is too long, or has control characters",
-}
-"""By field of a command: what a value was that its type refuses, for who reads the file."""
-
-
 def element(action: str, *, key: str, data: Mapping[str, Any]) -> Element:
     """An element whose data has the shape of its command. Raises RowError where the API would refuse it.
 
     A row is refused before anything of it is sent: an earlier element would be accepted all the same.
     """
+    command_type = COMMANDS[action].command_type
     try:
-        msgspec.convert(data, COMMANDS[action].command_type)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at ")
-        field = path.strip("`").rpartition(".")[2]
-        raise RowError(f"{_IN_WORDS.get(field, field or action)}: {problem}") from None
+        msgspec.convert(data, command_type)
+    except msgspec.ValidationError:
+        first = errors_in(msgspec.json.encode(data), command_type)[0]
+        raise RowError(f"{first.pointer.rpartition('/')[2]}: {first.detail}") from None
     return Element(action=action, idempotency_key=key, data=data)
 
 
@@ -180,7 +173,8 @@ class Importer:
         self._start_position = start_position
         self._explain = explain
         self._advance = advance
-        self._posted = self._already_there = self._total_minor = self._rejected_after_prefund = 0
+        self._posted = self._already_there = self._total_minor = 0
+        self._rejected_after_prefund = self._stranded_minor = 0
         self.rejections: list[Rejection] = []
 
     def run(self, rows: Iterable[Entry | Rejection]) -> None:
@@ -205,6 +199,7 @@ class Importer:
             rejected=rejected,
             total_minor=self._total_minor,
             rejected_after_prefund=self._rejected_after_prefund,
+            stranded_minor=self._stranded_minor,
         )
 
     def _entries(self, rows: Iterable[Entry | Rejection]) -> Iterator[Entry]:
@@ -233,7 +228,8 @@ class Importer:
             case "already_there":
                 self._already_there += 1
             case "rejected":
-                self._rejected_after_prefund += outcome.prefunded
+                self._rejected_after_prefund += outcome.prefunded_minor > 0
+                self._stranded_minor += outcome.prefunded_minor
                 self.rejections.append(Rejection(line=entry.line, reason=outcome.reason, label=entry.label))
         self._advance()
 
@@ -298,9 +294,10 @@ class Importer:
         reason = self._explain(next(result for element, result in answered if not _is_there(element, result)))
         for element, result in answered[: len(entry.elements) - 1]:
             if element.action == "wallet.top_up" and result.accepted:
-                paid = format_minor(element.data["amount"], element.data["currency"])
+                paid_minor = element.data["amount"]
+                paid = format_minor(paid_minor, element.data["currency"])
                 reason = f"prefunded {paid}, sale refused: {reason}"
-                return Outcome(entry=entry, kind="rejected", reason=reason, prefunded=True)
+                return Outcome(entry=entry, kind="rejected", reason=reason, prefunded_minor=paid_minor)
         return Outcome(entry=entry, kind="rejected", reason=reason)
 
 

@@ -63,6 +63,7 @@ def test_each_request_has_its_line(service: Service, tmp_path: Path) -> None:
         bulk = client.post("bulk", [{"action": "pos.checkout", "idempotency_key": key, "data": checkout()}])
         nothing, unknown = client.get(f"nothing/{account}"), client.get(f"wallets/{account}X")
         nobody = stranger.post(f"wallets/{account}/top-up", top_up())
+        nowhere = stranger.get(f"wallets/{account}")
         checked = stranger.http.get(ok(paid)["receipt"]["qr"])
     lines = requests_in(log)
     prefix = "/v2/finance"
@@ -78,10 +79,11 @@ def test_each_request_has_its_line(service: Service, tmp_path: Path) -> None:
         ("GET", None, 404, "ADMIN"),
         ("GET", f"{prefix}/wallets/{{account}}", 404, "ADMIN"),
         ("POST", f"{prefix}/wallets/{{account}}/top-up", 401, None),
+        ("GET", f"{prefix}/wallets/{{account}}", 401, None),
         ("GET", f"{prefix}/receipts/{{token}}", 200, None),
     ]
     assert [(line["method"], line["route"], line["status"], line["client"]) for line in lines] == expected
-    answers = [paid, *sent, refused, read, listed, bulk, nothing, unknown, nobody, checked]
+    answers = [paid, *sent, refused, read, listed, bulk, nothing, unknown, nobody, nowhere, checked]
     for line, answer in zip(lines[1:], answers, strict=True):
         assert line["request_id"] == answer.headers["x-request-id"]
         assert line["bytes"] == len(answer.content)
@@ -90,6 +92,7 @@ def test_each_request_has_its_line(service: Service, tmp_path: Path) -> None:
         assert (line["process"], line["level"], line["timestamp"][-1]) == ("api", "info", "Z")
         made = answer.json().get("transaction_id") if answer.is_success else None
         assert line.get("transaction_id") == made
+        assert line.get("code") == (None if answer.is_success else answer.json()["code"])
     assert lines[1]["request_id"] == "mine-1"
     assert lines[2]["transaction_id"] == lines[3]["transaction_id"]
     assert account not in log.read_text()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Database
+
 REPOSITORY = Path(__file__).parents[2]
 BEGINNING = ["event", "process", "level", "timestamp"]
 
@@ -128,6 +130,15 @@ def test_what_ends_a_process_is_logged(program: str, event: str, code: int) -> N
     [line] = logged(program, code=code)
     assert (line["level"], line["event"], line["error"]) == ("critical", event, "RuntimeError('gap')")
     assert line["exception"].endswith("RuntimeError: gap")
+
+
+def test_no_row_is_quoted_where_the_database_ends_a_process(database: Database) -> None:
+    statement = "CREATE TEMP TABLE t (n text CHECK (n <> 'JANE DOE')); INSERT INTO t VALUES ('JANE DOE')"
+    program = f"import psycopg\npsycopg.connect({database.superuser_url!r}).execute({statement!r})"
+    [line] = logged(program, code=1)
+    assert line["event"] == "ended by an error"
+    assert "CheckViolation" in line["error"]
+    assert "JANE" not in line["error"] + line["exception"].rpartition("\n")[2]
 
 
 def test_a_level_that_is_none_is_refused() -> None:

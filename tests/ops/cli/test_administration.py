@@ -88,6 +88,18 @@ def test_a_registration_has_only_the_fields_that_were_given() -> None:
 # --- schools and keys
 
 
+def test_what_a_school_or_a_client_cannot_have_is_said_in_words(operator: Shell) -> None:
+    register = ("tenant", "register", school(), "--country", "CA")
+    _, told = operator.run(*register, "--branch", "WEST", code=2)
+    assert told == "bursar: --branch: Give one or two letters or digits.\n"
+    _, told = operator.run(*register, "--legal-name", "a\tb", "--branch", "é", code=2)
+    assert "--legal-name: Give one line of text" in told
+    assert "--branch: Give one or two letters or digits." in told
+    create = ("key", "create", "--tenant", "greenhill", "--role", "cashier", "--client", "a b")
+    _, told = operator.run(*create, code=2)
+    assert told.startswith("bursar: --client: Give an id of at most 40 letters")
+
+
 def test_schools_and_keys_from_registration_to_revocation(operator: Shell) -> None:
     name = school()
     made = operator.facts("tenant", "register", name, "--country", "CA", "--legal-name", "Far School")

@@ -90,7 +90,15 @@ def test_whoami_where_nothing_answers(bare: Shell) -> None:
         port = taken.getsockname()[1]
     out, told = bare.run("whoami", "--url", f"http://127.0.0.1:{port}", "--key", "bk_key", code=1)
     assert (out, len(told.splitlines())) == ("", 1)
-    assert told.startswith("bursar: gave up ")
+    assert told.startswith(f"bursar: http://127.0.0.1:{port} did not answer: ")
+
+
+def test_a_demo_where_nothing_answers_says_so_at_once(bare: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    out, told = bare.run("demo", "--url", f"http://127.0.0.1:{port}", "--key", "bk_key", code=1)
+    assert (out, len(told.splitlines())) == ("", 1)
+    assert told.startswith(f"bursar: http://127.0.0.1:{port} did not answer: ")
 
 
 def test_env_makes_a_shell_know_the_service(at_up: Shell, ready_file: Path) -> None:

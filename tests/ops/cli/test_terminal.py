@@ -1,6 +1,8 @@
 """The command line as a program: help, completion, facts alone, progress, Ctrl-C, and a demo that asks."""
 
+import json
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -143,6 +145,8 @@ def test_ctrl_c_ends_a_command_with_one_line(bare: Shell) -> None:
         calling, _ = silent.accept()
         with calling:
             assert calling.recv(1000)
+            stat = Path(f"/proc/{process.pid}/stat")
+            eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S", "it waits")
             process.send_signal(signal.SIGINT)
             out, told = process.communicate(timeout=60)
     assert (process.returncode, out, told) == (130, "", "bursar: interrupted\n")
@@ -198,3 +202,13 @@ def test_the_demo_of_the_seeded_school_does_not_ask(at_up: Shell) -> None:
     assert told["agrees"] is True
     assert told["steps"]
     assert all(check["left"] == check["right"] for check in told["checks"])
+
+
+def test_the_demo_of_another_school_compares_with_its_own_company(at_up: Shell, ready_file: Path) -> None:
+    name = f"school-{secrets.token_hex(4)}"
+    at_up.run("tenant", "register", name, "--country", "CA")
+    key = at_up.facts("key", "create", "--tenant", name, "--client", "demo", "--role", "admin")["key"]
+    url = json.loads(ready_file.read_text())["url"]
+    told = at_up.facts("demo", "--yes", "--url", url, "--key", key)
+    assert told["agrees"] is True, told
+    assert any("QuickBooks" in check["what"] for check in told["checks"])

@@ -108,7 +108,7 @@ def test_a_name_that_looks_like_a_kind_changes_nothing(tmp_path):
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,5.001,,,,,,,STU-1", "to the cent"),
         (
             "SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,10000000000000.01,,,,,,,STU-1",
-            "too large",
+            "Give a whole number of minor units",
         ),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,-5,,,,,,,STU-1", "above zero"),
         ("SJ2A1BB1,,,Pay Bill Online,Completed,5,,,,,,,STU-1", "completion time"),
