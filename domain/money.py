@@ -42,17 +42,18 @@ def allocate(total_minor: int, weights: Sequence[int]) -> list[int]:
 def parse_decimal(text: str, currency: str) -> int:
     """Read a decimal such as `1,250.50` exactly into minor units of `currency`.
 
-    A comma parts thousands and nothing else: `12,50` might mean either, and is refused. Raises `ValueError`
-    where it is no plain decimal number or is finer than the currency's minor unit.
+    A comma parts thousands and nothing else: `12,50` might mean either, and is refused. So is `1.500`, which is a
+    thousand and a half where the point parts thousands: no amount has more decimals than its currency. Raises
+    `ValueError` where the text is no plain decimal number, or has more decimals.
     """
     found = _DECIMAL.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not an amount")
     sign, whole, fraction, fraction_alone = found.groups()
     digits = MINOR_DIGITS[currency]
-    decimals = (fraction or fraction_alone or "").rstrip("0")
+    decimals = fraction or fraction_alone or ""
     if len(decimals) > digits:
-        raise ValueError(f"{text!r} is finer than the smallest unit of {currency}")
+        raise ValueError(f"{text!r} has more than the {digits} decimals of {currency}")
     minor = int((whole or "").replace(",", "") + decimals.ljust(digits, "0"))
     return -minor if sign == "-" else minor
 

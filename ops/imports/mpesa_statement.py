@@ -31,6 +31,7 @@ _RECEIPT = re.compile(r"[A-Za-z0-9]{4,40}", re.ASCII)
 _ACCOUNT = re.compile(r"\bAcc\.\s*(?P<account>\S.*)\Z", re.IGNORECASE | re.DOTALL)
 # What a row is stands before the other party: "Pay Bill from 254712345678 - JANE DOE Acc. STU-0042".
 _PARTY = re.compile(r"\s(?:from|to|by)\s|\s-\s|\d|\bAcc\b", re.IGNORECASE)
+_NOTHING = re.compile(r"-?|[+-]?0+(\.0*)?", re.ASCII)  # what stands beside a credit under "Withdrawn"
 _PAY_BILL = re.compile(r"pay\s*bill|pay\s*utility", re.IGNORECASE)
 
 
@@ -101,7 +102,7 @@ def _check_shape(record: Record, width: int) -> None:
     """Refuse a row whose cells may stand in other columns than they seem to."""
     if record.flaw:
         raise RowError("broken quoting")
-    if any(cell.strip() for cell in record.cells[width:]):
+    if len(record.cells) > width:
         raise RowError("the row has more cells than the header")
 
 
@@ -135,6 +136,8 @@ def _check_is_receipt(row: StatementRow) -> None:
         raise RowError("a provider's charge")
     if not re.search(r"[1-9]", row["paidin"]):
         raise RowError("a withdrawal or settlement: no money was paid in")
+    if not _NOTHING.fullmatch(row["withdrawn"]):
+        raise RowError("the row says both paid in and withdrawn")
     if not _PAY_BILL.search(what) and not _ACCOUNT.search(row["details"]):
         raise RowError("not the payment of a bill")
 

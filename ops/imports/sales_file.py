@@ -95,7 +95,7 @@ def _cells(record: Record, columns: Mapping[str, int], width: int) -> dict[str, 
     """The row's cells by column. Raises RowError where one is missing or the row is wider than the header."""
     if record.flaw:
         raise RowError(record.flaw)
-    if any(cell.strip() for cell in record.cells[width:]):
+    if len(record.cells) > width:
         raise RowError(f"the row has {len(record.cells)} cells, the header {width}")
     missing = [name for name, index in columns.items() if index >= len(record.cells)]
     if missing:

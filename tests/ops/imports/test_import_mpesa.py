@@ -114,6 +114,11 @@ def test_a_name_that_looks_like_a_kind_changes_nothing(tmp_path):
         ("SJ2A1BB1,,,Pay Bill Online,Completed,5,,,,,,,STU-1", "completion time"),
         ("SJ2A1BB1,2026-09-02 11:00:00", "not completed"),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill - DOE, J,Completed,5,,,,,,,STU-1", "more cells"),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,,,,,,,STU-1,", "more cells"),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,5.00,,,,,,STU-1", "both paid in and withdrawn"),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,KES 5,,,,,,STU-1", "both paid in and withdrawn"),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,0..0,,,,,,STU-1", "both paid in and withdrawn"),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,1.500,,,,,,,STU-1", "to the cent"),
         ('SJ2A1BB1,2026-09-02 11:00:00,,"Pay" Bill,Completed,5,,,,,,,STU-1', "broken quoting"),
     ],
 )
@@ -122,6 +127,12 @@ def test_a_row_that_cannot_be_posted(tmp_path, row, expected):
     assert isinstance(found, Rejection)
     assert expected in found.reason
     assert "=" not in found.label
+
+
+@pytest.mark.parametrize("withdrawn", ["", " ", "-", "0", "0.00", "-0.00", "0."])
+def test_nothing_withdrawn_stands_beside_a_credit(tmp_path, withdrawn):
+    row = f"SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,{withdrawn},,,,,,STU-1"
+    assert isinstance(one(tmp_path, row), Entry)
 
 
 def test_a_receipt_number_that_comes_again_is_kept_for_later(tmp_path):
