@@ -90,6 +90,7 @@ class Invoice(State, kw_only=True):
     payer: str = ""
     currency: str = ""
     due_date: date | None = None
+    issued_on: date | None = None
     lines: tuple[InvoiceLine, ...] = ()
     total_minor: int = 0
     open_minor: int = 0
@@ -101,6 +102,7 @@ def evolve(state: Invoice, event: InvoiceEvent) -> None:
             pass
         case InvoiceIssued():
             state.number = event.number
+            state.issued_on = event.effective_date
         case InvoiceDrafted():
             state.invoice = event.invoice
             state.payer = event.payer

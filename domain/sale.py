@@ -1,6 +1,7 @@
 """The sale: what was sold over the counter, what paid for it, and what of it was taken back."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import ClassVar, Self, assert_never
 
 import msgspec
@@ -79,6 +80,7 @@ class Sale(State, kw_only=True):
     tenders: tuple[SaleTender, ...] = ()
     total_minor: int = 0
     receipt: str = ""
+    sold_on: date | None = None
     returned_pieces: tuple[int, ...] = ()
     returned_amounts: tuple[int, ...] = ()
     returned_tenders: tuple[int, ...] = ()
@@ -98,6 +100,7 @@ def evolve(state: Sale, event: SaleEvent) -> None:
             state.tenders = event.tenders
             state.total_minor = event.total
             state.receipt = event.receipt
+            state.sold_on = event.effective_date
             state.returned_pieces = state.returned_amounts = (0,) * len(event.lines)
             state.returned_tenders = (0,) * len(event.tenders)
         case SaleRefunded():

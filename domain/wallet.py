@@ -1,10 +1,12 @@
 """The wallet: money that a school holds for somebody, a liability of the school."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import ClassVar, Literal, Self, assert_never
 
 import msgspec
 
+from domain import calendar
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
 from domain.money import format_minor
@@ -82,7 +84,7 @@ WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded | W
 
 
 class Wallet(State, kw_only=True):
-    """Amounts in minor units. `overdraft_limit` is zero unless granted."""
+    """Amounts in minor units. `overdraft_limit` is zero unless granted, `nets` what moved on each of the last days."""
 
     wallet_id: str = ""
     currency: str = ""
@@ -91,19 +93,27 @@ class Wallet(State, kw_only=True):
     balance_minor: int = 0
     held_minor: int = 0
     overdraft_limit_minor: int = 0
+    nets: Mapping[date, int] = msgspec.field(default_factory=dict)
 
     @property
     def available_minor(self) -> int:
         """What may be spent: the balance less holds, plus the overdraft granted."""
         return self.balance_minor - self.held_minor + self.overdraft_limit_minor
 
+    def available_to(self, transaction: Transaction) -> int:
+        """What a transaction may spend, so that no day from its date on falls below the limit."""
+        lowest = calendar.lowest_from(
+            transaction.stamp["effective_date"], self.balance_minor, self.nets, recorded_at=transaction.stamp["recorded_at"]
+        )
+        return self.available_minor - (self.balance_minor - lowest)
+
 
 def evolve(state: Wallet, event: WalletEvent) -> None:
     match event:
-        case WalletToppedUp(amount=amount) | WalletRefunded(amount=amount):
-            state.balance_minor += amount
-        case WalletCharged(amount=amount):
-            state.balance_minor -= amount
+        case WalletToppedUp() | WalletRefunded():
+            _move(state, event, event.amount)
+        case WalletCharged():
+            _move(state, event, -event.amount)
         case WalletFrozen(status=status) | WalletUnfrozen(status=status):
             state.status = status
         case WalletOpened():
@@ -112,6 +122,11 @@ def evolve(state: Wallet, event: WalletEvent) -> None:
             state.payer = event.payer
         case _:
             assert_never(event)
+
+
+def _move(state: Wallet, event: _Movement, amount_minor: int) -> None:
+    state.balance_minor += amount_minor
+    state.nets = calendar.moved(state.nets, event.effective_date, amount_minor, recorded_at=event.recorded_at)
 
 
 # --- as answers show it
@@ -209,19 +224,25 @@ def top_up(
     )
 
 
-def check_funds(state: Wallet, *, wallet_id: str, currency: str, required_minor: int) -> None:
-    """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first."""
+def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: str, required_minor: int) -> int:
+    """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first.
+
+    Returns what is available on the transaction's date.
+    """
     _check_status(state, wallet_id, "open")
-    _check_currency(state, wallet_id, currency)
-    if required_minor > state.available_minor:
+    _check_currency(state, wallet_id, transaction.currency)
+    available, currency = state.available_to(transaction), transaction.currency
+    if required_minor > available:
+        since = f" from {transaction.stamp["effective_date"]} on" if available < state.available_minor else ""
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
-            f"Wallet {wallet_id} has {format_minor(state.available_minor, currency)} {currency} available,"
+            f"Wallet {wallet_id} has {format_minor(available, currency)} {currency} available{since},"
             f" {format_minor(required_minor, currency)} {currency} is required.",
             account=wallet_id,
-            available=state.available_minor,
+            available=available,
             required=required_minor,
         )
+    return available
 
 
 def charge(
@@ -235,7 +256,7 @@ def charge(
     receipt: str,
     income: str | None = None,
 ) -> WalletCharged:
-    check_funds(state, wallet_id=wallet_id, currency=transaction.currency, required_minor=amount_minor)
+    check_funds(state, transaction, wallet_id=wallet_id, required_minor=amount_minor)
     return WalletCharged(
         account=wallet_id,
         amount=amount_minor,

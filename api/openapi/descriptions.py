@@ -3,6 +3,8 @@
 from typing import Final
 
 from api.operations.shared import INVOICE, RECEIPT, TRANSACTION
+from domain.calendar import BACKDATE_DAYS
+from domain.capability import Capability
 
 FIELDS: Final = {
     # --- what is named alike everywhere
@@ -153,10 +155,16 @@ FIELDS: Final = {
     "Problem.available": "With `insufficient_funds` and `refund_exceeds_sale`: what there is, in minor units.",
     "Problem.required": "With `insufficient_funds` and `refund_exceeds_sale`: what it takes, in minor units.",
     "Problem.capability": "With `capability_missing`: the one that the key lacks.",
+    "Problem.earliest": "With `effective_date_too_early`: the first date that may be.",
     "Problem.transaction_id": "With `reference_already_used`: the transaction that was first.",
     "FieldError.pointer": "The place in the body (JSON pointer, RFC 6901), or `/query/` and a parameter.",
 }
 """By `Schema.field`, or by the field's name alone where it means the same everywhere."""
+
+BACK_DATING: Final = (
+    f" An `effective_date` before today needs `{Capability.TRANSACTION_BACKDATE}`, or, more than {BACKDATE_DAYS} days"
+    f" back, `{Capability.TRANSACTION_BACKDATE_ANY}`, which allows both."
+)
 
 PARAMETERS: Final = {
     "account": "The wallet's account; case is ignored.",

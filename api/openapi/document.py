@@ -10,7 +10,7 @@ from api.commands.bulk import MAX_ELEMENTS
 from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX
 from api.errors import STATUS
 from api.openapi import refusals
-from api.openapi.descriptions import HEADERS, PARAMETER_EXAMPLES, PARAMETERS, REASON_EXAMPLE
+from api.openapi.descriptions import BACK_DATING, HEADERS, PARAMETER_EXAMPLES, PARAMETERS, REASON_EXAMPLE
 from api.openapi.introduction import GROUPS, INTRODUCTION, TAGS
 from api.openapi.samples import Call, samples
 from api.openapi.schemas import IDEMPOTENCY_KEY, choice, components, dry_run_of, name_of, ref
@@ -19,6 +19,7 @@ from api.operations.form import Codes, CommandForm, Form, ReadForm
 from api.reads.routes import PUBLIC
 from application import commands
 from application.pipeline.command import CommandSpec
+from domain.errors import Code
 from domain.invoice import InvoiceStatus
 
 Json = dict[str, Any]
@@ -132,6 +133,7 @@ def _read(form: ReadForm, parameters: list[Json]) -> Json:
 
 def _command(form: CommandForm) -> Json:
     spec = _spec(form)
+    back_dating = BACK_DATING if Code.EFFECTIVE_DATE_TOO_EARLY in form.codes else ""
     path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in (spec.command_type.path,)
@@ -155,7 +157,7 @@ def _command(form: CommandForm) -> Json:
         dry_run = _success(dry_text, **dry_run)
     return _operation(
         form,
-        f"{_doc(spec.command_type)}\n\nAction `{form.action}`; needs the capability `{spec.capability}`.",
+        f"{_doc(spec.command_type)}\n\nAction `{form.action}`; needs the capability `{spec.capability}`.{back_dating}",
         parameters=[
             *(_parameter(found) for found in path),
             _parameter({"name": "dry_run", "in": "query", "schema": {"type": "boolean", "default": False}}),

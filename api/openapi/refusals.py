@@ -59,6 +59,7 @@ _FACTS: Final[dict[ErrorCode, dict[str, Any]]] = {
     },
     Code.UNAUTHENTICATED: {"tenant": None},
     Code.CAPABILITY_MISSING: {"capability": "wallet.top_up"},
+    Code.EFFECTIVE_DATE_TOO_EARLY: {"earliest": "1970-01-01"},
     Code.INSUFFICIENT_FUNDS: {"account": "STU-0042", "available": 150000, "required": 180000},
     Code.REFUND_EXCEEDS_SALE: {"available": 25000, "required": 30000},
     Code.REFERENCE_ALREADY_USED: {"transaction_id": TRANSACTION},

@@ -264,6 +264,7 @@ _PROBLEM: Final[Schema] = {
         "available": {"type": "integer"},
         "required": {"type": "integer"},
         "capability": {"type": "string"},
+        "earliest": {"type": "string", "format": "date"},
         "transaction_id": {"type": "string"},
     },
     "required": [*_EVERY_PROBLEM],

@@ -10,6 +10,7 @@ from domain.errors import Code
 MOVES_MONEY: Final[Codes] = (
     Code.CURRENCY_MISMATCH,
     Code.EFFECTIVE_DATE_IN_FUTURE,
+    Code.EFFECTIVE_DATE_TOO_EARLY,
     Code.AMOUNT_TOO_LARGE,
     Code.ACCOUNT_NOT_OPEN,
     Code.SERIES_EXHAUSTED,

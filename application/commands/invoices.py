@@ -19,6 +19,7 @@ from application.commands.fields import (
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import invoice, wallet
+from domain.calendar import EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Transaction
@@ -95,6 +96,7 @@ class InvoiceSettled(msgspec.Struct, frozen=True, kw_only=True):
 def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
     if command.issue:
         unit.require(Capability.INVOICE_ISSUE)
+    check_not_before(command.due_date, EARLIEST_EFFECTIVE_DATE)
     transaction = unit.transaction(command.currency, command.effective_date)
     stream = invoice_stream(unit.tenant_name, unit.command_id)
     lines = [
@@ -145,13 +147,14 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     stream = invoice_stream(unit.tenant_name, command.invoice)
     state = unit.state(invoice.Invoice, stream)
     invoice.check_open(state, command.invoice)
-    transaction = unit.transaction(state.currency, command.settle.effective_date)
+    assert state.issued_on
+    transaction = unit.transaction(state.currency, command.settle.effective_date, not_before=state.issued_on)
     shares = split(
         state.open_minor,
         command.settle.tenders,
         currency=state.currency,
         wallet=state.payer,
-        available=wallets.available(unit, state.currency),
+        available=wallets.available(unit, transaction),
         exact=False,
     )
     excess_wallets = {

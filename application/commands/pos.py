@@ -153,7 +153,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     transaction = unit.transaction(command.currency, command.effective_date)
     lines = _lines(command)
     total = sum(line.total for line in lines)
-    available = wallets.available(unit, command.currency)
+    available = wallets.available(unit, transaction)
     if command.wallet:
         available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
     shares = split(
@@ -207,7 +207,8 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
     stream = sale_stream(unit.tenant_name, command.sale)
     state = unit.state(sale.Sale, stream)
     sale.check_exists(state, command.sale)
-    transaction = unit.transaction(state.currency, command.effective_date)
+    assert state.sold_on
+    transaction = unit.transaction(state.currency, command.effective_date, not_before=state.sold_on)
     if command.lines is not None:
         lines = sale.lines_by_quantity(state, [(line.line, line.quantity) for line in command.lines])
     else:

@@ -106,13 +106,12 @@ class WalletMoved(msgspec.Struct, frozen=True, kw_only=True):
 # --- handlers
 
 
-def available(unit: UnitOfWork, currency: str) -> Callable[[str], int]:
-    """What each wallet may spend, for splitting tenders; refused where a wallet may not pay in `currency`."""
+def available(unit: UnitOfWork, transaction: Transaction) -> Callable[[str], int]:
+    """What each wallet may spend in a transaction, for splitting tenders; refused where it may not pay."""
 
     def of(account: str) -> int:
         state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
-        wallet.check_funds(state, wallet_id=account, currency=currency, required_minor=0)
-        return state.available_minor
+        return wallet.check_funds(state, transaction, wallet_id=account, required_minor=0)
 
     return of
 
@@ -198,9 +197,7 @@ def handle_charge(command: Charge, unit: UnitOfWork) -> WalletMoved:
     state = unit.state(wallet.Wallet, stream)
     check_income(command.income)
     transaction = unit.transaction(command.currency, command.effective_date)
-    wallet.check_funds(
-        state, wallet_id=command.account, currency=command.currency, required_minor=command.amount
-    )
+    wallet.check_funds(state, transaction, wallet_id=command.account, required_minor=command.amount)
     journal = Journal()
     journal.post("wallet charged", command.amount, income=command.income)
     unit.post(journal, transaction)

@@ -11,6 +11,7 @@ import msgspec
 
 from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import apply, initial
+from domain.calendar import BACKDATE_DAYS, EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Event, Stamp, State, Transaction
@@ -107,22 +108,32 @@ class UnitOfWork:
         """The date in the tenant's time zone at which the command is recorded."""
         return _local_date(self.tenant().time_zone, self.recorded_at)
 
-    def transaction(self, currency: str, effective_date: date | None) -> Transaction:
-        """Begin the command's transaction; the effective date is today unless it lies before."""
+    def transaction(
+        self, currency: str, effective_date: date | None, *, not_before: date = EARLIEST_EFFECTIVE_DATE
+    ) -> Transaction:
+        """Begin the command's transaction, today unless it is given another date.
+
+        It cannot predate what it settles or takes back (`not_before`), and to lie before today it needs a capability.
+        """
         school = self.tenant()
         if currency != school.currency:
             raise DomainError(
                 Code.CURRENCY_MISMATCH, f"The tenant's currency is {school.currency}, not {currency}."
             )
         today = self.today()
-        if effective_date is not None and effective_date > today:
+        effective_date = effective_date or today
+        if effective_date > today:
             raise DomainError(
                 Code.EFFECTIVE_DATE_IN_FUTURE,
                 f"{effective_date} lies after today, {today} in {school.time_zone}.",
             )
+        check_not_before(effective_date, not_before)
+        if effective_date < today and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
+            near = (today - effective_date).days <= BACKDATE_DAYS
+            self.require(Capability.TRANSACTION_BACKDATE if near else Capability.TRANSACTION_BACKDATE_ANY)
         stamp: Stamp = {
             "transaction_id": self.command_id,
-            "effective_date": effective_date or today,
+            "effective_date": effective_date,
             "recorded_at": self.recorded_at,
         }
         return Transaction(stamp=stamp, currency=currency)

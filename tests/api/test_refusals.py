@@ -2,12 +2,15 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from tests.support.bodies import charge, top_up
 from tests.support.service import fresh_key, fresh_name, ok, refused
+
+TUITION = {"description": "Tuition", "quantity": 1, "total": 100, "income": "tuition"}
 
 # --- the content of the payload
 
@@ -28,6 +31,67 @@ def test_future_effective_dates(admin, refusing):
     for path, body in (("top-up", top_up(effective_date=day)), ("charge", charge(effective_date=day))):
         refused(admin.post(f"wallets/{refusing}/{path}", body), 422, "effective_date_in_future")
     refused(admin.checkout([1], {"type": "cash"}, effective_date=day), 422, "effective_date_in_future")
+
+
+@pytest.mark.parametrize("day", ["0026-03-01", "1899-12-31", "1969-12-31"])
+def test_dates_that_are_slips_of_the_pen(admin, refusing, day):
+    for path, body in (("top-up", top_up(effective_date=day)), ("charge", charge(effective_date=day))):
+        found = refused(admin.post(f"wallets/{refusing}/{path}", body), 422, "effective_date_too_early")
+        assert found["earliest"] == "1970-01-01"
+    refused(admin.checkout([1], {"type": "cash"}, effective_date=day), 422, "effective_date_too_early")
+    due = {"payer": "P-1", "currency": "KES", "due_date": day, "lines": [TUITION], "issue": False}
+    refused(admin.post("invoices", due), 422, "effective_date_too_early")
+
+
+@pytest.mark.parametrize(
+    ("role", "days", "missing"),
+    [
+        ("cashier", 1, "transaction.backdate"),
+        ("bursar", 31, None),
+        ("bursar", 32, "transaction.backdate_any"),
+        ("integration", 1, None),
+        ("integration", 9000, None),
+    ],
+)
+def test_who_may_date_a_movement_back(service, admin, role, days, missing):
+    account, client = admin.wallet(), service.client(role)
+    day = (datetime.now(ZoneInfo("Africa/Nairobi")) - timedelta(days=days)).date().isoformat()
+    answer = client.post(f"wallets/{account}/top-up", top_up(effective_date=day))
+    if missing is None:
+        ok(answer)
+    else:
+        assert refused(answer, 403, "capability_missing")["capability"] == missing
+
+
+def test_nothing_predates_what_it_settles_or_takes_back(service, admin):
+    invoice, sale = admin.invoice(100), ok(admin.checkout([100], {"type": "cash"}))["sale"]["id"]
+    today = datetime.now(ZoneInfo("Africa/Nairobi")).date()
+    day = (today - timedelta(days=1)).isoformat()
+    settle = {"settle": {"tenders": [{"type": "cash"}], "effective_date": day}}
+    with service.nothing_written():
+        for answer in (
+            admin.send("PATCH", f"invoices/{invoice['id']}", settle),
+            admin.refund(sale, amount=1, effective_date=day),
+        ):
+            assert refused(answer, 422, "effective_date_too_early")["earliest"] == today.isoformat()
+
+
+def test_a_charge_does_not_predate_the_money_it_spends(service, admin):
+    account = admin.wallet(1000)
+    day = (datetime.now(ZoneInfo("Africa/Nairobi")) - timedelta(days=3)).date().isoformat()
+    ok(admin.post(f"wallets/{account}/top-up", top_up(amount=300, effective_date=day)))
+    with service.nothing_written():
+        for answer in (
+            admin.post(f"wallets/{account}/charge", charge(amount=301, effective_date=day)),
+            admin.checkout([301], {"type": "wallet"}, wallet=account, effective_date=day),
+        ):
+            found = refused(answer, 409, "insufficient_funds")
+            assert (found["available"], found["required"]) == (300, 301)
+    ok(admin.post(f"wallets/{account}/charge", charge(amount=300, effective_date=day)))
+    assert all(
+        line["balance"] >= 0
+        for line in ok(admin.get("statements", account=account, **{"from": day, "to": "2999-12-31"}))["lines"]
+    )
 
 
 def test_till_is_not_supported_yet(admin, refusing):

@@ -95,7 +95,7 @@ class Client:
     def balance(self, account: str) -> int:
         return ok(self.get(f"wallets/{account}"))["balance"]
 
-    def invoice(self, total: int = 1000, *, payer: str = "", issue: bool = True) -> Json:
+    def invoice(self, total: int = 1000, *, payer: str = "", issue: bool = True, **fields: Any) -> Json:
         """Create an invoice of one line, for a fresh payer unless named."""
         line = {"description": "Tuition", "quantity": 1, "total": total, "income": "tuition"}
         body = {
@@ -104,6 +104,7 @@ class Client:
             "due_date": "2026-12-31",
             "lines": [line],
             "issue": issue,
+            **fields,
         }
         return ok(self.post("invoices", body), 201)
 

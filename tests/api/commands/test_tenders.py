@@ -330,7 +330,7 @@ def test_another_wallet_pays_an_invoice(admin):
 
 def test_a_settlement_as_of_an_earlier_day(admin):
     payer = admin.wallet(100)
-    invoice = admin.invoice(100, payer=payer)
+    invoice = admin.invoice(100, payer=payer, effective_date="2026-01-02")
     body = {"settle": {"tenders": [WALLET], "effective_date": "2026-01-02"}}
     ok(admin.send("PATCH", f"invoices/{invoice['id']}", body))
     line = ok(admin.get("statements", account=payer))["lines"][0]

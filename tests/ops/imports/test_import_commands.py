@@ -56,7 +56,7 @@ class School:
 @pytest.fixture
 def school(ready_file: Path) -> Iterator[School]:
     ready = json.loads(ready_file.read_text())
-    made = School(ready["url"], key=ready["keys"]["cashier"], reading_key=ready["keys"]["admin"])
+    made = School(ready["url"], key=ready["keys"]["admin"], reading_key=ready["keys"]["admin"])
     yield made
     made.http.close()
 
