@@ -55,7 +55,7 @@ class Code(ErrorCode):
     INVOICE_NOT_DRAFT = "invoice_not_draft", "conflict", "Only a draft can be issued."
     INVOICE_NOT_OPEN = "invoice_not_open", "conflict", "The invoice is a draft, or nothing of it is open."
     REFUND_EXCEEDS_SALE = "refund_exceeds_sale", "conflict", "More would be given back than is left of the sale or its line."
-    REFERENCE_ALREADY_USED = "reference_already_used", "conflict", "This money was booked before; `transaction_id` names the first."
+    REFERENCE_ALREADY_USED = "reference_already_used", "conflict", "This money was booked before; `transaction_id` names the first, `amount` and `account` what it was and where it went."
     ACCOUNT_NOT_OPEN = "account_not_open", "conflict", "The ledger account is frozen or closed."
     TENANT_EXISTS = "tenant_exists", "conflict", "The tenant is already registered."
     KEY_EXISTS = "key_exists", "conflict", "The tenant has a key of this prefix."

@@ -11,40 +11,64 @@ PROVIDERS: Final = frozenset({"mpesa", "card"})
 
 @stored
 class ProviderReceiptClaimed(MoneyEvent, frozen=True, kw_only=True):
+    """`account` is the wallet that was topped up; None where the money paid an invoice or a sale."""
+
     topic: ClassVar[str] = "bursar.receipt.claimed.v1"
     provider: str
     reference: str
     amount: int
     currency: str
+    account: str | None = None
 
 
 class ProviderReceipt(State, kw_only=True):
-    """`claimed_by` is the transaction that has the money."""
+    """`claimed_by` is the transaction that has the money, `account` the wallet where it went, if to one."""
 
     claimed_by: str = ""
+    amount_minor: int = 0
+    account: str | None = None
 
 
 def evolve(state: ProviderReceipt, event: Event) -> None:
     assert isinstance(event, ProviderReceiptClaimed), (state, event)
     state.claimed_by = event.transaction_id
+    state.amount_minor = event.amount
+    state.account = event.account
 
 
 def claim(
-    state: ProviderReceipt, transaction: Transaction, *, provider: str, reference: str, amount_minor: int
+    state: ProviderReceipt,
+    transaction: Transaction,
+    *,
+    provider: str,
+    reference: str,
+    amount_minor: int,
+    account: str | None,
+    may_read: bool,
 ) -> ProviderReceiptClaimed:
-    """Claim a reference; a second claim is refused with `reference_already_used` and names the first."""
+    """Claim a reference, for the wallet `account` where it is topped up.
+
+    A second claim is refused with `reference_already_used` and names the first; who `may_read` wallets hears of its
+    amount and wallet too, since the provider's money may have been booked otherwise than it was paid.
+    """
     if state.claimed_by:
+        facts: dict[str, str | int] = {"transaction_id": state.claimed_by}
+        if may_read:
+            facts["amount"] = state.amount_minor
+            if state.account is not None:
+                facts["account"] = state.account
         raise DomainError(
             Code.REFERENCE_ALREADY_USED,
             f"{provider} reference {reference} was already used by transaction {state.claimed_by}.",
             provider=provider,
             reference=reference,
-            transaction_id=state.claimed_by,
+            **facts,
         )
     return ProviderReceiptClaimed(
         provider=provider,
         reference=reference,
         amount=amount_minor,
         currency=transaction.currency,
+        account=account,
         **transaction.stamp,
     )

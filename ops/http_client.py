@@ -65,7 +65,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one element; `detail` says why it was refused, for people.
+    """What became of one element; `detail` says why it was refused, for people, `amount` and `account` with what.
 
     `tried_again` says that an earlier sending of it may have been what acted.
     """
@@ -76,6 +76,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool = False
     tried_again: bool = False
     detail: str = ""
+    amount: int | None = None
+    account: str | None = None
 
     @property
     def accepted(self) -> bool:

@@ -157,6 +157,8 @@ FIELDS: Final = {
     "Problem.capability": "With `capability_missing`: the one that the key lacks.",
     "Problem.earliest": "With `effective_date_too_early`: the first date that may be.",
     "Problem.transaction_id": "With `reference_already_used`: the transaction that was first.",
+    "Problem.amount": "With `reference_already_used`, for who may read wallets: what was booked, in minor units.",
+    "Problem.account": "Whose wallet it is about; with `reference_already_used`, the one that was topped up.",
     "FieldError.pointer": "The place in the body (JSON pointer, RFC 6901), or `/query/` and a parameter.",
 }
 """By `Schema.field`, or by the field's name alone where it means the same everywhere."""

@@ -62,7 +62,7 @@ _FACTS: Final[dict[ErrorCode, dict[str, Any]]] = {
     Code.EFFECTIVE_DATE_TOO_EARLY: {"earliest": "1970-01-01"},
     Code.INSUFFICIENT_FUNDS: {"account": "STU-0042", "available": 150000, "required": 180000},
     Code.REFUND_EXCEEDS_SALE: {"available": 25000, "required": 30000},
-    Code.REFERENCE_ALREADY_USED: {"transaction_id": TRANSACTION},
+    Code.REFERENCE_ALREADY_USED: {"transaction_id": TRANSACTION, "amount": 150000, "account": "STU-0042"},
     HttpCode.RECEIPT_NOT_FOUND: {
         "tenant": None,
         "instance": "/v2/finance/receipts/k1.greenhill.RCT-2026-000017.x",

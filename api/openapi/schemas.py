@@ -266,6 +266,8 @@ _PROBLEM: Final[Schema] = {
         "capability": {"type": "string"},
         "earliest": {"type": "string", "format": "date"},
         "transaction_id": {"type": "string"},
+        "amount": {"type": "integer"},
+        "account": {"type": "string"},
     },
     "required": [*_EVERY_PROBLEM],
 }

@@ -173,7 +173,13 @@ def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
         amount_minor=command.amount,
         currency=command.currency,
     )
-    unit.claim(transaction, provider=tender, reference=reference, amount_minor=command.amount)
+    unit.claim(
+        transaction,
+        provider=tender,
+        reference=reference,
+        amount_minor=command.amount,
+        account=command.account,
+    )
     event = wallet.top_up(
         state,
         transaction,

@@ -167,9 +167,15 @@ class UnitOfWork:
         return event.number
 
     def claim(
-        self, transaction: Transaction, *, provider: str, reference: str | None, amount_minor: int
+        self,
+        transaction: Transaction,
+        *,
+        provider: str,
+        reference: str | None,
+        amount_minor: int,
+        account: str | None = None,
     ) -> None:
-        """Claim a provider's reference, where the tender has one that can be claimed."""
+        """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
         if reference is None or provider not in provider_receipt.PROVIDERS:
             return
         stream = provider_receipt_stream(self.tenant_name, provider, reference)
@@ -177,7 +183,13 @@ class UnitOfWork:
         self.emit(
             stream,
             provider_receipt.claim(
-                state, transaction, provider=provider, reference=reference, amount_minor=amount_minor
+                state,
+                transaction,
+                provider=provider,
+                reference=reference,
+                amount_minor=amount_minor,
+                account=account,
+                may_read=Capability.WALLET_READ in self.caller.capabilities,
             ),
         )
 

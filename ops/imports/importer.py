@@ -291,7 +291,8 @@ class Importer:
     def _rejected(self, entry: Entry, results: Sequence[Result]) -> Outcome:
         """The first refusal is the reason; where the row itself was refused, with what its wallet got for it."""
         answered = list(zip(entry.elements, results, strict=False))
-        reason = self._explain(next(result for element, result in answered if not _is_there(element, result)))
+        refused, refusal = next(each for each in answered if not _is_there(*each))
+        reason = _booked_otherwise(refused, refusal) or self._explain(refusal)
         for element, result in answered[: len(entry.elements) - 1]:
             if element.action == "wallet.top_up" and result.accepted:
                 paid_minor = element.data["amount"]
@@ -303,7 +304,25 @@ class Importer:
 
 def _is_there(element: Element, result: Result) -> bool:
     """Whether what an element asks for was done, now or before."""
-    return result.accepted or result.code == _NOTHING_TO_DO.get(element.action, "")
+    if result.accepted:
+        return True
+    return result.code == _NOTHING_TO_DO.get(element.action, "") and not _booked_otherwise(element, result)
+
+
+def _booked_otherwise(element: Element, result: Result) -> str:
+    """How money is booked under its reference, where that is not as the file says it was paid; else nothing.
+
+    Where it paid an invoice or a sale there is no wallet to compare.
+    """
+    if result.code != Code.REFERENCE_ALREADY_USED:
+        return ""
+    amount, account, currency = element.data["amount"], element.data["account"], element.data["currency"]
+    if result.amount is None:
+        return f"{result.code}: with what amount, this key may not see"
+    if result.amount == amount and result.account in (None, account):
+        return ""
+    booked = f"{format_minor(result.amount, currency)}{f' on {result.account}' if result.account else ''}"
+    return f"{result.code}: booked with {booked}, the file says {format_minor(amount, currency)} on {account}"
 
 
 def _all_there(entry: Entry, results: Sequence[Result]) -> bool:

@@ -198,6 +198,7 @@ def test_a_provider_reference_under_two_keys(service, admin):
             admin.post(f"wallets/{account}/top-up", top_up(source=again)), 409, "reference_already_used"
         )
         assert found["transaction_id"] == first["transaction_id"]
+        assert (found["amount"], found["account"]) == (100, account)
         refused(admin.checkout([100], again), 409, "reference_already_used")
         twice = [again | {"reference": fresh_name(), "amount": 50}] * 2
         refused(admin.checkout([100], *twice), 409, "reference_already_used")

@@ -7,11 +7,17 @@ from tests.support.given import MOVED, TRANSACTION, given
 
 STREAM = "greenhill/receipt/mpesa/RKT1"
 FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1"}
-CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, amount=5, currency="KES")
+CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, amount=5, currency="KES", account="STU-1")
 
 
 def claim(state: Any) -> ProviderReceiptClaimed:
-    return provider_receipt.claim(state, TRANSACTION, **FIELDS, amount_minor=5)
+    return provider_receipt.claim(
+        state, TRANSACTION, **FIELDS, amount_minor=5, account="STU-1", may_read=True
+    )
+
+
+def claim_for_an_invoice(state: Any) -> ProviderReceiptClaimed:
+    return provider_receipt.claim(state, TRANSACTION, **FIELDS, amount_minor=7, account=None, may_read=False)
 
 
 def test_money_from_outside_enters_once() -> None:
@@ -20,6 +26,26 @@ def test_money_from_outside_enters_once() -> None:
 
 def test_a_second_claim_names_the_first() -> None:
     given(STREAM, CLAIMED).when(claim).then_refused(
+        Code.REFERENCE_ALREADY_USED,
+        provider="mpesa",
+        reference="RKT1",
+        transaction_id=MOVED["transaction_id"],
+        amount=5,
+        account="STU-1",
+    )
+    settled = ProviderReceiptClaimed(**FIELDS, **MOVED, amount=7, currency="KES")
+    given(STREAM).when(claim_for_an_invoice).then(settled, account=None)
+    given(STREAM, settled).when(claim).then_refused(
+        Code.REFERENCE_ALREADY_USED,
+        provider="mpesa",
+        reference="RKT1",
+        transaction_id=MOVED["transaction_id"],
+        amount=7,
+    )
+
+
+def test_who_may_not_read_wallets_hears_no_amount() -> None:
+    given(STREAM, CLAIMED).when(claim_for_an_invoice).then_refused(
         Code.REFERENCE_ALREADY_USED,
         provider="mpesa",
         reference="RKT1",

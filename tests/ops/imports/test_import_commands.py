@@ -176,6 +176,9 @@ def test_an_mpesa_statement(school, tmp_path):
     by_till = {"amount": 700, "currency": "KES", "source": {"type": "mpesa", "reference": "QA40001"}}
     key = {"Idempotency-Key": "at-the-till"}
     school.http.post("wallets/M-2/top-up", json=by_till, headers=key).raise_for_status()
+    typed = {"amount": 900, "currency": "KES", "source": {"type": "mpesa", "reference": "QA50001"}}
+    key = {"Idempotency-Key": "typed-wrongly"}
+    school.http.post("wallets/M-1/top-up", json=typed, headers=key).raise_for_status()
     path = write(
         tmp_path / "statement.csv",
         "Organization,GREENHILL\n"
@@ -184,16 +187,22 @@ def test_an_mpesa_statement(school, tmp_path):
         "QA20001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. 0712345678,Completed,100,,0\n"
         "QA30001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Failed,100,,0\n"
         "QA40001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-2,Completed,7,,0\n"
+        "QA50001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-2,Completed,90,,0\n"
         'QA10001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Completed,"1,500.00",,0\n',
     )
     clearing = school.balance("mpesa_clearing")
     result = school.run("mpesa", path)
-    assert (result.exit_code, counts(result)) == (3, [5, 1, 2, 2, 150000]), result.output
+    assert (result.exit_code, counts(result)) == (3, [6, 1, 2, 3, 150000]), result.output
     assert school.balance("mpesa_clearing") - clearing == 150000
-    assert (school.wallet("M-1"), school.wallet("M-2")) == (150000, 700)
+    assert (school.wallet("M-1"), school.wallet("M-2")) == (150900, 700)
     text = (tmp_path / "statement.csv.rejected.csv").read_text()
-    assert text == "line,receipt,reason\n4,QA20001,wallet_not_found\n5,QA30001,not completed\n"
-    assert counts(school.run("mpesa", path)) == [5, 0, 3, 2, 0]
+    assert text.splitlines() == [
+        "line,receipt,reason",
+        "4,QA20001,wallet_not_found",
+        "5,QA30001,not completed",
+        '7,QA50001,"reference_already_used: booked with 9.00 on M-1, the file says 90.00 on M-2"',
+    ]
+    assert counts(school.run("mpesa", path)) == [6, 0, 3, 3, 0]
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):

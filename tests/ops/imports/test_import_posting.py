@@ -259,11 +259,27 @@ def test_a_row_that_the_file_alone_refuses_is_counted(service):
     assert counts(importer) == (2, 1, 0, 1, 100)
 
 
-def test_a_reference_that_came_in_by_another_door_is_already_there(service):
-    top_up = Element(action="wallet.top_up", idempotency_key="mpesa-SJ2A1BB1", data={})
-    service.refusals["mpesa-SJ2A1BB1"] = {**WALLET_FAULT, "code": "reference_already_used"}
-    rows = [Entry(line=2, lane="A", amount_minor=100, elements=(top_up,))]
-    assert counts(run(service, rows)[0]) == (1, 0, 1, 0, 0)
+@pytest.mark.parametrize(
+    ("booked", "reason"),
+    [
+        ({"amount": 100, "account": "A"}, ""),
+        ({"amount": 100}, ""),  # it paid an invoice or a sale
+        ({"amount": 70, "account": "A"}, "booked with 0.70 on A, the file says 1.00 on A"),
+        ({"amount": 100, "account": "B"}, "booked with 1.00 on B, the file says 1.00 on A"),
+        ({"amount": 70}, "booked with 0.70, the file says 1.00 on A"),
+        ({}, "with what amount, this key may not see"),
+    ],
+)
+def test_a_reference_that_came_in_by_another_door_is_there_only_as_it_was_paid(service, booked, reason):
+    data = {"account": "A", "amount": 100, "currency": "KES"}
+    top_up = Element(action="wallet.top_up", idempotency_key="mpesa-SJ2A1BB1", data=data)
+    service.refusals["mpesa-SJ2A1BB1"] = {**WALLET_FAULT, "code": "reference_already_used", **booked}
+    importer, _ = run(service, [Entry(line=2, lane="A", amount_minor=100, elements=(top_up,))])
+    if reason:
+        assert counts(importer) == (1, 0, 0, 1, 0)
+        assert importer.rejections[0].reason == f"reference_already_used: {reason}"
+    else:
+        assert counts(importer) == (1, 0, 1, 0, 0)
 
 
 def test_a_wallet_that_exists_is_fine(service):
