@@ -16,6 +16,7 @@ import pytest
 import adapters
 import projections
 from adapters.postgres.store import _OPTIONS
+from projections.engine.registry import PROJECTIONS
 from tests.conftest import Database, fresh_database
 
 ROWS = 60_000
@@ -89,8 +90,12 @@ WHOLE = {
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Every statement that is a constant of a module, by its name."""
-    found: dict[str, str] = {}
+    """Every statement that is a constant of a module, and every fold, by its name."""
+    found = {
+        f"projections.engine fold {number} of {projection.name}": fold.sql
+        for projection in PROJECTIONS
+        for number, fold in enumerate(projection.folds)
+    }
     for package in (adapters, projections):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".emulator" in module.name or ".migrations" in module.name:
