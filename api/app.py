@@ -44,6 +44,7 @@ class Application:
         assert scope["type"] == "http", scope["type"]
         exchange = Exchange(scope, receive, send)
         try:
+            exchange.check_headers()
             matched = match(exchange.method, exchange.path)
             if matched is not None:
                 await self._command(exchange, *matched)

@@ -37,6 +37,14 @@ MAX_DISCARDED_BYTES: Final = 64_000_000
 """How much of a body that is too large is read, so that its sender hears the answer."""
 _TRACE_PARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON: Final = b"application/json"
+_OURS: Final = (
+    b"authorization",
+    b"bursar-min-position",
+    b"bursar-reason",
+    b"content-type",
+    b"idempotency-key",
+    b"if-match",
+)
 _log = structlog.get_logger("api")
 
 
@@ -110,6 +118,16 @@ class Exchange:
                 HttpCode.BAD_HEADER, f"The header {name.decode()} takes {least} to {most} visible characters."
             )
         return text
+
+    def check_headers(self) -> None:
+        """Refuse a header of ours that is given twice (`bad_header`): which one counts is not ours to guess."""
+        given = self.scope["headers"]
+        if len(given) == len(self.headers):
+            return
+        names = [name for name, _ in given]
+        for name in _OURS:
+            if names.count(name) > 1:
+                raise ApiError(HttpCode.BAD_HEADER, f"The header {name.decode()} is given twice.")
 
     def trace_id(self) -> str:
         """The trace id of the W3C `traceparent`, taken or made."""

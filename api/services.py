@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -11,15 +11,21 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.credentials import Authenticator, Credential
-from api.errors import ApiError
+from api.errors import ApiError, FieldError, invalid_request
 from api.projected import ProjectedPosition
 from application.pipeline.writer import Writer
 from domain.errors import Code
 from domain.receipt import ReceiptSigner
 from projections.engine.reading import SET_TENANT
+from projections.engine.registry import head_position
 from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
+
+MAX_WAITING_READS: Final = 500
+"""How many reads wait for a connection; one more is told at once that the service is busy."""
+MAX_READ_SECONDS: Final = 5
+"""How long one statement of a read may take."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -40,9 +46,15 @@ class Services:
             reader_url,
             min_size=2,
             max_size=8,
+            max_waiting=MAX_WAITING_READS,
             timeout=3,
             open=False,
-            kwargs={"autocommit": True, "prepare_threshold": 2, "connect_timeout": 2},
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 2,
+                "connect_timeout": 2,
+                "options": f"-c statement_timeout={MAX_READ_SECONDS}s",
+            },
         )
         self.authenticator = Authenticator(self._look_up)
         self.projected = ProjectedPosition(
@@ -91,10 +103,14 @@ class Services:
         """Open a read of one tenant's rows once the projections have reached a position.
 
         It reflects what was in the log when it came, also through another process, unless the projector is
-        far behind. Raises `ApiError` (`unavailable`) where `at_least` is not reached in time, or the
-        database is away.
+        far behind. Raises `ApiError`: `invalid_request` where the log does not reach `at_least`, `unavailable` where
+        the projections do not reach it in time, or the database is away.
         """
         head = await self.write_position()
+        if at_least > head:
+            raise invalid_request(
+                FieldError("/header/Bursar-Min-Position", f"The log ends at {head}, before {at_least}.")
+            )
         await self.projected.wait_for(at_least)
         await self.projected.wait_a_little(head)
         async with self._connection() as connection, connection.transaction():
@@ -108,6 +124,4 @@ class Services:
     async def write_position(self) -> int:
         """The head of the log."""
         async with self._connection() as connection:
-            row = await (await connection.execute("SELECT position FROM head")).fetchone()
-            assert row is not None
-            return int(row[0])
+            return await head_position(connection)

@@ -36,7 +36,7 @@ PATTERNS: Final = {
     BRANCH_PATTERN: "one or two letters or digits",
     KEY_HASH_PATTERN: "the SHA-256 of a key in 64 hexadecimal digits",
     CURRENCY_PATTERN: "a currency's three capital letters",
-    TEXT_PATTERN: "one line of text without control characters",
+    TEXT_PATTERN: "one line of text, not of blanks alone, without control characters",
     get_args(IncomeRole)[1].pattern: f"one of {', '.join(sorted(INCOME_ROLES))}",
 }
 """What the patterns of fields ask for."""

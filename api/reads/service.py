@@ -11,7 +11,7 @@ from api.reads.parameters import NoParameters
 from api.reads.reader import answer, minimum
 from api.services import Services
 from domain.capability import Capability
-from projections.engine.registry import positions
+from projections.engine.registry import head_position, positions
 from projections.views import tenants
 
 
@@ -41,7 +41,7 @@ def add(routes: APIRouter, services: Services) -> None:
         async with services.read(credential.tenant, at_least=minimum(request)) as reading:
             school = await tenants.tenant(reading.connection)
             reached = await positions(reading.connection)
-            head = await services.write_position()
+            head = await head_position(reading.connection)
         assert school is not None
         return answer(
             Ping(

@@ -25,6 +25,13 @@ class _Position(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+async def head_position(connection: psycopg.AsyncConnection[Any]) -> int:
+    """Where the log ends. Needs no tenant."""
+    row = await (await connection.execute("SELECT position FROM head", prepare=True)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def positions(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
     """The last position that each projection reflects. Needs no tenant."""
     rows = await rows_of(

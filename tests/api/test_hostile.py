@@ -19,12 +19,12 @@ TEXTS = [
     "\\" * 500,
     "\\u0000 \\ud800",
     "\N{GRINNING FACE}" * 500,
-    "e\N{COMBINING ACUTE ACCENT} \N{RIGHT-TO-LEFT OVERRIDE}abc \N{LINE SEPARATOR} \x85 \N{REPLACEMENT CHARACTER}",
+    "e\N{COMBINING ACUTE ACCENT} \N{RIGHT-TO-LEFT OVERRIDE}abc \N{NO-BREAK SPACE} \N{REPLACEMENT CHARACTER}",
     "'; DROP TABLE events; --",
     "%s %(amount)s {0} $1 ${x} <script>",
     '"description":"fooled","receipt":"RCT-0"',
     "null",
-    " ",
+    " x ",
 ]
 
 

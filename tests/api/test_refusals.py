@@ -360,6 +360,24 @@ def test_a_minimal_position_that_is_none(admin, refusing, value):
     refused(admin.get("wallets", headers=headers), 400, "bad_header")
 
 
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Idempotency-Key", "Bursar-Reason", "Bursar-Min-Position", "Content-Type"]
+)
+def test_a_header_given_twice(admin, refusing, name):
+    url = f"{admin.http.base_url}wallets/{refusing}"
+    own = dict(admin.http.headers) | {"Idempotency-Key": fresh_key(), "Content-Type": "application/json"}
+    headers = [*own.items(), (name, own.get(name, own.get(name.lower(), "7"))), (name, "7")]
+    found = refused(admin.http.get(url, headers=headers), 400, "bad_header")
+    assert "given twice" in found["detail"]
+    refused(admin.http.post(f"{url}/top-up", json=top_up(), headers=headers), 400, "bad_header")
+
+
+@pytest.mark.parametrize("text", [" ", " \t", "\u00a0\u3000", "a\u2028b", "a\u2029b", "a\u0085b", "a\x9bb"])
+def test_a_text_that_is_no_line_of_text(admin, refusing, text):
+    body = charge(description=text)
+    refused(admin.post(f"wallets/{refusing}/charge", body), 422, "invalid_request")
+
+
 @pytest.mark.parametrize("reason", [b"\xff\xfe", b"x" * 501, "a\u2028b".encode(), b""])
 def test_a_reason_that_is_none(admin, refusing, reason):
     headers = {"Bursar-Reason": reason}
