@@ -91,10 +91,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """The call is over. `pause` says why nothing more can be sent for the tenant, if so."""
+    """The call is over. `pause` says why nothing more can be sent for the tenant, if so.
+
+    `divide`: it was refused as a whole over one of its documents, nobody says which. What is pending now goes again
+    in two calls.
+    """
 
     results: tuple[Result, ...]
     pause: str | None = None
+    divide: bool = False
 
 
 class Again(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +145,7 @@ def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
         if seen is not None:
             return seen
     outcome = client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
-    return _verdict(client, call, outcome)
+    return _verdict(client, call, outcome, settle_seconds)
 
 
 def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict | None:
@@ -148,25 +153,50 @@ def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict 
     held = look_up(client, call.jobs)
     if not held:
         return None
-    seconds = call.sent_at + settle_seconds - time.time()
-    if seconds > 0 and any((job.kind, job.number) not in held for job in call.jobs):
-        return Again(reason="A part of the call is there; the rest may be coming.", seconds=seconds)
+    coming = _coming(call, call.jobs, held, settle_seconds)
+    if coming is not None:
+        return coming
     steps = [step(Missing(), resent=True, calls=job.calls) for job in call.jobs]
     return Settled(results=tuple(_adopted(job, s, held) for job, s in zip(call.jobs, steps, strict=True)))
 
 
-def _verdict(client: Client, call: Call, answer: Answered | Failure) -> Verdict:
+def _coming(call: Call, jobs: Sequence[Job], held: "Held", settle_seconds: float) -> Again | None:
+    """Wait where one of `jobs` is not in QuickBooks, and may yet come of this call."""
+    seconds = call.sent_at + settle_seconds - time.time()
+    if seconds <= 0 or all((job.kind, job.number) in held for job in jobs):
+        return None
+    return Again(reason="Not all of the call is there; the rest may be coming.", seconds=seconds)
+
+
+def _divided(client: Client, call: Call, fault: Fault, settle_seconds: float) -> Verdict:
+    """What is left of a call that was refused as a whole: what an earlier sending of it made is there."""
+    held: Held = {}
+    if call.resent:
+        held = look_up(client, call.jobs)
+        coming = _coming(call, call.jobs, held, settle_seconds)
+        if coming is not None:
+            return coming
+    refused = Step(state=JobState.PENDING, error=str(fault))
+    return Settled(results=tuple(_adopted(job, refused, held) for job in call.jobs), divide=True)
+
+
+def _verdict(client: Client, call: Call, answer: Answered | Failure, settle_seconds: float) -> Verdict:
     outcomes: tuple[Outcome, ...]
     match answer:
         case Answered():
             outcomes = answer.outcomes
         case Refused(fault=fault) if not pauses(fault):
+            if len(call.jobs) > 1 and rule(fault, resent=call.resent).state is not JobState.PENDING:
+                return _divided(client, call, fault, settle_seconds)
             outcomes = (fault,) * len(call.jobs)
         case _:
             return _unsettled(answer)
     steps = [step(o, resent=call.resent, calls=job.calls) for o, job in zip(outcomes, call.jobs, strict=True)]
     asked = [job for job, s in zip(call.jobs, steps, strict=True) if s.ask]
     held = look_up(client, asked) if asked else {}
+    coming = _coming(call, [job for job in asked if job.kind in UNGUARDED], held, settle_seconds)
+    if coming is not None:
+        return coming
     results: list[Result] = []
     for job, outcome, own in zip(call.jobs, outcomes, steps, strict=True):
         if isinstance(outcome, Created):

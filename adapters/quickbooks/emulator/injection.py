@@ -64,18 +64,21 @@ EXPIRED = Answer(
     ),
 )
 
+_REFUSED = refusals.invalid_property("This refusal of the whole call was armed.")
+
 EXPIRED_TOKEN = "expired_token"  # noqa: S105 - the name of a fault
 REPLAY_6000 = "6000_on_batch_replay"
 PARTIAL_BATCH = "partial_batch"
 EXPIRED_REQUEST_IDS = "expired_request_ids"
 
-# The call is refused by a gateway before anything happens.
+# The call is refused, as a whole, before anything happens.
 BEFORE: Mapping[str, Answer] = {
     "429": _throttled(_THROTTLE_JSON, JSON),
     "429_xml": _throttled(_THROTTLE_XML, XML),
     "500": _page(500, "Internal Server Error"),
     "503": _page(503, "Service Unavailable"),
     EXPIRED_TOKEN: EXPIRED,
+    "2010": Answer(status=_REFUSED.status, body=encode({"Fault": _REFUSED.fault()})),
 }
 # The call happens, and then its answer is lost on the way.
 AFTER: Mapping[str, Callable[[Answer], Answer]] = {

@@ -177,7 +177,13 @@ class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
 
 SELECT_PENDING: Final = """
     SELECT id, kind, number, body, attempts, fingerprint FROM finance_export_jobs
-    WHERE tenant = %(tenant)s AND state = 'pending' AND position <= %(last_position)s
+    WHERE tenant = %(tenant)s AND state = 'pending' AND position <= %(last_position)s AND id <> ALL(%(apart)s)
     ORDER BY position, id LIMIT %(rows)s
 """
-"""Read the next documents to be sent as `PendingJob`."""
+"""Read the next documents to be sent as `PendingJob`, without those that go `apart`."""
+
+SELECT_APART: Final = """
+    SELECT id, kind, number, body, attempts, fingerprint FROM finance_export_jobs
+    WHERE id = ANY(%(ids)s) AND state = 'pending' ORDER BY position, id
+"""
+"""Read those of some documents that are to be sent as `PendingJob`."""

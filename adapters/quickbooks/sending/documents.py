@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from adapters.quickbooks.api.calls import Again, Call, Halted, Job, Result, Settled, Verdict
 from adapters.quickbooks.api.client import MAX_BATCH_ITEMS, BatchItem, batch_body
+from adapters.quickbooks.api.errors import JobState
 from adapters.quickbooks.mapping.canonical import bind, fingerprint
 from adapters.quickbooks.registry import batches, calls, jobs
 from adapters.quickbooks.registry.rows import columns, select
@@ -70,6 +71,8 @@ class Sending:
         # How many calls were given up for this turn since the last that was settled.
         self._given_up = 0
         self._given_up_reason = ""
+        # Documents that go in calls of their own, each the half of one that was refused as a whole.
+        self._halves: list[Sequence[int]] = []
         self._quiet_until = 0.0
 
     def run(self) -> None:
@@ -122,9 +125,7 @@ class Sending:
     def _new_call(self) -> Call | None:
         """Store the next call as sent. None if no document is ready."""
         work = self._work
-        pending = self._pending()
-        while len(pending) < MAX_BATCH_ITEMS and self._bind():
-            pending = self._pending()
+        pending = self._half() or self._pending()
         if not pending:
             return None
         seed = b"".join(job.fingerprint + b"%d" % job.attempts for job in pending)
@@ -158,7 +159,22 @@ class Sending:
             sent_at=time.time(),
         )
 
+    def _half(self) -> list[jobs.PendingJob]:
+        """The documents of the next half of a call that was refused as a whole."""
+        while self._halves:
+            half = select(self._connection, jobs.PendingJob, jobs.SELECT_APART, ids=self._halves.pop())
+            if half:
+                return half
+        return []
+
     def _pending(self) -> list[jobs.PendingJob]:
+        """The next documents that are ready, bound as far as it takes."""
+        pending = self._bound()
+        while len(pending) < MAX_BATCH_ITEMS and self._bind():
+            pending = self._bound()
+        return pending
+
+    def _bound(self) -> list[jobs.PendingJob]:
         work = self._work
         return select(
             self._connection,
@@ -166,6 +182,7 @@ class Sending:
             jobs.SELECT_PENDING,
             tenant=work.tenant,
             last_position=work.last_position,
+            apart=[job_id for half in self._halves for job_id in half],
             rows=MAX_BATCH_ITEMS,
         )
 
@@ -228,6 +245,8 @@ class Sending:
                     self._settle(call, verdict.results)
                     self._budget.answered(send_id, "settled")
                     self._connection.execute(batches.COMPLETE, {"tenant": self._work.tenant})
+                if verdict.divide:
+                    self._divide([one.job_id for one in verdict.results if one.state is JobState.PENDING])
                 states = Counter(result.state.value for result in verdict.results)
                 _log.info(
                     "documents were sent",
@@ -248,6 +267,10 @@ class Sending:
         self._connection.execute(calls.SETTLE_JOBS, {"call_id": call.id, **columns(Result, results)})
         self._connection.execute(calls.CLOSE, {"call_id": call.id})
         self._given_up = 0
+
+    def _divide(self, job_ids: Sequence[int]) -> None:
+        middle = (len(job_ids) + 1) // 2
+        self._halves += [half for half in (job_ids[middle:], job_ids[:middle]) if half]
 
     def _send_again(self, call: Call, verdict: Again, send_id: int) -> None:
         if verdict.seconds is None or verdict.quiet:

@@ -179,6 +179,20 @@ def test_what_waits_for_a_refused_document_stays_blocked(export: Export) -> None
     export.check_books()
 
 
+def test_a_call_refused_over_one_document_costs_no_other(export: Export) -> None:
+    for number in range(60):
+        export.school.run("wallet.open", account=f"W-{number}")
+        export.school.run("wallet.top_up", account=f"W-{number}", amount=100, source={"type": "cash"})
+    export.server.arm("2010", count=1_000_000, entity="Invoice")
+    assert export.export() == "needs_attention"
+    refused = export.rows("SELECT kind FROM finance_export_jobs WHERE state = 'dead'")
+    assert {kind for (kind,) in refused} == {"Invoice"}
+    assert len(refused) == 3
+    states = export.states()
+    assert states["confirmed"] > 60
+    assert set(states) == {"confirmed", "dead", "blocked"}
+
+
 def add_neighbour(export: Export) -> str:
     """Another school, later in the order, with one top-up; answer its batch."""
     school = School(f"z-{export.school.tenant}")

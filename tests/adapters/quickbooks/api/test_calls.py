@@ -1,10 +1,14 @@
 """What each answer of QuickBooks makes of a document."""
 
+import time
+from typing import Any
+
+import msgspec
 import pytest
 
-from adapters.quickbooks.api.calls import Step, step
-from adapters.quickbooks.api.client import Created, Missing
-from adapters.quickbooks.api.errors import MAX_CALLS, Fault, JobState
+from adapters.quickbooks.api.calls import Again, Call, Job, Settled, Step, perform, step
+from adapters.quickbooks.api.client import Answered, Created, Missing
+from adapters.quickbooks.api.errors import MAX_CALLS, Fault, JobState, Refused
 
 
 def refused(code: str, *, resent: bool = False, calls: int = 1, detail: str = "") -> Step:
@@ -62,3 +66,54 @@ def test_nothing_is_tried_for_ever(code: str) -> None:
 
 def test_throttling_never_kills_a_document() -> None:
     assert refused("3001", calls=1000).state is JobState.PENDING
+
+
+# --- a call with answers that the emulator cannot be made to give
+
+
+class QuickBooks:
+    """Answers every call alike, and holds nothing."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def send_batch(self, body: bytes, *, request_id: str, count: int) -> Any:
+        return self.answer
+
+    def find(self, kind: str, field: str, values: Any) -> list[Any]:
+        return []
+
+
+def call(*kinds: Any, sent_at: float, resent: bool = False) -> Call:
+    documents = tuple(
+        Job(id=n, kind=kind, number=f"N-{n}", body=b"{}", calls=1) for n, kind in enumerate(kinds)
+    )
+    return Call(id=1, request_id="r", body=b"", jobs=documents, resent=resent, sent_at=sent_at)
+
+
+@pytest.mark.parametrize("outcome", [Missing(), Fault(code="10000", message="m")])
+@pytest.mark.parametrize("kind", ["Payment", "JournalEntry"])
+def test_what_may_yet_come_is_waited_for_where_its_number_does_not_guard_it(kind: Any, outcome: Any) -> None:
+    client: Any = QuickBooks(Answered(outcomes=(Created(id="1", sync_token="0"), outcome)))
+    just_sent = call("Invoice", kind, sent_at=time.time())
+    waited = perform(client, just_sent, settle_seconds=60)
+    assert isinstance(waited, Again)
+    assert waited.seconds is not None
+    assert 50 < waited.seconds <= 60
+    long_ago = msgspec.structs.replace(just_sent, sent_at=time.time() - 61)
+    settled = perform(client, long_ago, settle_seconds=60)
+    assert isinstance(settled, Settled)
+    assert [result.state for result in settled.results] == [JobState.CONFIRMED, JobState.PENDING]
+
+
+def test_a_call_refused_as_a_whole_is_divided_once_no_sending_of_it_is_open() -> None:
+    client: Any = QuickBooks(Refused(fault=Fault(code="2010", message="m")))
+    first = perform(client, call("Invoice", "Invoice", sent_at=time.time()), settle_seconds=60)
+    assert isinstance(first, Settled)
+    assert first.divide
+    assert [result.state for result in first.results] == [JobState.PENDING] * 2
+    again = perform(client, call("Invoice", "Invoice", sent_at=time.time(), resent=True), settle_seconds=60)
+    assert isinstance(again, Again)
+    alone = perform(client, call("Invoice", sent_at=time.time()), settle_seconds=60)
+    assert isinstance(alone, Settled)
+    assert [result.state for result in alone.results] == [JobState.DEAD]
