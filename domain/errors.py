@@ -40,6 +40,7 @@ class Code(ErrorCode):
     TENDERS_TOO_LOW = "tenders_too_low", "invalid", "The tenders pay less than they must."
     TENDERS_AMBIGUOUS = "tenders_ambiguous", "invalid", "More than one tender that is not a wallet is without amount."
     TENDER_WITHOUT_WALLET = "tender_without_wallet", "invalid", "A wallet tender names no wallet, and the request has none."
+    REFERENCE_REQUIRED = "reference_required", "invalid", "M-Pesa money names the provider's reference, so that it enters once."
     UNKNOWN_COUNTRY = "unknown_country", "invalid", "There is no chart template for this country."
     UNKNOWN_FEATURE = "unknown_feature", "invalid", "There is no such feature."
     UNKNOWN_ROLE = "unknown_role", "invalid", "There is no such role for a key."

@@ -8,6 +8,9 @@ from domain.event import Event, MoneyEvent, State, Transaction, stored
 PROVIDERS: Final = frozenset({"mpesa", "card"})
 """The tenders whose references are claimed; a cash or bank reference is a remark."""
 
+REFERENCE_REQUIRED: Final = frozenset({"mpesa"})
+"""The tenders that must name theirs: else a statement that is imported later would book the money again."""
+
 
 @stored
 class ProviderReceiptClaimed(MoneyEvent, frozen=True, kw_only=True):
@@ -34,6 +37,12 @@ def evolve(state: ProviderReceipt, event: Event) -> None:
     state.claimed_by = event.transaction_id
     state.amount_minor = event.amount
     state.account = event.account
+
+
+def check_reference(provider: str, reference: str | None) -> None:
+    """Refuse money of a provider that does not say which it is (`reference_required`)."""
+    if reference is None and provider in REFERENCE_REQUIRED:
+        raise DomainError(Code.REFERENCE_REQUIRED, f"A tender of type {provider} names its reference.")
 
 
 def claim(

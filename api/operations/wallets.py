@@ -24,7 +24,7 @@ TOP_UP = CommandForm(
     id="top_up_wallet",
     tag="Wallets",
     summary="Top up a wallet",
-    codes=(Code.REFERENCE_ALREADY_USED, *TAKES_WALLETS, *MOVES_MONEY),
+    codes=(Code.REFERENCE_ALREADY_USED, Code.REFERENCE_REQUIRED, *TAKES_WALLETS, *MOVES_MONEY),
     request={
         "amount": 150000,
         "currency": "KES",

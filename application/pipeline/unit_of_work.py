@@ -176,6 +176,7 @@ class UnitOfWork:
         account: str | None = None,
     ) -> None:
         """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
+        provider_receipt.check_reference(provider, reference)
         if reference is None or provider not in provider_receipt.PROVIDERS:
             return
         stream = provider_receipt_stream(self.tenant_name, provider, reference)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
 from ops.cli.output import NOT_ALL, JsonOption, fail, print_json, progress
@@ -40,6 +41,9 @@ def sales(
         str | None, typer.Option(metavar="FORMAT", help="As of strptime, such as %d/%m/%Y; ISO without it.")
     ] = None,
     tender: Annotated[TenderType, typer.Option(help="What paid.")] = "cash",
+    reference: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The provider's reference; mpesa needs it.")
+    ] = None,
     prefund: Annotated[
         bool, typer.Option("--prefund", help="Top the wallet up by each row's amount first.")
     ] = False,
@@ -57,6 +61,8 @@ def sales(
     """
     if prefund and tender != "wallet":
         raise typer.BadParameter("--prefund goes with --tender wallet")
+    if tender in REFERENCE_REQUIRED and reference is None:
+        raise typer.BadParameter(f"--tender {tender} needs --reference COLUMN")
     if date_format is not None and not _names_a_day(date_format):
         raise typer.BadParameter(f"--date-format {date_format!r} names no day, such as %d/%m/%Y does")
 
@@ -71,6 +77,7 @@ def sales(
             quantity=quantity,
             description=description,
             date_format=date_format,
+            reference=reference,
             tender=tender,
             prefund=prefund,
             source=source or file.name,

@@ -12,6 +12,7 @@ import msgspec
 
 from domain.ids import NAME_PATTERN
 from domain.money import parse_decimal
+from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.http_client import Element
 from ops.imports.importer import Entry, FileError, Record, Rejection, RowError, element, records
@@ -34,6 +35,7 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
     quantity: str | None = None
     description: str | None = None
     date_format: str | None = None
+    reference: str | None = None
     tender: TenderType = "cash"
     prefund: bool = False
     source: str
@@ -42,7 +44,14 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def columns(self) -> list[str]:
         """The columns that the file must have."""
-        named = (self.customer, self.date, self.amount, self.quantity, self.description)
+        named = (
+            self.customer,
+            self.date,
+            self.amount,
+            self.quantity,
+            self.description,
+            self.reference,
+        )
         return [name for name in named if name is not None]
 
 
@@ -54,6 +63,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     quantity: int
     description: str
+    reference: str = ""
 
 
 def sales(path: Path, options: SalesOptions) -> Generator[Entry | Rejection]:
@@ -110,6 +120,7 @@ def _sale(cells: Mapping[str, str], options: SalesOptions) -> Sale:
         amount_minor=amount(cells[options.amount], options.currency),
         quantity=_quantity(cells[options.quantity]) if options.quantity else 1,
         description=cells[options.description] if options.description else "",
+        reference=cells[options.reference] if options.reference else "",
     )
 
 
@@ -163,7 +174,10 @@ def _date(text: str, options: SalesOptions) -> date:
 
 
 def _digest(sale: Sale, source: str) -> bytes:
-    """SHA-256 of the source and the row's values, as a JSON array: no two rows share an encoding."""
+    """SHA-256 of the source and the row's values, as a JSON array: no two rows share an encoding.
+
+    Neither how a row was paid nor under which reference is in it, so that no option sells a row twice.
+    """
     values = (
         source,
         sale.customer,
@@ -212,11 +226,16 @@ def _checkout(sale: Sale, key: str, options: SalesOptions) -> Element:
     }
     if sale.description:
         line["description"] = sale.description
+    tender: dict[str, Any] = {"type": options.tender}
+    if sale.reference:
+        tender["reference"] = sale.reference
+    elif options.tender in REFERENCE_REQUIRED:
+        raise RowError("the reference is empty")
     data: dict[str, Any] = {
         "customer": sale.customer,
         "currency": options.currency,
         "lines": [line],
-        "tenders": [{"type": options.tender}],
+        "tenders": [tender],
         "effective_date": sale.date.isoformat(),
     }
     if options.tender == "wallet":

@@ -94,6 +94,14 @@ def test_a_charge_does_not_predate_the_money_it_spends(service, admin):
     )
 
 
+def test_mpesa_money_names_its_reference(service, admin):
+    mpesa, invoice, account = {"type": "mpesa"}, admin.invoice(10)["id"], admin.wallet()
+    with service.nothing_written():
+        refused(admin.post(f"wallets/{account}/top-up", top_up(source=mpesa)), 422, "reference_required")
+        refused(admin.checkout([1], mpesa), 422, "reference_required")
+        refused(admin.settle(invoice, mpesa), 422, "reference_required")
+
+
 def test_till_is_not_supported_yet(admin, refusing):
     refused(admin.checkout([1], {"type": "cash"}, till="T1"), 422, "not_supported")
 

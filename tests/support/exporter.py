@@ -199,7 +199,7 @@ def play(school: School, rounds: int = 1) -> None:
         wallet, family = f"STU-{number}", f"FAM-{number}"
         for account in (wallet, family):
             school.run("wallet.open", account=account)
-            school.run("wallet.top_up", account=account, amount=5000, source={"type": "mpesa"})
+            school.run("wallet.top_up", account=account, amount=5000, source={"type": "bank"})
         school.run("wallet.charge", account=wallet, amount=150, description="Fine", income="other_income")
         sale = school.run(
             "pos.checkout",
@@ -233,7 +233,7 @@ def play(school: School, rounds: int = 1) -> None:
             [
                 {"type": "wallet", "amount": 2000, "account": family},
                 {"type": "bank", "amount": 3000},
-                {"type": "mpesa", "amount": 4000},
+                {"type": "mpesa", "amount": 4000, "reference": f"RKT-{number}"},
             ],
         ):
             school.run("invoice.settle", invoice=bill["id"], settle={"tenders": tenders})

@@ -196,7 +196,7 @@ def test_documents_that_wait_for_an_account_do_not_hold_up_those_behind_them(
     export.school.run("wallet.open", account="W1")
     waiting = 2 * documents.MAX_BIND_ROWS + 1
     for _ in range(waiting):
-        export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "mpesa"})
+        export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "card"})
     export.school.run("wallet.top_up", account="W1", amount=700, source={"type": "cash"})
     assert export.export() == "needs_attention"
     assert export.states() == {"needs_mapping": waiting, "confirmed": 1}

@@ -39,7 +39,11 @@ def tenders_back(answer) -> list[tuple[str, int]]:
         ),
         (
             0,
-            [{"type": "mpesa", "amount": 300}, CASH, {"type": "bank", "amount": 200}],
+            [
+                {"type": "mpesa", "amount": 300, "reference": "RKT-SHARES"},
+                CASH,
+                {"type": "bank", "amount": 200},
+            ],
             [("mpesa", 300), ("cash", 500), ("bank", 200)],
         ),
         (800, [WALLET | {"amount": 250}, CASH], [("wallet", 250), ("cash", 750)]),
@@ -181,9 +185,8 @@ def test_an_amount_is_spread_over_what_is_left_of_each_line(admin):
 
 def test_tenders_are_paid_back_the_last_first(admin):
     account = admin.wallet(300)
-    sale = ok(admin.checkout([1000], WALLET, {"type": "mpesa", "amount": 400}, CASH, wallet=account))["sale"][
-        "id"
-    ]
+    mpesa = {"type": "mpesa", "amount": 400, "reference": fresh_name("RKT")}
+    sale = ok(admin.checkout([1000], WALLET, mpesa, CASH, wallet=account))["sale"]["id"]
     before = admin.accounts()
     backs = [ok(admin.refund(sale, amount=amount)) for amount in (200, 350, 450)]
     assert [tenders_back(back) for back in backs] == [
@@ -259,7 +262,7 @@ def test_an_invoice_settled_by_three_tenders_at_once(service, admin):
 def test_an_excess_goes_to_the_payers_wallet(admin, tender):
     payer = admin.wallet(50)
     invoice = admin.invoice(1000, payer=payer)
-    answer = ok(admin.settle(invoice["id"], {"type": tender, "amount": 1300}))
+    answer = ok(admin.settle(invoice["id"], {"type": tender, "amount": 1300, "reference": fresh_name()}))
     assert answer["invoice"]["status"] == "paid"
     assert admin.balance(payer) == 350
     assert ok(admin.get("statements", account=payer))["lines"][-1]["amount"] == 300

@@ -221,6 +221,7 @@ def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
         (["--date-format", "DD/MM/YYYY"], "names no day"),
         (["--date-format", "%Q"], "names no day"),
         (["--tender", "barter"], "barter"),
+        (["--tender", "mpesa"], "--tender mpesa needs --reference COLUMN"),
     ],
 )
 def test_options_that_are_wrong(tmp_path, options, expected):

@@ -117,6 +117,17 @@ def test_the_largest_values_are_taken(tmp_path):
     assert entry.amount_minor == 10**15
 
 
+def test_a_reference_goes_with_the_tender_and_changes_no_key(tmp_path):
+    text = "Who,Day,Total,Pieces,What,Ref\nA,2026-01-31,1,1,x,rkt1\nB,2026-01-31,1,1,x,\n"
+    paid, refused = rows(tmp_path, text, tender="mpesa", reference="Ref")
+    assert isinstance(paid, Entry)
+    assert paid.elements[-1].data["tenders"] == [{"type": "mpesa", "reference": "rkt1"}]
+    assert keys([paid]) == keys(entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n"))
+    assert refused == Rejection(line=3, reason="the reference is empty")
+    paid, unnamed = entries(tmp_path, text, tender="card", reference="Ref")
+    assert unnamed.elements[-1].data["tenders"] == [{"type": "card"}]
+
+
 def test_only_the_wallet_tender_opens_wallets(tmp_path):
     (entry,) = entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n", tender="card")
     assert [element.action for element in entry.elements] == ["pos.checkout"]

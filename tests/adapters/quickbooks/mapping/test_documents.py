@@ -137,7 +137,7 @@ def test_of_equal_tenders_the_first_is_deposited() -> None:
     school.run(
         "pos.checkout",
         lines=[{"sku": "X", "quantity": 1, "total": 200, "tax_code": "A"}],
-        tenders=[{"type": "mpesa", "amount": 100}, {"type": "cash", "amount": 100}],
+        tenders=[{"type": "mpesa", "amount": 100, "reference": "RKT1"}, {"type": "cash", "amount": 100}],
     )
     (receipt,) = made(school)
     assert resolved(receipt)["DepositToAccountRef"]["value"] == f"Account/{CHART['mpesa_clearing']}"
@@ -267,9 +267,12 @@ def test_a_settlement_is_a_payment_per_tender_and_a_memo_for_the_wallet() -> Non
 
 ACCOUNTS = ("W1", "W2", "FAM-1")
 AMOUNT = st.integers(min_value=1, max_value=10_000)
-OUTSIDE = st.sampled_from(["cash", "bank", "card", "mpesa"])
+OUTSIDE = st.one_of(
+    st.fixed_dictionaries({"type": st.sampled_from(["cash", "bank", "card"])}),
+    st.fixed_dictionaries({"type": st.just("mpesa"), "reference": st.uuids().map(str)}),
+)
 TENDER = st.one_of(
-    st.fixed_dictionaries({"type": OUTSIDE}, optional={"amount": AMOUNT}),
+    st.builds(dict[str, Any].__or__, OUTSIDE, st.fixed_dictionaries({}, optional={"amount": AMOUNT})),
     st.fixed_dictionaries(
         {"type": st.just("wallet"), "account": st.sampled_from(ACCOUNTS)}, optional={"amount": AMOUNT}
     ),
@@ -290,7 +293,7 @@ COMMAND = st.one_of(
             {
                 "account": st.sampled_from(ACCOUNTS),
                 "amount": AMOUNT,
-                "source": st.fixed_dictionaries({"type": OUTSIDE}),
+                "source": OUTSIDE,
             }
         ),
     ),
