@@ -45,6 +45,25 @@ def initial(stream: str) -> State:
     return AGGREGATES[kind_of(stream)][0]()
 
 
+class Unreadable(State, kw_only=True):
+    """A stream with an event that this version cannot read, the first of them of `topic`: its state is not known."""
+
+    topic: str = ""
+
+
+def advance(state: State, topic: str, stored_bytes: bytes) -> State:
+    """The state after its stream's next stored event: changed in place, or `Unreadable` from then on."""
+    if isinstance(state, Unreadable):
+        state.version += 1
+        return state
+    try:
+        event = decode(topic, stored_bytes)
+    except (KeyError, msgspec.DecodeError):
+        return Unreadable(version=state.version + 1, topic=topic)
+    apply(state, event)
+    return state
+
+
 def apply(state: State, event: Event) -> None:
     """Change a state by the next event of its stream."""
     _evolve[type(state)](state, event)

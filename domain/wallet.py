@@ -103,7 +103,10 @@ class Wallet(State, kw_only=True):
     def available_to(self, transaction: Transaction) -> int:
         """What a transaction may spend, so that no day from its date on falls below the limit."""
         lowest = calendar.lowest_from(
-            transaction.stamp["effective_date"], self.balance_minor, self.nets, recorded_at=transaction.stamp["recorded_at"]
+            transaction.stamp["effective_date"],
+            self.balance_minor,
+            self.nets,
+            recorded_at=transaction.stamp["recorded_at"],
         )
         return self.available_minor - (self.balance_minor - lowest)
 
@@ -233,7 +236,7 @@ def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: str, requ
     _check_currency(state, wallet_id, transaction.currency)
     available, currency = state.available_to(transaction), transaction.currency
     if required_minor > available:
-        since = f" from {transaction.stamp["effective_date"]} on" if available < state.available_minor else ""
+        since = f" from {transaction.stamp['effective_date']} on" if available < state.available_minor else ""
         raise DomainError(
             Code.INSUFFICIENT_FUNDS,
             f"Wallet {wallet_id} has {format_minor(available, currency)} {currency} available{since},"

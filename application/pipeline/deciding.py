@@ -12,6 +12,7 @@ from application.pipeline.ports import LoggedEvent, NewCommand
 from application.pipeline.state_cache import StateCache
 from application.pipeline.unit_of_work import Caller, UnitOfWork
 from domain import tenant
+from domain.aggregates import Unreadable
 from domain.capability import CAPABILITIES
 from domain.errors import Code, DomainError
 from domain.event import State, encode
@@ -74,6 +75,11 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         state = overlay.get(stream) or states.get(stream)
         if state is None:
             raise _NotLoaded(stream)
+        if isinstance(state, Unreadable):
+            raise DomainError(
+                Code.UNAVAILABLE,
+                f"{stream} has an event {state.topic} that this version cannot read; a newer one can.",
+            )
         return state
 
     try:

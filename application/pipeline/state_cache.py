@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from application.pipeline.ports import EventStore, Tail
-from domain.aggregates import apply, decode
+from domain.aggregates import advance
 from domain.event import State
 
 MAX_CACHED_STATES: Final = 100_000
@@ -52,7 +52,7 @@ class StateCache:
             state = self.states.get(event.stream)
             if state is not None:
                 assert state.version == event.version - 1, event.stream
-                apply(state, decode(event.topic, event.state))
+                self.states[event.stream] = advance(state, event.topic, event.state)
 
     def forget(self) -> None:
         """Drop everything: what is durable is no longer certain."""

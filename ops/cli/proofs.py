@@ -28,6 +28,7 @@ def verify(data: DataOption = None, json: JsonOption = False) -> None:
 
 def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
     """Rebuild every read table from the events, compare it with the live one, and switch. Exit code 1: they differed."""
+    from projections.engine.fold import UnknownTopicError
     from projections.engine.rebuild import RebuildRunningError, SwitchRefusedError
     from projections.engine.rebuild import rebuild as run
 
@@ -35,7 +36,7 @@ def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
     try:
         with progress("Rebuilding", quiet=json) as report:
             result = run(url, report)
-    except (RebuildRunningError, SwitchRefusedError) as error:
+    except (RebuildRunningError, SwitchRefusedError, UnknownTopicError) as error:
         fail(str(error))
     if json:
         print_json(result)

@@ -13,6 +13,8 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int8
 
+from domain.aggregates import TOPICS
+
 _TOPIC: Final = re.compile(r"'(bursar\.[a-z_.]+\.v[0-9]+)'")
 
 
@@ -53,10 +55,33 @@ def fold_range(
             connection.execute(fold.sql, range_, prepare=True)
 
 
+class UnknownTopicError(Exception):
+    """The log has an event that this version does not know: tables made without it would be wrong."""
+
+
 def topics_between(connection: psycopg.Connection[Any], *, after: int, upto: int) -> frozenset[str]:
-    """The topics that occur in `(after, upto]`."""
+    """The topics that occur in `(after, upto]`. Raises `UnknownTopicError`."""
     rows: Sequence[tuple[str]] = connection.execute(
         "SELECT DISTINCT topic FROM events WHERE notification_id > %s AND notification_id <= %s",
         (Int8(after), Int8(upto)),
     ).fetchall()
-    return frozenset(topic for (topic,) in rows)
+    topics = frozenset(topic for (topic,) in rows)
+    check_known(connection, topics, after=after, upto=upto)
+    return topics
+
+
+def check_known(
+    connection: psycopg.Connection[Any], topics: frozenset[str], *, after: int, upto: int
+) -> None:
+    """Raise `UnknownTopicError`, with the first place, where one of the topics of `(after, upto]` is not known."""
+    unknown = sorted(topics - TOPICS.keys())
+    if not unknown:
+        return
+    row = connection.execute(
+        "SELECT topic, notification_id FROM events"
+        " WHERE notification_id > %s AND notification_id <= %s AND topic = ANY (%s)"
+        " ORDER BY notification_id LIMIT 1",
+        (Int8(after), Int8(upto), unknown),
+    ).fetchone()
+    assert row is not None
+    raise UnknownTopicError(f"This version does not know {row[0]}, at position {row[1]}; run a newer one.")

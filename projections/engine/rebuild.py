@@ -140,7 +140,8 @@ def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
     """Fold the log anew, compare with the live tables, and put the new ones in their place where they differ.
 
     Live tables far behind the log are replaced too, since this is the faster way to its end. The projector may
-    run meanwhile. Raises `RebuildRunningError`, and `SwitchRefusedError` after about a minute.
+    run meanwhile. Raises `RebuildRunningError`, `UnknownTopicError` where the log has what this version does not know,
+    and `SwitchRefusedError` after about a minute; then the live tables are as they were.
     """
     began = time.monotonic()
     with _connect(projector_url) as connection, _alone(connection):

@@ -13,9 +13,8 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int8
 
-from domain.aggregates import TOPICS
 from projections.engine import snapshots
-from projections.engine.fold import fold_range
+from projections.engine.fold import check_known, fold_range
 from projections.engine.registry import PROJECTIONS
 from projections.views.tenants import KEY_TOPICS
 
@@ -70,10 +69,6 @@ _NOTIFY: Final = "SELECT pg_notify('bursar_projected', %(upto)s)"
 _NOTIFY_KEYS: Final = "SELECT pg_notify('bursar_keys', %(upto)s)"
 
 
-class UnknownTopicError(Exception):
-    """The log holds what this version does not know; folding on would make wrong balances."""
-
-
 class FoldedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What was folded: the events of `(after, upto]`, and the streams that are due for a snapshot."""
 
@@ -111,8 +106,7 @@ def _fold(
     range_ = {"after": Int8(after), "upto": Int8(upto), "interval": snapshots.INTERVAL}
     names, long_streams = connection.execute(_CONTENT, range_, prepare=True).fetchone() or ([], [])
     topics = frozenset[str](names)
-    if unknown := topics - TOPICS.keys():
-        raise UnknownTopicError(f"This version does not know {', '.join(sorted(unknown))}; run a newer one.")
+    check_known(connection, topics, after=after, upto=upto)
     with connection.pipeline():
         for projection in PROJECTIONS:
             behind = positions[projection.name]

@@ -16,7 +16,7 @@ from application.pipeline.ports import (
     NewCommand,
     Tail,
 )
-from domain.aggregates import apply, decode, initial
+from domain.aggregates import advance, initial
 from domain.event import State
 
 
@@ -45,7 +45,7 @@ class MemoryStore:
         states = {stream: initial(stream) for stream in streams}
         for event in self.log.events[:at]:
             if event.stream in states:
-                apply(states[event.stream], decode(event.topic, event.state))
+                states[event.stream] = advance(states[event.stream], event.topic, event.state)
         return states
 
     async def append(self, batch: AppendBatch) -> Appended | Moved | Known:

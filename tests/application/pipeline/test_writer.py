@@ -17,6 +17,7 @@ from application.pipeline.ports import (
     Appended,
     ContentRefusedError,
     Known,
+    LoggedEvent,
     Moved,
     OutcomeUnknownError,
     StoreUnavailableError,
@@ -712,3 +713,30 @@ async def test_a_command_that_makes_too_much_is_refused() -> None:
                 "invoice.create", payer="A", currency="KES", due_date="2030-01-01", lines=[line] * 100
             )
         assert refused.value.code == Code.COMMAND_TOO_LARGE
+
+
+# --- events of a newer version
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@on_a_loop
+async def test_an_event_of_a_newer_version_stops_its_stream_alone(cached: bool) -> None:
+    log = MemoryLog()
+    async with running_school(MemoryStore(log)) as school:
+        await school.do("wallet.open", account="STU-2", currency="KES")
+        await school.do("wallet.open", account="STU-3", currency="KES")
+        newer = LoggedEvent("greenhill/wallet/STU-1", 2, "bursar.wallet.renamed.v9", b"{}")
+        if cached:
+            log.events.append(newer)  # another process writes it: this one catches up with it
+            given = [top_up("STU-1"), top_up("STU-2"), top_up("STU-3")]
+            results = await asyncio.gather(*map(school.give, given), return_exceptions=True)
+        else:
+            log.events.append(newer)
+            async with running_writer(MemoryStore(log)) as other:
+                given = [top_up("STU-1"), top_up("STU-2"), top_up("STU-3")]
+                results = await asyncio.gather(*map(other.submit, given), return_exceptions=True)
+    refused, *done = results
+    assert isinstance(refused, DomainError)
+    assert refused.code == Code.UNAVAILABLE
+    assert "bursar.wallet.renamed.v9" in refused.detail
+    assert all(isinstance(one, Outcome) for one in done), done

@@ -8,7 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from domain.aggregates import TOPICS
+from domain.wallet import WalletCharged
 from projections.engine import rebuild as module
+from projections.engine.fold import UnknownTopicError
 from projections.engine.reading import SET_TENANT
 from projections.engine.rebuild import RebuildRunningError, SwitchRefusedError, rebuild
 from tests.conftest import Database
@@ -126,6 +129,18 @@ def test_what_a_killed_rebuild_left_is_swept_up(filled: Database) -> None:
     damage(filled, "ALTER TABLE bursar_shadow.wallet_balances OWNER TO bursar_projector")
     assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).equal
     assert shadows(filled) == []
+
+
+def test_a_rebuild_leaves_alone_what_it_could_not_make(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an event that this version does not know, tables made without it would be wrong."""
+    damage(filled, "UPDATE wallet_balances SET balance = balance + 1 WHERE account = 'STU-1'")
+    before = dump(filled)
+    monkeypatch.delitem(TOPICS, WalletCharged.topic)
+    with pytest.raises(UnknownTopicError, match=rf"{WalletCharged.topic}, at position \d+"):
+        rebuild(filled.url("bursar_projector"), lambda _done, _total: None)
+    assert dump(filled) == before
 
 
 def test_one_rebuild_at_a_time(filled: Database) -> None:
