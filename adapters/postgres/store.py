@@ -7,9 +7,11 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
+import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from adapters.postgres.failure import told
 from application.pipeline.ports import (
     MAX_TAIL_EVENTS,
     AppendBatch,
@@ -24,7 +26,7 @@ from application.pipeline.ports import (
     StoreUnavailableError,
     Tail,
 )
-from domain.aggregates import apply, decode, initial
+from domain.aggregates import advance, initial
 from domain.event import State
 from projections.engine import snapshots
 
@@ -34,8 +36,13 @@ ANSWER_SECONDS: Final = 20.0
 # Every query of the writer is by an index; plans kept from when the tables were empty must not forget it.
 _OPTIONS: Final = (
     "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c enable_seqscan=off"
-    " -c default_transaction_isolation=read\\ committed"
+    " -c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
 )
+
+_log = structlog.get_logger(__name__)
+
+_UNAVAILABLE: Final = ("25", "40", "53", "55", "57", "58")
+"""Classes of SQLSTATE that say that the server does not take it now; 25 is a server that became a standby."""
 
 _HEAD: Final = "SELECT position, recorded_at FROM head"
 _LOCK: Final = "SELECT position, recorded_at FROM bursar_lock_head()"
@@ -105,7 +112,7 @@ class PostgresStore:
                 if topic is None:
                     states[stream] = snapshots.decode_state(stream, state)
                 else:
-                    apply(states[stream], decode(topic, state))
+                    states[stream] = advance(states[stream], topic, state)
                 assert states[stream].version == version, stream
         return states
 
@@ -175,6 +182,9 @@ class PostgresStore:
             self._connection = await AsyncConnection.connect(
                 self._url, autocommit=True, prepare_threshold=2, connect_timeout=2, options=_OPTIONS
             )
+            row = await self._row(self._connection, "SELECT current_setting('fsync')")
+            if row[0] != "on":
+                _log.warning("what is committed may be lost: the server's fsync is off")
         return self._connection
 
     async def _row(self, connection: AsyncConnection[TupleRow], query: LiteralString) -> TupleRow:
@@ -206,7 +216,8 @@ class PostgresStore:
             await self.close()
             return OutcomeUnknownError(type(error).__name__)
         await self.close()
-        if error.sqlstate[:2] in ("40", "53", "55", "57", "58"):
+        if error.sqlstate[:2] in _UNAVAILABLE:
+            _log.warning("the database takes no append", error=told(error))
             return StoreUnavailableError(type(error).__name__)
         return error
 

@@ -170,6 +170,11 @@ BEGIN
     IF at < current.recorded_at THEN
         RAISE EXCEPTION 'recorded time % lies before the last one, %', at, current.recorded_at;
     END IF;
+    -- What is recorded never goes back: one fast clock would date all that comes after it.
+    IF at > greatest(current.recorded_at, clock_timestamp() + interval '1 minute') THEN
+        RAISE EXCEPTION 'recorded time % is more than a minute ahead of the database''s clock', at
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     IF 0 >= ANY (event_counts) OR cardinality(streams) <> (SELECT sum(n) FROM unnest(event_counts) AS n) THEN
         RAISE EXCEPTION 'each command owns at least one event, and each event is owned by one';
     END IF;

@@ -34,6 +34,7 @@ CREATE TABLE finance_export_map (
     PRIMARY KEY (tenant, realm, kind, key)
 );
 CREATE INDEX finance_export_map_open_idx ON finance_export_map (tenant, kind) WHERE quickbooks_id IS NULL;
+CREATE INDEX finance_export_map_error_idx ON finance_export_map (tenant, realm, kind) WHERE error IS NOT NULL;
 
 -- A batch covers every row of its tenant up to its position that was not confirmed when it was registered.
 CREATE TABLE finance_export_batches (
@@ -116,6 +117,7 @@ CREATE TABLE finance_export_sends (
     outcome text
 );
 CREATE INDEX finance_export_sends_realm_idx ON finance_export_sends (realm, at);
+CREATE INDEX finance_export_sends_call_idx ON finance_export_sends (call_id) WHERE call_id IS NOT NULL;
 
 -- The job log: a line per change of a row, written by trigger so that none is forgotten.
 CREATE TABLE finance_export_log (

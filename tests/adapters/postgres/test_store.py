@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -238,6 +238,29 @@ def test_what_no_writer_sends_is_refused_whole(database: Database, wrong: Any) -
         await mine.close()
 
     test()
+
+
+@on_a_loop
+async def test_a_fast_clock_dates_nothing(database: Database) -> None:
+    """What is recorded never goes back: one such commit would date all that come after it."""
+    mine, ahead = store(database), datetime.now(UTC) + timedelta(hours=1)
+    with pytest.raises(StoreUnavailableError):
+        await mine.append(batch(0, command(opened()), recorded_at=ahead))
+    soon = datetime.now(UTC) + timedelta(seconds=30)
+    assert await mine.append(batch(0, command(opened()), recorded_at=soon)) == Appended(1)
+    assert await mine.append(batch(1, command(topped_up(2)), recorded_at=soon)) == Appended(2)
+    await mine.close()
+
+
+@on_a_loop
+async def test_a_server_that_became_a_standby_takes_nothing_now(database: Database) -> None:
+    mine = store(database)
+    await mine.head()
+    assert mine._connection
+    await mine._connection.execute("SET default_transaction_read_only = on")  # as after a failover
+    with pytest.raises(StoreUnavailableError):
+        await mine.append(batch(0, command(opened())))
+    await mine.close()
 
 
 # --- broken connections

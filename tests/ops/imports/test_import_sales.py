@@ -239,7 +239,7 @@ def test_a_quantity_that_is_none(tmp_path, quantity):
         ("A,2026-01-31,1,500,x,", "6 cells, the header 5"),  # an amount of 1,500 without its quotes
         (
             f"A,2026-01-31,1,1,{'x' * 501}",
-            "description: Give one line of text without control characters, at most 500",
+            "description: Give one line of text, not of blanks alone, without control characters, at most 500",
         ),
         ('A,2026-01-31,1,1,"Lunch\nand juice"', "Give one line of text"),
         ("A,2026-01-31,1,1,Lunch\tand juice", "Give one line of text"),

@@ -1,2 +1,0 @@
-DROP INDEX finance_export_sends_call_idx;
-DROP INDEX finance_export_map_error_idx;
