@@ -39,9 +39,9 @@ def evolve(state: ProviderReceipt, event: Event) -> None:
     state.account = event.account
 
 
-def check_reference(provider: str, reference: str | None) -> None:
-    """Refuse money of a provider that does not say which it is (`reference_required`)."""
-    if reference is None and provider in REFERENCE_REQUIRED:
+def check_unnamed(provider: str) -> None:
+    """Refuse money without a reference where its provider gives each one (`reference_required`)."""
+    if provider in REFERENCE_REQUIRED:
         raise DomainError(Code.REFERENCE_REQUIRED, f"A tender of type {provider} names its reference.")
 
 

@@ -10,9 +10,8 @@ from application.pipeline.command import Envelope
 from application.pipeline.pending import Pending
 from application.pipeline.ports import LoggedEvent, NewCommand
 from application.pipeline.state_cache import StateCache
-from application.pipeline.unit_of_work import Caller, UnitOfWork
+from application.pipeline.unit_of_work import Caller, UnitOfWork, unreadable
 from domain import tenant
-from domain.aggregates import Unreadable
 from domain.capability import CAPABILITIES
 from domain.errors import Code, DomainError
 from domain.event import State, encode
@@ -75,11 +74,6 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         state = overlay.get(stream) or states.get(stream)
         if state is None:
             raise _NotLoaded(stream)
-        if isinstance(state, Unreadable):
-            raise DomainError(
-                Code.UNAVAILABLE,
-                f"{stream} has an event {state.topic} that this version cannot read; a newer one can.",
-            )
         return state
 
     try:
@@ -119,8 +113,10 @@ def _authorise(envelope: Envelope, lookup: Callable[[str], State], now: datetime
     """Who acts, by feature and key on the very state that the command is decided on."""
     capabilities: frozenset[str] = CAPABILITIES
     if envelope.credential is not None:
-        school = lookup(tenant_stream(envelope.tenant))
-        assert isinstance(school, tenant.Tenant)
+        stream = tenant_stream(envelope.tenant)
+        school = lookup(stream)
+        if not isinstance(school, tenant.Tenant):
+            raise unreadable(school, stream)
         capabilities = tenant.live_key(school, prefix=envelope.credential, now=now).capabilities
         if "FINANCE_V2" not in school.features:
             raise DomainError(Code.FEATURE_DISABLED, "FINANCE_V2 is off for this tenant.")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from domain import ledger_account, provider_receipt, series, tenant
-from domain.aggregates import apply, initial
+from domain.aggregates import Unreadable, apply, initial
 from domain.calendar import BACKDATE_DAYS, EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
@@ -37,6 +37,15 @@ class ReceiptView(msgspec.Struct, frozen=True):
     qr: str
 
 
+def unreadable(state: State, stream: str) -> DomainError:
+    """The refusal (`unavailable`) where a stream is not of its kind, since this version cannot read it."""
+    assert isinstance(state, Unreadable), (stream, state)
+    return DomainError(
+        Code.UNAVAILABLE,
+        f"{stream} has an event {state.topic} that this version cannot read; a newer one can.",
+    )
+
+
 class UnitOfWork:
     """One command's view of the states, in which its events take effect as they are emitted.
 
@@ -45,7 +54,7 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_lookup", "_tenant", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
+        "_lookup", "_tenant", "_today", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
     )  # fmt: skip
 
     def __init__(
@@ -67,13 +76,15 @@ class UnitOfWork:
         self.changed: dict[str, State] = {}
         self._lookup = lookup
         self._tenant: tenant.Tenant | None = None
+        self._today: date | None = None
 
     def state(self, kind: type[_S], stream: str) -> _S:
         """The state of a stream as this command sees it. It is only to be read."""
         found = self.changed.get(stream)
         if found is None:
             found = self._lookup(stream)
-        assert isinstance(found, kind)
+        if not isinstance(found, kind):
+            raise unreadable(found, stream)
         return found
 
     def emit(self, stream: str, event: Event) -> None:
@@ -106,7 +117,9 @@ class UnitOfWork:
 
     def today(self) -> date:
         """The date in the tenant's time zone at which the command is recorded."""
-        return _local_date(self.tenant().time_zone, self.recorded_at)
+        if self._today is None:
+            self._today = _local_date(self.tenant().time_zone, self.recorded_at)
+        return self._today
 
     def transaction(
         self, currency: str, effective_date: date | None, *, not_before: date = EARLIEST_EFFECTIVE_DATE
@@ -176,7 +189,8 @@ class UnitOfWork:
         account: str | None = None,
     ) -> None:
         """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
-        provider_receipt.check_reference(provider, reference)
+        if reference is None:
+            provider_receipt.check_unnamed(provider)
         if reference is None or provider not in provider_receipt.PROVIDERS:
             return
         stream = provider_receipt_stream(self.tenant_name, provider, reference)
