@@ -314,7 +314,7 @@ def _booked_otherwise(element: Element, result: Result) -> str:
 
     Where it paid an invoice or a sale there is no wallet to compare.
     """
-    if result.code != Code.REFERENCE_ALREADY_USED:
+    if result.code != str(Code.REFERENCE_ALREADY_USED):
         return ""
     amount, account, currency = element.data["amount"], element.data["account"], element.data["currency"]
     if result.amount is None:
