@@ -17,7 +17,7 @@ from application.pipeline.writer import Writer
 from domain.errors import Code
 from domain.receipt import ReceiptSigner
 from projections.engine.reading import SET_TENANT
-from projections.engine.registry import head_position
+from projections.engine.registry import HOLD_STILL, head_position
 from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
@@ -116,6 +116,7 @@ class Services:
         async with self._connection() as connection, connection.transaction():
             async with connection.pipeline():
                 await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                await connection.execute(HOLD_STILL)
                 await connection.execute(SET_TENANT, (tenant,))
                 cursor = await connection.execute("SELECT min(position) FROM projection_positions")
             row = await cursor.fetchone()

@@ -20,6 +20,12 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
 )
 
 
+HOLD_STILL: Final = f"LOCK TABLE {PROJECTIONS[0].tables[0]} IN ACCESS SHARE MODE"
+"""Before a read's snapshot is taken: it waits for the switch of a rebuild, which locks this table first, and not later,
+where it would see the new tables as they were before the switch: empty.
+"""
+
+
 class _Position(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     position: int

@@ -195,8 +195,10 @@ def test_documents_that_wait_for_an_account_do_not_hold_up_those_behind_them(
     export.register([changed(registered, without_account("1210"))])
     export.school.run("wallet.open", account="W1")
     waiting = 2 * documents.MAX_BIND_ROWS + 1
-    for _ in range(waiting):
-        export.school.run("wallet.top_up", account="W1", amount=100, source={"type": "card"})
+    for number in range(waiting):
+        export.school.run(
+            "wallet.top_up", account="W1", amount=100, source={"type": "mpesa", "reference": f"RKT-{number}"}
+        )
     export.school.run("wallet.top_up", account="W1", amount=700, source={"type": "cash"})
     assert export.export() == "needs_attention"
     assert export.states() == {"needs_mapping": waiting, "confirmed": 1}

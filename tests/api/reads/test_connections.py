@@ -1,8 +1,10 @@
 """No read holds two connections, and many of them at once are all answered."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.store import PostgresStore
@@ -11,7 +13,27 @@ from api.operations import READS
 from api.services import Services
 from application.pipeline.writer import Writer
 from domain.receipt import ReceiptSigner
+from projections.engine.registry import PROJECTIONS
+from projections.views.wallets import wallet
 from tests.support.given import on_a_loop
+
+
+def services_with_one_connection(service) -> Services:
+    """What answers reads, in this process; nobody tells it of news, so it begins at the head."""
+    receipts = ReceiptSigner(key_id="k1", key=bytes.fromhex(service.env["BURSAR_RECEIPT_KEY"]), page_url="")
+    made = Services(
+        writer=Writer(PostgresStore(""), receipts=receipts), reader_url="", receipts=receipts, version="1"
+    )
+    made.pool = AsyncConnectionPool(
+        service.urls["bursar_reader"],
+        min_size=1,
+        max_size=1,
+        timeout=1,
+        open=False,
+        kwargs={"autocommit": True},
+    )
+    made.projected.position = service.head()
+    return made
 
 
 def test_every_read_takes_one_connection_at_a_time(service, admin):
@@ -27,23 +49,7 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
 
     @on_a_loop
     async def ask_for_everything() -> None:
-        receipts = ReceiptSigner(
-            key_id="k1",
-            key=bytes.fromhex(service.env["BURSAR_RECEIPT_KEY"]),
-            page_url="",
-        )
-        services = Services(
-            writer=Writer(PostgresStore(""), receipts=receipts), reader_url="", receipts=receipts, version="1"
-        )
-        services.pool = AsyncConnectionPool(
-            service.urls["bursar_reader"],
-            min_size=1,
-            max_size=1,
-            timeout=1,
-            open=False,
-            kwargs={"autocommit": True},
-        )
-        services.projected.position = service.head()  # nobody tells it of news here
+        services = services_with_one_connection(service)
         async with (
             services.pool,
             httpx.AsyncClient(
@@ -53,16 +59,47 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
             ) as client,
         ):
             for form in READS.values():
-                answer = await client.get(
-                    f"/v2/finance{form.path.format(**examples)}",
-                    params={**form.query, **examples_of(form.query)},
-                )
+                query = {name: examples.get(name, value) for name, value in form.query.items()}
+                answer = await client.get(f"/v2/finance{form.path.format(**examples)}", params=query)
                 assert answer.status_code == 200, (form.path, answer.text)
 
-    def examples_of(query: dict[str, str]) -> dict[str, str]:
-        return {name: examples[name] for name in query if name in examples}
-
     ask_for_everything()
+
+
+def test_a_read_that_waits_for_a_switch_sees_what_it_switched_to(service, admin):
+    """The switch of a rebuild holds every read table, and the tables that it brings are new with its commit."""
+    account = admin.wallet(100)
+    assert admin.balance(account) == 100  # it is projected, before the projector has to wait too
+    change = f"UPDATE wallet_balances SET balance = balance + %s WHERE account = '{account}'"
+
+    @on_a_loop
+    async def read_beside_a_switch() -> None:
+        services = services_with_one_connection(service)
+
+        async def balance() -> int:
+            async with services.read("greenhill", at_least=0) as reading:
+                found = await wallet(reading.connection, account)
+                assert found
+                return found.balance
+
+        async with services.pool:
+            with psycopg.connect(service.superuser_url) as switching:
+                for projection in PROJECTIONS:
+                    for table in projection.tables:
+                        switching.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                waiting = asyncio.create_task(balance())
+                waits = (
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND usename = 'bursar_reader' AND datname = current_database() AND starts_with(query, 'LOCK TABLE')"
+                )
+                while service.row(waits)[0] == 0:
+                    await asyncio.sleep(0.01)
+                switching.execute(change, (1,))
+            assert await waiting == 101
+
+    read_beside_a_switch()
+    with psycopg.connect(service.superuser_url) as connection:
+        connection.execute(change, (-1,))
 
 
 def test_more_pings_at_once_than_connections(admin):
