@@ -4,7 +4,7 @@ Ids that people write are upper-cased at the edge: QuickBooks ignores case, and 
 arrive in any. Ids that we make are UUIDv7 (RFC 9562), given in as arguments.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, NewType
 
 from msgspec import Meta
 
@@ -12,9 +12,15 @@ TENANT_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\Z"
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
 UUID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
-TenantName = Annotated[str, Meta(pattern=TENANT_PATTERN, description="The tenant's name.")]
-Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="An id that people write; case is ignored.")]
-Uuid = Annotated[str, Meta(pattern=UUID_PATTERN, description="An id that the service made (UUIDv7).")]
+NAME: Final = Meta(pattern=NAME_PATTERN, description="An id that people write; case is ignored.")
+UUID: Final = Meta(pattern=UUID_PATTERN, description="An id that the service made (UUIDv7).")
+Name = Annotated[str, NAME]
+
+# Whose mix-up would move money wrongly. What a client writes is an `Annotated[WalletId, NAME]`.
+WalletId = NewType("WalletId", str)
+AccountCode = NewType("AccountCode", str)
+InvoiceId = NewType("InvoiceId", str)
+SaleId = NewType("SaleId", str)
 
 
 def uuid7(unix_milliseconds: int, entropy: bytes) -> str:
@@ -35,19 +41,19 @@ def tenant_stream(tenant: str) -> str:
     return f"{tenant}/tenant"
 
 
-def wallet_stream(tenant: str, wallet_id: str) -> str:
+def wallet_stream(tenant: str, wallet_id: WalletId) -> str:
     return f"{tenant}/wallet/{wallet_id}"
 
 
-def invoice_stream(tenant: str, invoice: str) -> str:
+def invoice_stream(tenant: str, invoice: InvoiceId) -> str:
     return f"{tenant}/invoice/{invoice}"
 
 
-def account_stream(tenant: str, account_code: str) -> str:
+def account_stream(tenant: str, account_code: AccountCode) -> str:
     return f"{tenant}/account/{account_code}"
 
 
-def sale_stream(tenant: str, sale: str) -> str:
+def sale_stream(tenant: str, sale: SaleId) -> str:
     return f"{tenant}/sale/{sale}"
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.ids import InvoiceId, WalletId
 from domain.line import Line
 from domain.money import check_limit
 from domain.tender import Share, TenderType
@@ -30,7 +31,7 @@ class InvoiceLine(Line, frozen=True, kw_only=True):
 @stored
 class InvoiceDrafted(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.invoice.drafted.v1"
-    invoice: str
+    invoice: InvoiceId
     payer: str
     currency: str
     due_date: date
@@ -46,7 +47,7 @@ class InvoiceIssued(MoneyEvent, frozen=True, kw_only=True):
     """Repeats the document, so that whoever books it elsewhere needs nothing else."""
 
     topic: ClassVar[str] = "bursar.invoice.issued.v1"
-    invoice: str
+    invoice: InvoiceId
     number: str
     payer: str
     currency: str
@@ -62,7 +63,7 @@ class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
     """One tender's share of a settlement: `amount` of the invoice."""
 
     topic: ClassVar[str] = "bursar.invoice.payment_applied.v1"
-    invoice: str
+    invoice: InvoiceId
     number: str
     payer: str
     currency: str
@@ -72,7 +73,7 @@ class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
     amount: int
     status: InvoiceStatus
     open: int
-    account: str | None = None
+    account: WalletId | None = None
     reference: str | None = None
 
 
@@ -84,7 +85,7 @@ InvoiceEvent = InvoiceDrafted | InvoiceIssued | PaymentApplied
 class Invoice(State, kw_only=True):
     """Amounts in minor units. `number` is empty until issued; `open` is what the payer still owes."""
 
-    invoice: str = ""
+    invoice: InvoiceId = InvoiceId("")
     number: str = ""
     status: InvoiceStatus = "draft"
     payer: str = ""
@@ -124,7 +125,7 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     Amounts in minor units.
     """
 
-    id: str
+    id: InvoiceId
     number: str | None
     status: InvoiceStatus
     payer: str
@@ -155,7 +156,7 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
 
 def draft(
     *,
-    invoice: str,
+    invoice: InvoiceId,
     payer: str,
     currency: str,
     due_date: date,
@@ -178,12 +179,12 @@ def draft(
     )
 
 
-def _check_exists(state: Invoice, invoice: str) -> None:
+def _check_exists(state: Invoice, invoice: InvoiceId) -> None:
     if not state.version:
         raise DomainError(Code.INVOICE_NOT_FOUND, f"There is no invoice {invoice}.", invoice=invoice)
 
 
-def check_draft(state: Invoice, invoice: str) -> None:
+def check_draft(state: Invoice, invoice: InvoiceId) -> None:
     """Refuse to issue what is no draft (`invoice_not_draft`)."""
     _check_exists(state, invoice)
     if state.status != "draft":
@@ -209,7 +210,7 @@ def issue(state: Invoice, transaction: Transaction, *, number: str) -> InvoiceIs
     )
 
 
-def check_open(state: Invoice, invoice: str) -> None:
+def check_open(state: Invoice, invoice: InvoiceId) -> None:
     """Refuse to settle what owes nothing (`invoice_not_open`)."""
     _check_exists(state, invoice)
     if state.status not in ("issued", "partially_paid"):

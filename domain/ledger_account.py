@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, assert_never
 from domain.chart import DEBIT_NORMAL, AccountType
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.ids import AccountCode
 from domain.journal import Side
 from domain.money import MAX_TOTAL_MINOR
 
@@ -15,7 +16,7 @@ from domain.money import MAX_TOTAL_MINOR
 @stored
 class AccountOpened(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.account.opened.v1"
-    code: str
+    code: AccountCode
     name: str
     type: AccountType
     role: str
@@ -26,7 +27,7 @@ class AccountOpened(Event, frozen=True, kw_only=True):
 class _Posted(MoneyEvent, frozen=True, kw_only=True):
     """Role and type stand on every posting, so that a consumer of the message asks nobody."""
 
-    code: str
+    code: AccountCode
     role: str
     type: AccountType
     amount: int
@@ -51,7 +52,7 @@ LedgerAccountEvent = AccountOpened | AccountDebited | AccountCredited
 class LedgerAccount(State, kw_only=True):
     """`debits` and `credits` are totals in minor units."""
 
-    account_code: str = ""
+    account_code: AccountCode = AccountCode("")
     role: str = ""
     type: AccountType = "asset"
     currency: str = ""
@@ -87,7 +88,7 @@ def evolve(state: LedgerAccount, event: LedgerAccountEvent) -> None:
 def open_account(
     state: LedgerAccount,
     *,
-    account_code: str,
+    account_code: AccountCode,
     name: str,
     type: AccountType,  # noqa: A002  the field's name in the chart
     role: str,

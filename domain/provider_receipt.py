@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.ids import WalletId
 
 PROVIDERS: Final = frozenset({"mpesa", "card"})
 """The tenders whose references are claimed; a cash or bank reference is a remark."""
@@ -21,7 +22,7 @@ class ProviderReceiptClaimed(MoneyEvent, frozen=True, kw_only=True):
     reference: str
     amount: int
     currency: str
-    account: str | None = None
+    account: WalletId | None = None
 
 
 class ProviderReceipt(State, kw_only=True):
@@ -29,7 +30,7 @@ class ProviderReceipt(State, kw_only=True):
 
     claimed_by: str = ""
     amount_minor: int = 0
-    account: str | None = None
+    account: WalletId | None = None
 
 
 def evolve(state: ProviderReceipt, event: Event) -> None:
@@ -52,7 +53,7 @@ def claim(
     provider: str,
     reference: str,
     amount_minor: int,
-    account: str | None,
+    account: WalletId | None,
     may_read: bool,
 ) -> ProviderReceiptClaimed:
     """Claim a reference, for the wallet `account` where it is topped up.

@@ -8,6 +8,7 @@ import msgspec
 
 from domain.errors import Code, DomainError
 from domain.event import MoneyEvent, State, Transaction, stored
+from domain.ids import SaleId, WalletId
 from domain.line import Line, Parts, in_proportion
 from domain.money import allocate, check_limit, format_minor
 from domain.tender import Share, TenderType
@@ -25,7 +26,7 @@ class SaleTender(msgspec.Struct, frozen=True, kw_only=True):
 
     type: TenderType
     amount: int
-    account: str | None = None
+    account: WalletId | None = None
     reference: str | None = None
 
 
@@ -44,7 +45,7 @@ class RefundLine(Parts, frozen=True, kw_only=True):
 @stored
 class SaleCompleted(MoneyEvent, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.sale.completed.v1"
-    sale: str
+    sale: SaleId
     customer: str | None
     currency: str
     lines: tuple[SaleLine, ...]
@@ -56,7 +57,7 @@ class SaleCompleted(MoneyEvent, frozen=True, kw_only=True):
 @stored
 class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.sale.refunded.v1"
-    sale: str
+    sale: SaleId
     customer: str | None
     currency: str
     lines: tuple[RefundLine, ...]
@@ -73,7 +74,7 @@ SaleEvent = SaleCompleted | SaleRefunded
 class Sale(State, kw_only=True):
     """Beside each line what of it was taken back (pieces, minor units), beside each tender what it got back."""
 
-    sale: str = ""
+    sale: SaleId = SaleId("")
     customer: str | None = None
     currency: str = ""
     lines: tuple[SaleLine, ...] = ()
@@ -141,7 +142,7 @@ class SaleView(msgspec.Struct, frozen=True, kw_only=True):
     `receipt` is its number. Amounts in minor units.
     """
 
-    id: str
+    id: SaleId
     receipt: str
     customer: str | None
     currency: str
@@ -175,7 +176,7 @@ def tenders_of(tenders: Sequence[SaleTender]) -> list[TenderView]:
 def complete(
     transaction: Transaction,
     *,
-    sale: str,
+    sale: SaleId,
     customer: str | None,
     lines: Sequence[SaleLine],
     shares: Sequence[Share],
@@ -286,7 +287,7 @@ def refund(
     )
 
 
-def check_exists(state: Sale, sale: str) -> None:
+def check_exists(state: Sale, sale: SaleId) -> None:
     """Refuse a sale that is not there (`sale_not_found`)."""
     if not state.version:
         raise DomainError(Code.SALE_NOT_FOUND, f"There is no sale {sale}.", sale=sale)

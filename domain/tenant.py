@@ -8,6 +8,7 @@ import msgspec
 from domain.capability import ROLES
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
+from domain.ids import AccountCode
 
 FEATURES: Final = frozenset({"FINANCE_V2"})
 
@@ -31,7 +32,7 @@ class ChartMapped(Event, frozen=True, kw_only=True):
     """Which account code stands for which role."""
 
     topic: ClassVar[str] = "bursar.tenant.chart_mapped.v1"
-    roles: dict[str, str]
+    roles: dict[str, AccountCode]
     recorded_at: datetime
 
 
@@ -97,7 +98,7 @@ class Tenant(State, kw_only=True):
     time_zone: str = "UTC"
     branch: str = ""
     legal_name: str = ""
-    roles: dict[str, str] = msgspec.field(default_factory=dict)
+    roles: dict[str, AccountCode] = msgspec.field(default_factory=dict)
     features: frozenset[str] = frozenset()
     clients: frozenset[str] = frozenset()
     keys: dict[str, Key] = msgspec.field(default_factory=dict)
@@ -153,7 +154,7 @@ def register(
     time_zone: str,
     branch: str,
     legal_name: str,
-    roles: dict[str, str],
+    roles: dict[str, AccountCode],
     recorded_at: datetime,
 ) -> list[Event]:
     """Register a school with its chart; its ledger is on at once."""

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from domain.errors import Code, DomainError
-from domain.ids import Name
+from domain.ids import NAME, Name, WalletId
 from domain.money import MAX_AMOUNT_MINOR, check_limit, format_minor
 
 TenderType = Literal["wallet", "cash", "bank", "card", "mpesa"]
@@ -18,7 +18,7 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     type: TenderType
     amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
-    account: Name | None = None
+    account: Annotated[WalletId, NAME] | None = None
     reference: Name | None = None
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     type: TenderType
     amount_minor: int
     excess_minor: int = 0
-    wallet_id: str | None = None
+    wallet_id: WalletId | None = None
     reference: str | None = None
 
 
@@ -44,8 +44,8 @@ def split(
     tenders: Sequence[Tender],
     *,
     currency: str,
-    wallet: str | None,
-    available: Callable[[str], int],
+    wallet: WalletId | None,
+    available: Callable[[WalletId], int],
     exact: bool,
 ) -> list[Share]:
     """Split `total` minor units of `currency` over `tenders`, wallets first and else in the order given.
@@ -65,7 +65,7 @@ def split(
     unnamed_left = max(total_minor - named, 0)
     left = total_minor
     shares: list[Share] = []
-    taken: dict[str, int] = {}
+    taken: dict[WalletId, int] = {}
     for tender in ordered:
         account = tender.account
         if tender.type == "wallet":
@@ -109,11 +109,11 @@ def split(
 
 def _wallet_amount(
     tender: Tender,
-    wallet_id: str | None,
+    wallet_id: WalletId | None,
     total_minor: int,
     unnamed_minor: int,
-    available: Callable[[str], int],
-    taken: dict[str, int],
+    available: Callable[[WalletId], int],
+    taken: dict[WalletId, int],
     currency: str,
     *,
     alone: bool,

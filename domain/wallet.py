@@ -9,6 +9,7 @@ import msgspec
 from domain import calendar
 from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
+from domain.ids import SaleId, WalletId
 from domain.money import format_minor
 
 WalletStatus = Literal["open", "frozen", "closed"]
@@ -19,7 +20,7 @@ WalletStatus = Literal["open", "frozen", "closed"]
 @stored
 class WalletOpened(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.opened.v1"
-    account: str
+    account: WalletId
     currency: str
     payer: str
     recorded_at: datetime
@@ -28,7 +29,7 @@ class WalletOpened(Event, frozen=True, kw_only=True):
 class _Movement(MoneyEvent, frozen=True, kw_only=True):
     """`description` is a fixed phrase or the caller's words; `receipt` is the number of the receipt."""
 
-    account: str
+    account: WalletId
     amount: int
     currency: str
     description: str
@@ -57,7 +58,7 @@ class WalletCharged(_Movement, frozen=True, kw_only=True):
 @stored
 class WalletRefunded(_Movement, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.refunded.v1"
-    sale: str
+    sale: SaleId
 
 
 @stored
@@ -65,7 +66,7 @@ class WalletFrozen(Event, frozen=True, kw_only=True):
     """It pays nothing any more; money that comes for it is still credited."""
 
     topic: ClassVar[str] = "bursar.wallet.frozen.v1"
-    account: str
+    account: WalletId
     status: WalletStatus
     recorded_at: datetime
 
@@ -73,7 +74,7 @@ class WalletFrozen(Event, frozen=True, kw_only=True):
 @stored
 class WalletUnfrozen(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.unfrozen.v1"
-    account: str
+    account: WalletId
     status: WalletStatus
     recorded_at: datetime
 
@@ -86,7 +87,7 @@ WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded | W
 class Wallet(State, kw_only=True):
     """Amounts in minor units. `overdraft_limit` is zero unless granted, `nets` what moved on each of the last days."""
 
-    wallet_id: str = ""
+    wallet_id: WalletId = WalletId("")
     currency: str = ""
     payer: str = ""
     status: WalletStatus = "open"
@@ -138,7 +139,7 @@ def _move(state: Wallet, event: _Movement, amount_minor: int) -> None:
 class WalletView(msgspec.Struct, frozen=True, kw_only=True):
     """A wallet as every answer shows it, of a read or of a command. Amounts in minor units."""
 
-    account: str
+    account: WalletId
     currency: str
     balance: int
     available: int
@@ -161,21 +162,21 @@ class WalletView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_wallet(
-    state: Wallet, *, wallet_id: str, currency: str, payer: str, recorded_at: datetime
+    state: Wallet, *, wallet_id: WalletId, currency: str, payer: str, recorded_at: datetime
 ) -> WalletOpened:
     if state.version:
         raise DomainError(Code.WALLET_EXISTS, f"Wallet {wallet_id} is already there.", account=wallet_id)
     return WalletOpened(account=wallet_id, currency=currency, payer=payer, recorded_at=recorded_at)
 
 
-def _check_status(state: Wallet, wallet_id: str, *allowed: WalletStatus) -> None:
+def _check_status(state: Wallet, wallet_id: WalletId, *allowed: WalletStatus) -> None:
     if not state.version:
         raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {wallet_id}.", account=wallet_id)
     if state.status not in allowed:
         raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {wallet_id} is {state.status}.", account=wallet_id)
 
 
-def freeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletFrozen | None:
+def freeze(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> WalletFrozen | None:
     """Freeze a wallet; nothing happens where it is frozen already."""
     _check_status(state, wallet_id, "open", "frozen")
     if state.status == "frozen":
@@ -183,7 +184,7 @@ def freeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletFro
     return WalletFrozen(account=wallet_id, status="frozen", recorded_at=recorded_at)
 
 
-def unfreeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletUnfrozen | None:
+def unfreeze(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> WalletUnfrozen | None:
     """Let a frozen wallet pay again; nothing happens where it is open already."""
     _check_status(state, wallet_id, "open", "frozen")
     if state.status == "open":
@@ -191,7 +192,7 @@ def unfreeze(state: Wallet, *, wallet_id: str, recorded_at: datetime) -> WalletU
     return WalletUnfrozen(account=wallet_id, status="open", recorded_at=recorded_at)
 
 
-def _check_currency(state: Wallet, wallet_id: str, currency: str) -> None:
+def _check_currency(state: Wallet, wallet_id: WalletId, currency: str) -> None:
     if currency != state.currency:
         raise DomainError(
             Code.CURRENCY_MISMATCH,
@@ -204,7 +205,7 @@ def top_up(
     state: Wallet,
     transaction: Transaction,
     *,
-    wallet_id: str,
+    wallet_id: WalletId,
     amount_minor: int,
     tender: str,
     reference: str | None,
@@ -227,7 +228,7 @@ def top_up(
     )
 
 
-def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: str, required_minor: int) -> int:
+def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: WalletId, required_minor: int) -> int:
     """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first.
 
     Returns what is available on the transaction's date.
@@ -252,7 +253,7 @@ def charge(
     state: Wallet,
     transaction: Transaction,
     *,
-    wallet_id: str,
+    wallet_id: WalletId,
     amount_minor: int,
     purpose: Literal["charge", "sale", "invoice"],
     description: str,
@@ -276,9 +277,9 @@ def refund(
     state: Wallet,
     transaction: Transaction,
     *,
-    wallet_id: str,
+    wallet_id: WalletId,
     amount_minor: int,
-    sale: str,
+    sale: SaleId,
     description: str,
     receipt: str,
 ) -> WalletRefunded:

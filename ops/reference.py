@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -111,6 +111,8 @@ def _type(hint: Any, nested: dict[str, type[msgspec.Struct]]) -> str:
     elif origin in (Union, types.UnionType):
         assert types.NoneType in get_args(hint), hint
         words = " or ".join([*(_type(each, nested) for each in inner), "null"])
+    elif isinstance(hint, NewType):
+        words = _type(hint.__supertype__, nested)
     elif issubclass(hint, msgspec.Struct):
         nested[hint.__name__] = hint
         words = f"`{hint.__name__}`"

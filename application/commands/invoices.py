@@ -23,7 +23,7 @@ from domain.calendar import EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Transaction
-from domain.ids import Name, Uuid, invoice_stream, wallet_stream
+from domain.ids import UUID, InvoiceId, Name, WalletId, invoice_stream, wallet_stream
 from domain.invoice import InvoiceView
 from domain.journal import Journal
 from domain.money import format_minor
@@ -54,7 +54,7 @@ class IssueInvoice(Command, frozen=True, kw_only=True):
     """Give a draft its number and post it to the ledger."""
 
     path: ClassVar = "invoice"
-    invoice: Uuid = ""
+    invoice: Annotated[InvoiceId, UUID] = InvoiceId("")
     effective_date: EffectiveDate | None = None
 
     def streams(self, tenant_name: str) -> Iterable[str]:
@@ -72,7 +72,7 @@ class SettleInvoice(Command, frozen=True, kw_only=True):
     """Pay an invoice, in part or whole, by wallet and other tenders; what exceeds it goes to a wallet."""
 
     path: ClassVar = "invoice"
-    invoice: Uuid = ""
+    invoice: Annotated[InvoiceId, UUID] = InvoiceId("")
     settle: Settlement
 
     def streams(self, tenant_name: str) -> Iterable[str]:
@@ -98,7 +98,8 @@ def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
         unit.require(Capability.INVOICE_ISSUE)
     check_not_before(command.due_date, EARLIEST_EFFECTIVE_DATE)
     transaction = unit.transaction(command.currency, command.effective_date)
-    stream = invoice_stream(unit.tenant_name, unit.command_id)
+    invoice_id = InvoiceId(unit.command_id)
+    stream = invoice_stream(unit.tenant_name, invoice_id)
     lines = [
         invoice.InvoiceLine(
             description=line.description, **line.priced(income=line.income, tax_code=line.tax_code)
@@ -106,7 +107,7 @@ def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
         for line in command.lines
     ]
     event = invoice.draft(
-        invoice=unit.command_id,
+        invoice=invoice_id,
         payer=command.payer,
         currency=command.currency,
         due_date=command.due_date,
@@ -149,16 +150,17 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     invoice.check_open(state, command.invoice)
     assert state.issued_on
     transaction = unit.transaction(state.currency, command.settle.effective_date, not_before=state.issued_on)
+    payer_wallet = WalletId(state.payer)  # a payer's own wallet has the payer's name
     shares = split(
         state.open_minor,
         command.settle.tenders,
         currency=state.currency,
-        wallet=state.payer,
+        wallet=payer_wallet,
         available=wallets.available(unit, transaction),
         exact=False,
     )
     excess_wallets = {
-        share.leg: _excess_wallet(unit, state.payer, share, command.settle.tenders, state.currency)
+        share.leg: _excess_wallet(unit, payer_wallet, share, command.settle.tenders, state.currency)
         for share in shares
         if share.excess_minor
     }
@@ -194,16 +196,16 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
 
 
 def _excess_wallet(
-    unit: UnitOfWork, payer: str, share: Share, tenders: Sequence[Tender], currency: str
-) -> str:
+    unit: UnitOfWork, payer_wallet: WalletId, share: Share, tenders: Sequence[Tender], currency: str
+) -> WalletId:
     """Whose wallet takes what exceeds the invoice: the tender's, else the wallet tender's, else the payer's."""
     if share.wallet_id:
         return share.wallet_id
     for other in tenders:
         if other.type == "wallet":
-            return other.account or payer
-    if unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, payer)).version:
-        return payer
+            return other.account or payer_wallet
+    if unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, payer_wallet)).version:
+        return payer_wallet
     raise DomainError(
         Code.NO_WALLET_FOR_EXCESS,
         f"The tenders exceed what is open by {format_minor(share.excess_minor, currency)} {currency},"
@@ -215,7 +217,7 @@ def _move_wallets(
     unit: UnitOfWork,
     transaction: Transaction,
     share: Share,
-    excess_wallets: dict[int, str],
+    excess_wallets: dict[int, WalletId],
     *,
     receipt: str,
     number: str,

@@ -22,7 +22,7 @@ from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import sale, wallet
 from domain.capability import Capability
 from domain.errors import Code, DomainError
-from domain.ids import Name, Uuid, sale_stream, wallet_stream
+from domain.ids import NAME, UUID, Name, SaleId, WalletId, sale_stream, wallet_stream
 from domain.journal import Journal
 from domain.sale import RefundLine, SaleTender, SaleView, TenderView, tenders_of
 from domain.tender import Tender, split
@@ -48,7 +48,7 @@ class Checkout(Command, frozen=True, kw_only=True):
     not_yet: ClassVar = ("till",)
     till: Name | None = None
     customer: Name | None = None
-    wallet: Name | None = None
+    wallet: Annotated[WalletId, NAME] | None = None
     currency: Currency
     lines: Annotated[tuple[SaleLineInput, ...], Meta(min_length=1, max_length=100)]
     tenders: Annotated[tuple[Tender, ...], Meta(min_length=1, max_length=20)]
@@ -69,7 +69,7 @@ class RefundLineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Refund(Command, frozen=True, kw_only=True):
     """Take back pieces of a sale, or an amount of it; the tenders that paid get it back, the last first."""
 
-    sale: Annotated[Uuid, Meta(description="The sale's id, as the checkout answered it.")]
+    sale: Annotated[SaleId, UUID, Meta(description="The sale's id, as the checkout answered it.")]
     lines: Annotated[tuple[RefundLineInput, ...], Meta(min_length=1, max_length=100)] | None = None
     amount: Amount | None = None
     effective_date: EffectiveDate | None = None
@@ -126,7 +126,7 @@ class SaleRefundedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_default
 # --- handlers
 
 
-def _wallet(unit: UnitOfWork, account: str | None) -> WalletView | None:
+def _wallet(unit: UnitOfWork, account: WalletId | None) -> WalletView | None:
     """The wallet that an answer shows, where one was named; refused where it is not there."""
     if account is None:
         return None
@@ -177,15 +177,16 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
         unit.claim(
             transaction, provider=share.type, reference=share.reference, amount_minor=share.amount_minor
         )
+    sale_id = SaleId(unit.command_id)
     event = sale.complete(
         transaction,
-        sale=unit.command_id,
+        sale=sale_id,
         customer=command.customer or command.wallet,
         lines=lines,
         shares=shares,
         receipt=receipt,
     )
-    stream = sale_stream(unit.tenant_name, unit.command_id)
+    stream = sale_stream(unit.tenant_name, sale_id)
     unit.create(stream, event)
     for share in shares:
         if share.type == "wallet":

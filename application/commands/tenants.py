@@ -14,7 +14,7 @@ from domain import ledger_account, series, tenant
 from domain.capability import Capability
 from domain.chart import country
 from domain.errors import Code, DomainError
-from domain.ids import Name, account_stream, series_stream, tenant_stream
+from domain.ids import AccountCode, Name, account_stream, series_stream, tenant_stream
 
 _SERIES = (("receipt", "RCT"), ("invoice", "INV"))
 
@@ -90,6 +90,7 @@ def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
     time_zone = command.time_zone or template.time_zone
     _check_time_zone(time_zone)
     branch = command.branch or ""
+    roles = {account.role: AccountCode(account.code) for account in template.accounts}
     for event in tenant.register(
         unit.tenant(),
         tenant=name,
@@ -98,15 +99,15 @@ def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
         time_zone=time_zone,
         branch=branch,
         legal_name=command.legal_name,
-        roles={account.role: account.code for account in template.accounts},
+        roles=roles,
         recorded_at=unit.recorded_at,
     ):
         unit.emit(tenant_stream(name), event)
     for account in template.accounts:
-        stream = account_stream(name, account.code)
+        stream = account_stream(name, roles[account.role])
         opened = ledger_account.open_account(
             unit.state(ledger_account.LedgerAccount, stream),
-            account_code=account.code,
+            account_code=roles[account.role],
             name=account.name,
             type=account.type,
             role=account.role,

@@ -14,7 +14,7 @@ from domain.capability import Capability
 from domain.chart import check_income
 from domain.errors import Code, DomainError
 from domain.event import Transaction
-from domain.ids import Name, provider_receipt_stream, wallet_stream
+from domain.ids import NAME, Name, WalletId, provider_receipt_stream, wallet_stream
 from domain.journal import Journal
 from domain.tender import Share
 from domain.wallet import WalletView
@@ -35,7 +35,7 @@ class OpenWallet(Command, frozen=True, kw_only=True):
     """Open a wallet. Its payer is the account itself unless named."""
 
     uppercase: ClassVar = ("account", "payer")
-    account: Name
+    account: Annotated[WalletId, NAME]
     currency: Currency
     payer: Name | None = None
 
@@ -48,7 +48,7 @@ class TopUp(Command, frozen=True, kw_only=True):
 
     path: ClassVar = "account"
     uppercase: ClassVar = ("account",)
-    account: Name = ""
+    account: Annotated[WalletId, NAME] = WalletId("")
     amount: Amount
     currency: Currency
     source: Source
@@ -66,7 +66,7 @@ class Charge(Command, frozen=True, kw_only=True):
 
     path: ClassVar = "account"
     uppercase: ClassVar = ("account",)
-    account: Name = ""
+    account: Annotated[WalletId, NAME] = WalletId("")
     amount: Amount
     currency: Currency
     description: Text
@@ -82,7 +82,7 @@ class FreezeWallet(Command, frozen=True, kw_only=True):
 
     path: ClassVar = "account"
     uppercase: ClassVar = ("account",)
-    account: Name = ""
+    account: Annotated[WalletId, NAME] = WalletId("")
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         return (wallet_stream(tenant_name, self.account),)
@@ -106,10 +106,10 @@ class WalletMoved(msgspec.Struct, frozen=True, kw_only=True):
 # --- handlers
 
 
-def available(unit: UnitOfWork, transaction: Transaction) -> Callable[[str], int]:
+def available(unit: UnitOfWork, transaction: Transaction) -> Callable[[WalletId], int]:
     """What each wallet may spend in a transaction, for splitting tenders; refused where it may not pay."""
 
-    def of(account: str) -> int:
+    def of(account: WalletId) -> int:
         state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
         return wallet.check_funds(state, transaction, wallet_id=account, required_minor=0)
 

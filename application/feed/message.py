@@ -8,6 +8,7 @@ import msgspec
 
 from domain.aggregates import decode
 from domain.event import Event
+from domain.ids import AccountCode
 from domain.journal import Side
 from domain.ledger_account import AccountCredited, AccountDebited
 
@@ -17,7 +18,7 @@ FORMAT: Final = 1
 class PublicPosting(msgspec.Struct, frozen=True, kw_only=True):
     """One side of the transaction on one account, in minor units."""
 
-    code: str
+    code: AccountCode
     role: str
     type: str
     amount: int

@@ -15,7 +15,7 @@ from domain.calendar import BACKDATE_DAYS, EARLIEST_EFFECTIVE_DATE, check_not_be
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Event, Stamp, State, Transaction
-from domain.ids import account_stream, provider_receipt_stream, series_stream, tenant_stream
+from domain.ids import WalletId, account_stream, provider_receipt_stream, series_stream, tenant_stream
 from domain.journal import Journal
 from domain.receipt import ReceiptSigner
 
@@ -186,7 +186,7 @@ class UnitOfWork:
         provider: str,
         reference: str | None,
         amount_minor: int,
-        account: str | None = None,
+        account: WalletId | None = None,
     ) -> None:
         """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
         if reference is None:

@@ -7,6 +7,7 @@ import msgspec
 import psycopg
 
 from domain.chart import DEBIT_NORMAL
+from domain.ids import AccountCode
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import Page, page, rows_of
 
@@ -79,7 +80,7 @@ PROJECTION: Final = Projection(
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the chart. Amounts in minor units; `balance` is positive on the account's normal side."""
 
-    code: str
+    code: AccountCode
     name: str
     type: str
     role: str

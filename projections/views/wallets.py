@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import psycopg
 
+from domain.ids import WalletId
 from domain.wallet import WalletView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import Page, page, rows_of
@@ -112,7 +113,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a wallet's statement. Opening and closing balance are those of the whole range."""
 
-    account: str
+    account: WalletId
     currency: str
     opening_balance: int
     closing_balance: int
@@ -122,7 +123,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _StatementRow(msgspec.Struct, frozen=True, kw_only=True):
-    account: str
+    account: WalletId
     currency: str
     opening_balance: int
     closing_balance: int
