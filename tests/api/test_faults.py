@@ -14,7 +14,7 @@ import pytest
 from adapters.postgres.embedded.cluster import Cluster, prepare
 from adapters.postgres.migrations import migrate
 from adapters.postgres.roles import set_role_passwords
-from adapters.system.processes import end, spawn
+from adapters.system.processes import end
 from tests.conftest import fresh_database
 from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused, serving, until
 
@@ -107,14 +107,7 @@ class PrivatePostgres:
         self.start()
 
     def start(self) -> None:
-        self.process = spawn(
-            self.cluster.argv,
-            env=self.cluster.env,
-            output=self.log,
-            account=self.cluster.account,
-            orphan_signal=signal.SIGQUIT,
-            cwd=Path("/"),
-        )
+        self.process = self.cluster.spawn(self.log)
         until(self.cluster.is_ready, "PostgreSQL takes connections")
 
     def stop(self) -> None:

@@ -1,10 +1,8 @@
 """An embedded server that a test may kill."""
 
 import subprocess
-from pathlib import Path
 
-from adapters.postgres.embedded.cluster import ORPHAN_SIGNAL, Cluster
-from adapters.system.processes import spawn
+from adapters.postgres.embedded.cluster import Cluster
 from tests.support.waiting import eventually
 
 
@@ -14,16 +12,7 @@ def start_server(cluster: Cluster, output: int | None = None) -> subprocess.Pope
 
     def up() -> bool:
         if not attempts or attempts[-1].poll() is not None:
-            attempts.append(
-                spawn(
-                    cluster.argv,
-                    env=cluster.env,
-                    output=output,
-                    account=cluster.account,
-                    orphan_signal=ORPHAN_SIGNAL,
-                    cwd=Path("/"),
-                )
-            )
+            attempts.append(cluster.spawn(output))
         return cluster.is_ready() and attempts[-1].poll() is None
 
     eventually(up)

@@ -18,6 +18,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from errno import ENOENT, ENOTEMPTY
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
@@ -86,6 +87,17 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         """The server's whole environment."""
         return environment()
 
+    def spawn(self, output: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+        """Start the server, once, as a child of this process; `output` takes what it says (None: ours)."""
+        return spawn(
+            self.argv,
+            env=self.env,
+            output=output,
+            account=self.account,
+            orphan_signal=ORPHAN_SIGNAL,
+            cwd=Path("/"),
+        )
+
     @property
     def superuser_url(self) -> str:
         """For migrations and set-up alone."""
@@ -152,14 +164,7 @@ def temporary_cluster(data: Path) -> Generator[Cluster]:
     log = data / "postgres.log"
     try:
         with log.open("ab") as output:
-            process = spawn(
-                cluster.argv,
-                env=cluster.env,
-                output=output,
-                account=cluster.account,
-                orphan_signal=ORPHAN_SIGNAL,
-                cwd=Path("/"),
-            )
+            process = cluster.spawn(output)
         try:
             _wait_until_ready(cluster, process, log)
             yield cluster
