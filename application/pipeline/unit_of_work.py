@@ -191,7 +191,8 @@ class UnitOfWork:
         """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
         if reference is None:
             provider_receipt.check_unnamed(provider)
-        if reference is None or provider not in provider_receipt.PROVIDERS:
+            return
+        if provider not in provider_receipt.PROVIDERS:
             return
         stream = provider_receipt_stream(self.tenant_name, provider, reference)
         state = self.state(provider_receipt.ProviderReceipt, stream)

@@ -7,6 +7,8 @@ from tests.support.given import MOVED, TRANSACTION, given
 
 STREAM = "greenhill/receipt/mpesa/RKT1"
 FIELDS: dict[str, Any] = {"provider": "mpesa", "reference": "RKT1"}
+FIRST: dict[str, Any] = {**FIELDS, "transaction_id": MOVED["transaction_id"]}
+"""What everybody hears of a second claim."""
 CLAIMED = ProviderReceiptClaimed(**FIELDS, **MOVED, amount=5, currency="KES", account="STU-1")
 
 
@@ -27,9 +29,7 @@ def test_money_from_outside_enters_once() -> None:
 def test_a_second_claim_names_the_first() -> None:
     given(STREAM, CLAIMED).when(claim).then_refused(
         Code.REFERENCE_ALREADY_USED,
-        provider="mpesa",
-        reference="RKT1",
-        transaction_id=MOVED["transaction_id"],
+        **FIRST,
         amount=5,
         account="STU-1",
     )
@@ -37,9 +37,7 @@ def test_a_second_claim_names_the_first() -> None:
     given(STREAM).when(claim_for_an_invoice).then(settled, account=None)
     given(STREAM, settled).when(claim).then_refused(
         Code.REFERENCE_ALREADY_USED,
-        provider="mpesa",
-        reference="RKT1",
-        transaction_id=MOVED["transaction_id"],
+        **FIRST,
         amount=7,
     )
 
@@ -47,7 +45,5 @@ def test_a_second_claim_names_the_first() -> None:
 def test_who_may_not_read_wallets_hears_no_amount() -> None:
     given(STREAM, CLAIMED).when(claim_for_an_invoice).then_refused(
         Code.REFERENCE_ALREADY_USED,
-        provider="mpesa",
-        reference="RKT1",
-        transaction_id=MOVED["transaction_id"],
+        **FIRST,
     )

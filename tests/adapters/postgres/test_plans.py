@@ -148,7 +148,7 @@ def grown(cluster: Any) -> Iterator[Database]:
                 "SET session_replication_role = replica"
             )  # the log takes rows from nobody else
             for insertion in FILL.split(";\n"):
-                connection.execute(insertion)  # type: ignore[arg-type]
+                connection.execute(insertion)
             connection.execute("ANALYZE")
             connection.execute(HOSTILE)
         yield database
@@ -165,9 +165,9 @@ def test_a_statement_keeps_its_index(grown: Database, name: str, statement: str)
                 "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL"
             )
         }
-        connection.execute(f"SET LOCAL ROLE {role}")  # type: ignore[arg-type]
+        connection.execute(f"SET LOCAL ROLE {role}")
         connection.execute("SELECT set_config('bursar.tenant', 'greenhill', true)")
-        row = connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered(statement)}").fetchone()  # type: ignore[arg-type]
+        row = connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered(statement)}").fetchone()
     assert row
     found = [
         " ".join(

@@ -7,6 +7,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from domain.capability import ROLES
 from tests.support.service import Service
 from tests.support.shell import Shell
@@ -85,18 +87,11 @@ def test_whoami_with_a_key_that_nobody_knows(bare: Shell, service: Service) -> N
     assert (out, told.startswith("bursar: unauthenticated: "), len(told.splitlines())) == ("", True, 1)
 
 
-def test_whoami_where_nothing_answers(bare: Shell) -> None:
+@pytest.mark.parametrize("command", ["whoami", "demo"])
+def test_where_nothing_answers_it_says_so_at_once(bare: Shell, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    out, told = bare.run("whoami", "--url", f"http://127.0.0.1:{port}", "--key", "bk_key", code=1)
-    assert (out, len(told.splitlines())) == ("", 1)
-    assert told.startswith(f"bursar: http://127.0.0.1:{port} did not answer: ")
-
-
-def test_a_demo_where_nothing_answers_says_so_at_once(bare: Shell) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    out, told = bare.run("demo", "--url", f"http://127.0.0.1:{port}", "--key", "bk_key", code=1)
+    out, told = bare.run(command, "--url", f"http://127.0.0.1:{port}", "--key", "bk_key", code=1)
     assert (out, len(told.splitlines())) == ("", 1)
     assert told.startswith(f"bursar: http://127.0.0.1:{port} did not answer: ")
 
