@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.bodies import Bodies
 from api.commands.bulk import BulkEndpoint
 from api.commands.endpoint import CommandEndpoint
 from api.commands.routes import BULK_PATH, PREFIX, match, methods
@@ -28,6 +29,7 @@ class Application:
     def __init__(self, services: Services, requests: RequestLog | None = None) -> None:
         self._services = services
         self._requests = requests
+        self._bodies = Bodies()
         self._command = CommandEndpoint(services.writer, services.authenticator)
         self._bulk = BulkEndpoint(services.writer, services.authenticator)
         self._reads = reads.router(services)
@@ -42,7 +44,7 @@ class Application:
             await send({"type": "websocket.close"})
             return
         assert scope["type"] == "http", scope["type"]
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._bodies)
         try:
             exchange.check_headers()
             matched = match(exchange.method, exchange.path)
@@ -55,6 +57,7 @@ class Application:
         except Exception as error:  # noqa: BLE001  every answer that is not a success is an envelope
             await exchange.refuse(error)
         finally:
+            exchange.close()
             if self._requests is not None:
                 self._requests.add(exchange)
 

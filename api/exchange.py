@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
+from api.bodies import Bodies, too_many
 from api.errors import (
     MAX_ERRORS,
     RETRY_AFTER_SECONDS,
@@ -66,6 +67,8 @@ class Exchange:
     """
 
     __slots__ = (
+        "_bodies",
+        "_held_bytes",
         "_receive",
         "_send",
         "began",
@@ -84,11 +87,13 @@ class Exchange:
         "transaction_id",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, bodies: Bodies) -> None:
         self.began = time.perf_counter()
         self.scope = scope
         self._receive = receive
         self._send = send
+        self._bodies = bodies
+        self._held_bytes = 0
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -152,27 +157,45 @@ class Exchange:
             )
         return parameters
 
-    async def body(self, limit: int) -> bytes:
-        """The whole body. Raises `ApiError` (`unsupported_media_type`, `payload_too_large`)."""
+    async def body(self, *, bulk: bool = False) -> bytes:
+        """The whole body of a tenant's request, held until `close`.
+
+        Raises `ApiError` (`unsupported_media_type`, `payload_too_large`, `unavailable` where others fill the room).
+        """
         media_type = self.headers.get(b"content-type", _JSON).split(b";", 1)[0].strip().lower()
         if media_type != _JSON:
             raise ApiError(HttpCode.UNSUPPORTED_MEDIA_TYPE, "Send `Content-Type: application/json`.")
+        assert self.tenant is not None
+        limit = MAX_BULK_BODY_BYTES if bulk else MAX_BODY_BYTES
         chunks: list[bytes] = []
         size = 0
+        refusal: ApiError | None = None
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
-            if size <= limit:
+            if size > limit:
+                refusal = ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
+            elif refusal is None and not self._bodies.has_room(self.tenant, len(chunk), bulk=bulk):
+                refusal = too_many()
+            if refusal is None:
+                self._bodies.hold(self.tenant, len(chunk))
+                self._held_bytes += len(chunk)
                 chunks.append(chunk)
             # A client that still sends when its connection is closed may never see why.
             last = not message.get("more_body") or size > MAX_DISCARDED_BYTES
-            if last and size > limit:
-                raise ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
+            if last and refusal is not None:
+                raise refusal
             if last:
                 return b"".join(chunks)
+
+    def close(self) -> None:
+        """The request is over: let its body go."""
+        if self._held_bytes:
+            assert self.tenant is not None
+            self._bodies.let_go(self.tenant, self._held_bytes)
 
     async def answer(
         self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON

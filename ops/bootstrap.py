@@ -36,7 +36,7 @@ def application(settings: Settings) -> "Application":
     writer = Writer(
         PostgresStore(_noticing_loss(settings.need("writer_database_url"))),
         receipts=receipts,
-        max_queue_commands=settings.queue_limit,
+        max_tenant_commands=settings.queue_limit,
     )
     return Application(
         Services(

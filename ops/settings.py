@@ -27,8 +27,8 @@ class Settings(BaseSettings):
     receipt_key: str = Field(default="", repr=False)
     """Signs receipts; 64 hex digits, the same for all API processes of a store."""
     receipt_key_id: str = "k1"
-    queue_limit: int = 10_000
-    """How many commands wait at most; beyond, clients hear 503."""
+    queue_limit: int = 4_000
+    """How many commands of one tenant wait at most, of all four times as many; beyond, clients hear 503."""
 
     kafka_bootstrap_servers: str = ""
     kafka_topic: str = "bursar"

@@ -11,7 +11,7 @@ from api.commands.endpoint import checked_key, envelope
 from api.commands.routes import BULK_ACTIONS, BULK_PATH
 from api.credentials import Authenticator, Credential, check_capability, check_feature
 from api.errors import STATUS, ApiError, FieldError, invalid_request, shown
-from api.exchange import MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, Exchange
+from api.exchange import MAX_BODY_BYTES, Exchange
 from api.validation import missing
 from application.commands import COMMANDS
 from application.pipeline.command import Envelope, Outcome
@@ -56,7 +56,7 @@ class BulkEndpoint:
         check_feature(credential)
         if exchange.scope["query_string"]:
             raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
-        elements = _split(await exchange.body(MAX_BULK_BODY_BYTES))
+        elements = _split(await exchange.body(bulk=True))
         reason = exchange.header(b"bursar-reason", least=1, most=500)
         trace_id = exchange.trace_id()
         prepared: list[Envelope | ApiError] = []

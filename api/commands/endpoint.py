@@ -6,7 +6,7 @@ from api.commands.decoding import decode
 from api.commands.routes import Route
 from api.credentials import Authenticator, Credential, check_capability
 from api.errors import ApiError, FieldError, escaped, invalid_request, shown
-from api.exchange import MAX_BODY_BYTES, Exchange, new_id
+from api.exchange import Exchange, new_id
 from application.pipeline.command import Command, CommandSpec, Envelope
 from application.pipeline.writer import Writer
 from domain.errors import Code
@@ -39,7 +39,7 @@ class CommandEndpoint:
                 credential,
                 spec,
                 key=checked_key(None if key is None else key.decode("latin-1"), required=spec.key_required),
-                command=decode(spec, await exchange.body(MAX_BODY_BYTES), parameter),
+                command=decode(spec, await exchange.body(), parameter),
                 reason=exchange.header(b"bursar-reason", least=1, most=500),
                 trace_id=exchange.trace_id(),
                 dry_run=dry_run,

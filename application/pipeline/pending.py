@@ -30,6 +30,12 @@ class Pending:
             return None
         return own.tenant, own.client, own.idempotency_key
 
+    def is_repeated_by(self, other: "Pending") -> bool:
+        """Whether another command under the same key is this one again, and may share its outcome."""
+        return (
+            self.request_hash == other.request_hash and self.envelope.credential == other.envelope.credential
+        )
+
     def answer(self, outcome: Outcome) -> None:
         """Tell everybody that it is done."""
         if not self.future.done():

@@ -7,7 +7,6 @@ durable, and nobody hears "refused" of what was decided on a stale state.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -25,19 +24,19 @@ from application.pipeline.ports import (
     OutcomeUnknownError,
     StoreUnavailableError,
 )
+from application.pipeline.queue import MAX_TENANT_COMMANDS, CommandQueue
 from application.pipeline.recovery import recover
-from application.pipeline.state_cache import MAX_CACHED_STATES, StateCache
+from application.pipeline.state_cache import MAX_CACHED_BYTES, StateCache
 from domain.errors import Code, DomainError
 from domain.receipt import ReceiptSigner
 
-MAX_QUEUE_COMMANDS: Final = 10_000
 MAX_BATCH_COMMANDS: Final = 512
 CAREFUL_BATCHES: Final = 20
 """How many batches take the lock first after somebody else wrote."""
 
 
 class Writer:
-    """Submits commands to the store, in the order in which they come. `clock` gives the time in UTC."""
+    """Submits commands to the store, each tenant's in the order in which they come. `clock` gives the time in UTC."""
 
     def __init__(
         self,
@@ -45,15 +44,14 @@ class Writer:
         *,
         receipts: ReceiptSigner,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        max_queue_commands: int = MAX_QUEUE_COMMANDS,
-        max_cached_states: int = MAX_CACHED_STATES,
+        max_tenant_commands: int = MAX_TENANT_COMMANDS,
+        max_cached_bytes: int = MAX_CACHED_BYTES,
     ) -> None:
         self._store = store
         self._receipts = receipts
         self._clock = clock
-        self._cache = StateCache(store, max_states=max_cached_states)
-        self._queue: deque[Pending] = deque()
-        self._max_queue_commands = max_queue_commands
+        self._cache = StateCache(store, max_bytes=max_cached_bytes)
+        self._queue = CommandQueue(max_tenant_commands)
         self._careful = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -80,12 +78,12 @@ class Writer:
     def submit(self, envelope: Envelope) -> asyncio.Future[Outcome]:
         """Queue a command. Its future gives the outcome, or raises `DomainError`.
 
-        Raises `DomainError` (`unavailable`) at once where the queue is full or the writer is closing.
+        Raises `DomainError` (`unavailable`) at once where the tenant's queue is full or the writer is closing.
         """
-        if self._closing or len(self._queue) >= self._max_queue_commands:
+        if self._closing or not self._queue.has_room(envelope.tenant):
             raise DomainError(Code.UNAVAILABLE, "The service takes no more commands at the moment.")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.append(Pending(envelope, future))
+        self._queue.add(Pending(envelope, future))
         self._arrived.set()
         return future
 
@@ -93,7 +91,7 @@ class Writer:
         """Queue commands in order as there is room; `unavailable` only where there is none at all."""
         futures: list[asyncio.Future[Outcome]] = []
         for envelope in envelopes:
-            while futures and not self._closing and len(self._queue) >= self._max_queue_commands:
+            while futures and not self._closing and not self._queue.has_room(envelope.tenant, bulk=True):
                 self._room.clear()
                 await self._room.wait()
             try:
@@ -116,7 +114,8 @@ class Writer:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            batch = self._take()
+            batch = self._queue.take(MAX_BATCH_COMMANDS)
+            self._room.set()
             try:
                 await self._process(batch)
             except Exception as error:  # noqa: BLE001  passed on to every caller
@@ -124,29 +123,6 @@ class Writer:
                 self._cache.forget()
                 refuse_all(batch, error)
             self._cache.trim()
-
-    def _take(self) -> list[Pending]:
-        """The next batch. Equal keys share one outcome where body and credential are equal too; else they wait."""
-        batch: list[Pending] = []
-        by_key: dict[tuple[str, str, str], Pending] = {}
-        while self._queue and len(batch) < MAX_BATCH_COMMANDS:
-            pending = self._queue[0]
-            key = pending.key()
-            first = by_key.get(key) if key else None
-            if first is None:
-                if key:
-                    by_key[key] = pending
-                batch.append(pending)
-            elif (
-                first.request_hash == pending.request_hash
-                and first.envelope.credential == pending.envelope.credential
-            ):
-                first.followers.append(pending.future)
-            else:
-                break
-            self._queue.popleft()
-        self._room.set()
-        return batch
 
     async def _process(self, batch: list[Pending]) -> None:
         try:

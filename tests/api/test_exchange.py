@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from api import exchange
+from api.bodies import Bodies
 from api.errors import MAX_ERRORS, ApiError
 from api.exchange import Exchange
 
@@ -37,7 +38,7 @@ def comparisons(names: int) -> int:
     scope = {"method": "GET", "path": "/v2/finance/wallets", "headers": [], "query_string": text}
     Counted.comparisons = 0
     with pytest.raises(ApiError) as refusal:
-        Exchange(scope, nothing, nothing).query()
+        Exchange(scope, nothing, nothing, Bodies()).query()
     assert len(refusal.value.errors) == MAX_ERRORS
     return Counted.comparisons
 

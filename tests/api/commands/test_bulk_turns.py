@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.bodies import Bodies
 from api.commands import bulk
 from api.commands.bulk import ELEMENTS_AT_ONCE, BulkEndpoint
 from api.credentials import Authenticator, Credential
@@ -58,7 +59,9 @@ async def post(endpoint: BulkEndpoint, elements: list[dict[str, Any]]) -> list[A
         sent.append(message)
 
     scope = {"method": "POST", "path": "/v2/finance/bulk", "query_string": b""}
-    await endpoint(Exchange(scope | {"headers": [(b"authorization", b"Bearer a-key")]}, receive, send))
+    await endpoint(
+        Exchange(scope | {"headers": [(b"authorization", b"Bearer a-key")]}, receive, send, Bodies())
+    )
     found: list[Any] = json.loads(sent[-1]["body"])["data"]
     return found
 

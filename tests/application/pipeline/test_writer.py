@@ -561,7 +561,7 @@ async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_b
 
 @on_a_loop
 async def test_a_full_queue_takes_no_more() -> None:
-    async with running_school(WatchedStore(), max_queue_commands=3) as school:
+    async with running_school(WatchedStore(), max_tenant_commands=3) as school:
         waiting = [school.writer.submit(top_up()) for _ in range(3)]
         assert len(school.writer._queue) == 3
         with pytest.raises(DomainError) as refusal:
@@ -574,7 +574,7 @@ async def test_a_full_queue_takes_no_more() -> None:
 @on_a_loop
 async def test_many_commands_enter_as_there_is_room() -> None:
     store = WatchedStore()
-    async with running_school(store, max_queue_commands=3) as school:
+    async with running_school(store, max_tenant_commands=3) as school:
         futures = await school.writer.submit_all([top_up(amount=number) for number in range(1, 51)])
         found = [answer(done(one)) for one in await asyncio.gather(*futures)]
         assert [one["wallet"]["balance"] for one in found] == [n * (n + 1) // 2 for n in range(1, 51)], (
@@ -590,7 +590,7 @@ async def test_many_commands_enter_as_there_is_room() -> None:
 @on_a_loop
 async def test_closing_finishes_what_waits_and_takes_no_more() -> None:
     store = WatchedStore()
-    async with running_school(store, max_queue_commands=4) as school:
+    async with running_school(store, max_tenant_commands=4) as school:
         waiting = [school.writer.submit(top_up()) for _ in range(3)]
         more = [top_up() for _ in range(3)]
         many = asyncio.create_task(school.writer.submit_all(more))
@@ -619,10 +619,40 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
         assert balance(store) == 200
 
 
+def cached_bytes(school: School) -> int:
+    """What the cached states take by their encodings, counted anew."""
+    return sum(6 * len(msgspec.msgpack.encode(state)) for state in school.writer._cache.states.values())
+
+
+@on_a_loop
+async def test_a_state_of_many_bytes_counts_as_many_small_ones() -> None:
+    store = WatchedStore()
+    async with running_school(store, max_cached_bytes=100_000) as school:
+        await outcomes(
+            school.writer,
+            *(envelope("wallet.open", account=f"S-{number}", currency="KES") for number in range(100)),
+        )
+        assert len(school.writer._cache.states) > 100
+        for number in range(20):
+            line = {
+                "sku": "BOOK",
+                "quantity": 1,
+                "total": 100,
+                "tax_code": "A",
+                "description": "a book " * 20,
+            }
+            tender = {"type": "cash"}
+            await school.do(
+                "pos.checkout", currency="KES", lines=[line] * 20, tenders=[tender], customer=f"S-{number}"
+            )
+            assert cached_bytes(school) <= 100_000
+        assert 0 < len(school.writer._cache.states) < 60
+
+
 @on_a_loop
 async def test_the_cache_is_bounded_and_what_was_dropped_is_loaded_again() -> None:
     store = WatchedStore()
-    async with running_school(store, max_cached_states=6) as school:
+    async with running_school(store, max_cached_bytes=12_000) as school:
         accounts = [f"S-{number}" for number in range(20)]
         await outcomes(
             school.writer, *(envelope("wallet.open", account=one, currency="KES") for one in accounts)
@@ -631,7 +661,8 @@ async def test_the_cache_is_bounded_and_what_was_dropped_is_loaded_again() -> No
             await outcomes(school.writer, *(top_up(account) for account in accounts))
             for account in accounts:
                 await school.give(top_up(account, 1))
-                assert len(school.writer._cache.states) <= 6
+                assert cached_bytes(school) <= 12_000
+                assert school.writer._cache.states
         for account in accounts:
             assert answer(await school.give(charge(account, 303)))["wallet"]["balance"] == 0
 
@@ -671,14 +702,14 @@ async def test_numbers_follow_the_year_in_the_schools_own_zone() -> None:
 
 @on_a_loop
 async def test_replays_leave_the_cache_within_its_limit() -> None:
-    async with running_school(MemoryStore(), max_cached_states=10) as school:
+    async with running_school(MemoryStore(), max_cached_bytes=8_000) as school:
         commands = [
             envelope("wallet.open", key=f"key-{i:08d}", account=f"NEW-{i}", currency="KES") for i in range(60)
         ]
         for _ in range(2):
             again = [msgspec.structs.replace(command, command_id=new_id()) for command in commands]
             await asyncio.gather(*await school.writer.submit_all(again))
-            assert len(school.writer._cache.states) <= 10
+            assert cached_bytes(school) <= 8_000
 
 
 @on_a_loop
