@@ -12,10 +12,11 @@ from starlette.routing import Match
 from api.bodies import Bodies
 from api.commands.bulk import BulkEndpoint
 from api.commands.endpoint import CommandEndpoint
-from api.commands.routes import BULK_PATH, PREFIX, match, methods
+from api.commands.routes import BULK_PATH, match, methods
 from api.errors import ApiError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
 from api.openapi import page
+from api.paths import PREFIX, PUBLIC
 from api.reads import routes as reads
 from api.reads.parameters import wrong_parameters
 from api.request_log import RequestLog
@@ -32,8 +33,8 @@ class Application:
         self._bodies = Bodies()
         self._command = CommandEndpoint(services.writer, services.authenticator)
         self._bulk = BulkEndpoint(services.writer, services.authenticator)
-        self._reads = reads.router(services)
-        self.fastapi = _fastapi(services, self._reads)
+        self._reads = reads.reads(services)
+        self.fastapi = _fastapi(services, self._reads.routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or follow the server's life."""
@@ -63,22 +64,27 @@ class Application:
 
     async def _read(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
-        scope["exchange"] = exchange
+        credential = None
         try:
-            if exchange.path.startswith(PREFIX) and not exchange.path.startswith(reads.PUBLIC):
-                # Before FastAPI looks at the request: a stranger learns nothing from what is wrong with it.
-                scope["credential"] = await self._services.authenticator.authenticate(exchange)
+            if exchange.path.startswith(PREFIX) and not exchange.path.startswith(PUBLIC):
+                # Before we look at the request: a stranger learns nothing from what is wrong with it.
+                credential = await self._services.authenticator.authenticate(exchange)
             if scope["query_string"]:
                 exchange.query()  # nobody's filter is dropped in silence, also where there are two of it
+            elif exchange.method == "GET" and (matched := self._reads.match(exchange.path)) is not None:
+                await self._reads.answer_one(exchange, credential, *matched)
+                return
+            scope["exchange"], scope["credential"] = exchange, credential
             await self.fastapi(scope, receive, _noticed(exchange, send))
         finally:
-            exchange.route = self._route(scope)
+            if exchange.route is None:
+                exchange.route = self._route(scope)
 
     def _route(self, scope: Scope) -> str | None:
         """The path of a read as the log names it: FastAPI's choice, or what that would have been."""
         if "route" in scope:
             return getattr(scope["route"], "path", None)
-        fitting = (route for route in self._reads.routes if route.matches(scope)[0] is Match.FULL)
+        fitting = (route for route in self._reads.routes.routes if route.matches(scope)[0] is Match.FULL)
         return getattr(next(fitting, None), "path", None)
 
     async def _live(self, receive: Receive, send: Send) -> None:

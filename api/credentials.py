@@ -1,6 +1,6 @@
 """API keys: who calls, for which tenant, with which capabilities."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -108,3 +108,9 @@ def check_capability(credential: Credential, capability: Capability) -> None:
         raise ApiError(
             Code.CAPABILITY_MISSING, f"This needs the capability {capability}.", capability=capability
         )
+
+
+def check_any(credential: Credential, capabilities: Sequence[Capability]) -> None:
+    """Refuse what needs one of some capabilities, of which the credential has none; the last of them is named."""
+    held = [capability for capability in capabilities if capability in credential.capabilities]
+    check_capability(credential, (held or capabilities)[-1])

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -27,12 +27,30 @@ MAX_WAITING_READS: Final = 500
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
 
+_MOMENT: Final = """
+    SELECT coalesce((SELECT min(position) FROM projection_positions), 0), (SELECT position FROM head)
+"""
 
-class Reading(msgspec.Struct, frozen=True):
-    """An open read: one snapshot, shielded to the credential's tenant, which reflects `position`."""
 
-    connection: Any
+class Moment(msgspec.Struct, frozen=True):
+    """A snapshot: the position that its read tables reflect, and where the log ends."""
+
     position: int
+    head: int
+
+
+class Reading:
+    """An open read: one snapshot, shielded to one tenant's rows. What is executed goes out with the next fetch."""
+
+    def __init__(self, connection: Connection, moment: AsyncCursor[TupleRow]) -> None:
+        self.connection = connection
+        self._moment = moment
+
+    async def moment(self) -> Moment:
+        """What the snapshot reflects. Ask once."""
+        row = await self._moment.fetchone()
+        assert row is not None
+        return Moment(*row)
 
 
 class Services:
@@ -98,29 +116,29 @@ class Services:
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise ApiError(Code.UNAVAILABLE, "The database is away.") from error
 
-    @asynccontextmanager
-    async def read(self, tenant: str, *, at_least: int) -> AsyncGenerator[Reading]:
-        """Open a read of one tenant's rows once the projections have reached a position.
+    async def wait_for(self, minimum: int, *, own: int = 0) -> None:
+        """Return once reads reflect what their caller must see: a position asked for, and his own last one.
 
-        It reflects what was in the log when it came, also through another process, unless the projector is
-        far behind. Raises `ApiError`: `invalid_request` where the log does not reach `at_least`, `unavailable` where
-        the projections do not reach it in time, or the database is away.
+        Raises `ApiError`: `invalid_request` where the log does not reach `minimum`, `unavailable` where the
+        projections do not reach it in time, or the database is away.
         """
-        head = await self.write_position()
-        if at_least > head:
-            raise invalid_request(
-                FieldError("/header/Bursar-Min-Position", f"The log ends at {head}, before {at_least}.")
-            )
-        await self.projected.wait_for(at_least)
-        await self.projected.wait_a_little(head)
-        async with self._connection() as connection, connection.transaction():
-            async with connection.pipeline():
-                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                await connection.execute(HOLD_STILL)
-                await connection.execute(SET_TENANT, (tenant,))
-                cursor = await connection.execute("SELECT min(position) FROM projection_positions")
-            row = await cursor.fetchone()
-            yield Reading(connection, 0 if row is None else int(row[0] or 0))
+        projected = self.projected
+        if minimum > projected.position:
+            head = await self.write_position()
+            if minimum > head:
+                raise invalid_request(
+                    FieldError("/header/Bursar-Min-Position", f"The log ends at {head}, before {minimum}.")
+                )
+        await projected.wait_for(max(minimum, own))
+
+    @asynccontextmanager
+    async def read(self, tenant: str) -> AsyncGenerator[Reading]:
+        """Open a read of one tenant's rows. Raises `ApiError` (`unavailable`) where the database is away."""
+        async with self._connection() as connection, connection.pipeline(), connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await connection.execute(HOLD_STILL)
+            await connection.execute(SET_TENANT, (tenant,))
+            yield Reading(connection, await connection.execute(_MOMENT, prepare=True))
 
     async def write_position(self) -> int:
         """The head of the log."""

@@ -22,7 +22,7 @@ def application(settings: Settings) -> "Application":
     """The API of one process: its writer, its reader, and nothing else."""
     from adapters.postgres.store import PostgresStore
     from api.app import Application
-    from api.reads.routes import PUBLIC
+    from api.paths import PUBLIC
     from api.request_log import RequestLog
     from api.services import Services
     from application.pipeline.writer import Writer

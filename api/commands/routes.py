@@ -7,10 +7,10 @@ import msgspec
 
 from api import operations
 from api.operations.form import CommandForm
+from api.paths import PREFIX
 from application.commands import COMMANDS
 from application.pipeline.command import CommandSpec
 
-PREFIX: Final = "/v2/finance"
 BULK_PATH: Final = f"{PREFIX}{operations.BULK.path}"
 
 

@@ -1,5 +1,6 @@
 """The OpenAPI document: the reads as FastAPI knows them, the commands from their table, and what is said of all."""
 
+import re
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -7,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.commands.bulk import MAX_ELEMENTS
-from api.commands.routes import BULK_ACTIONS, BULK_PATH, PREFIX
+from api.commands.routes import BULK_ACTIONS, BULK_PATH
 from api.errors import STATUS
 from api.openapi import refusals
 from api.openapi.descriptions import BACK_DATING, HEADERS, PARAMETER_EXAMPLES, PARAMETERS, REASON_EXAMPLE
@@ -16,7 +17,7 @@ from api.openapi.samples import Call, samples
 from api.openapi.schemas import IDEMPOTENCY_KEY, choice, components, dry_run_of, name_of, ref
 from api.operations import BULK, COMMANDS, READS
 from api.operations.form import Codes, CommandForm, Form, ReadForm
-from api.reads.routes import PUBLIC
+from api.paths import PREFIX, PUBLIC
 from application import commands
 from application.pipeline.command import CommandSpec
 from domain.errors import Code
@@ -122,7 +123,8 @@ def _read(form: ReadForm, parameters: list[Json]) -> Json:
         f"{form.description}\n\nNeeds the capability {needed}." if needed else form.description,
         **({"security": []} if public else {}),
         parameters=[
-            *(_parameter(found) for found in parameters),
+            *_path_parameters(form.path),
+            *(_parameter(found) for found in parameters if found["in"] == "query"),
             *([] if public else [_header_ref("Bursar-Min-Position")]),
             _header_ref("X-Request-Id"),
         ],
@@ -134,11 +136,6 @@ def _read(form: ReadForm, parameters: list[Json]) -> Json:
 def _command(form: CommandForm) -> Json:
     spec = _spec(form)
     back_dating = BACK_DATING if Code.EFFECTIVE_DATE_TOO_EARLY in form.codes else ""
-    path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in (spec.command_type.path,)
-        if name
-    ]
     reason = REASON_EXAMPLE if spec.reason_required else None
     call = Call(method=form.method, path=_example_path(form), key=form.key, reason=reason, body=form.request)
     dry_run: Json = {"schema": dry_run_of(spec), "example": form.dry_run()}
@@ -159,7 +156,7 @@ def _command(form: CommandForm) -> Json:
         form,
         f"{_doc(spec.command_type)}\n\nAction `{form.action}`; needs the capability `{spec.capability}`.{back_dating}",
         parameters=[
-            *(_parameter(found) for found in path),
+            *_path_parameters(form.path),
             _parameter({"name": "dry_run", "in": "query", "schema": {"type": "boolean", "default": False}}),
             _parameter(
                 {
@@ -214,6 +211,13 @@ def _doc(kind: type) -> str:
 
 
 # --- parameters
+
+
+def _path_parameters(path: str) -> list[Json]:
+    return [
+        _parameter({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
+        for name in re.findall(r"{(\w+)}", path)
+    ]
 
 
 def _parameter(found: Json) -> Json:

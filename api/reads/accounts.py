@@ -1,14 +1,15 @@
 """Ledger accounts, their totals and their entries."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from api.errors import shown
-from api.reads.parameters import NoParameters, PageParameters, name
-from api.reads.reader import Missing, Reader
+from api.reads.parameters import PageParameters, name
+from api.reads.reader import OneRead, Reader
 from api.services import Connection
 from domain.capability import Capability
 from domain.errors import Code
@@ -22,29 +23,29 @@ class Accounts(msgspec.Struct, frozen=True):
     data: list[ledger.Account]
 
 
-def add(routes: APIRouter, reader: Reader) -> None:
+async def _chart(connection: Connection, keys: Sequence[str]) -> Mapping[str, Accounts]:
+    return dict.fromkeys(keys, Accounts(await ledger.accounts(connection)))
+
+
+ACCOUNTS = OneRead(path="/accounts", capabilities=(Capability.ACCOUNT_READ,), fetch=_chart)
+BALANCE = OneRead(
+    path="/accounts/{code}/balance",
+    capabilities=(Capability.ACCOUNT_READ,),
+    key=name,
+    fetch=ledger.find,
+    missing=(Code.ACCOUNT_NOT_FOUND, "There is no account {}."),
+)
+
+
+def add(reader: Reader) -> None:
     """Add the reads of ledger accounts."""
+    reader.add_one(ACCOUNTS)
+    reader.add_one(BALANCE)
 
-    @routes.get("/accounts")
-    async def list_accounts(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
-        async def fetch(connection: Connection) -> Accounts:
-            return Accounts(await ledger.accounts(connection))
-
-        return await reader.answer(request, Capability.ACCOUNT_READ, fetch)
-
-    @routes.get("/accounts/{code}/balance")
-    async def read_balance(request: Request, code: str, _: Annotated[NoParameters, Query()]) -> Response:
-        return await reader.answer(
-            request,
-            Capability.ACCOUNT_READ,
-            lambda connection: ledger.account(connection, name(code)),
-            missing=_missing(code),
-        )
-
-    @routes.get("/accounts/{code}/entries")
+    @reader.routes.get("/accounts/{code}/entries")
     async def list_entries(request: Request, code: str, page: Annotated[PageParameters, Query()]) -> Response:
         async def fetch(connection: Connection, after: int | None) -> Page[ledger.Entry, int] | None:
-            if await ledger.account(connection, name(code)) is None:
+            if not await ledger.find(connection, [name(code)]):
                 return None
             return await ledger.entries(connection, name(code), limit=page.limit, after=after)
 
@@ -55,9 +56,5 @@ def add(routes: APIRouter, reader: Reader) -> None:
             of=f"accounts/{name(code)}/entries",
             key=int,
             parameters=page,
-            missing=_missing(code),
+            missing=(Code.ACCOUNT_NOT_FOUND, f"There is no account {shown(code)}."),
         )
-
-
-def _missing(code: str) -> Missing:
-    return Code.ACCOUNT_NOT_FOUND, f"There is no account {shown(code)}."

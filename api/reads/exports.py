@@ -2,20 +2,28 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
-from api.errors import HttpCode, shown
-from api.reads.parameters import NoParameters, PageParameters, uuid
-from api.reads.reader import Reader
+from api.errors import HttpCode
+from api.reads.parameters import PageParameters, uuid
+from api.reads.reader import OneRead, Reader
 from domain.capability import Capability
 from projections.views import export_batches
 
+EXPORT = OneRead(
+    path="/quickbooks/exports/{batch}",
+    capabilities=(Capability.EXPORT_RUN,),
+    key=uuid,
+    fetch=export_batches.find,
+    missing=(HttpCode.EXPORT_NOT_FOUND, "There is no export batch {}."),
+)
 
-def add(routes: APIRouter, reader: Reader) -> None:
+
+def add(reader: Reader) -> None:
     """Add the reads of export batches."""
 
-    @routes.get("/quickbooks/exports")
+    @reader.routes.get("/quickbooks/exports")
     async def list_exports(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -28,11 +36,4 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=page,
         )
 
-    @routes.get("/quickbooks/exports/{batch}")
-    async def read_export(request: Request, batch: str, _: Annotated[NoParameters, Query()]) -> Response:
-        return await reader.answer(
-            request,
-            Capability.EXPORT_RUN,
-            lambda connection: export_batches.export_batch(connection, uuid(batch)),
-            missing=(HttpCode.EXPORT_NOT_FOUND, f"There is no export batch {shown(batch)}."),
-        )
+    reader.add_one(EXPORT)

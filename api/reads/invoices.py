@@ -2,21 +2,28 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
-from api.errors import shown
-from api.reads.parameters import InvoiceParameters, NoParameters, uuid
-from api.reads.reader import Reader
+from api.reads.parameters import InvoiceParameters, uuid
+from api.reads.reader import OneRead, Reader
 from domain.capability import Capability
 from domain.errors import Code
 from projections.views import invoices
 
+INVOICE = OneRead(
+    path="/invoices/{invoice}",
+    capabilities=(Capability.INVOICE_READ,),
+    key=uuid,
+    fetch=invoices.find,
+    missing=(Code.INVOICE_NOT_FOUND, "There is no invoice {}."),
+)
 
-def add(routes: APIRouter, reader: Reader) -> None:
+
+def add(reader: Reader) -> None:
     """Add the reads of invoices."""
 
-    @routes.get("/invoices")
+    @reader.routes.get("/invoices")
     async def list_invoices(request: Request, wanted: Annotated[InvoiceParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -29,11 +36,4 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=wanted,
         )
 
-    @routes.get("/invoices/{invoice}")
-    async def read_invoice(request: Request, invoice: str, _: Annotated[NoParameters, Query()]) -> Response:
-        return await reader.answer(
-            request,
-            Capability.INVOICE_READ,
-            lambda connection: invoices.invoice(connection, uuid(invoice)),
-            missing=(Code.INVOICE_NOT_FOUND, f"There is no invoice {shown(invoice)}."),
-        )
+    reader.add_one(INVOICE)

@@ -1,25 +1,50 @@
-"""How every read is answered: wait for the position that its caller must see, and fetch from one snapshot."""
+"""How every read is answered: wait for the position that its caller must see, and fetch from one snapshot.
 
+Reads of one thing are grouped, and take the bare way that commands take; lists, which have parameters, come through
+FastAPI.
+"""
+
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from fastapi import Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api.credentials import Credential, check_capability
-from api.errors import ApiError, HttpCode
+from api.credentials import Credential, check_any, check_capability
+from api.errors import ApiError, HttpCode, shown
+from api.exchange import Exchange
+from api.paths import PREFIX
 from api.reads.cursors import Cursors, Listing
-from api.reads.parameters import PageParameters
-from api.services import Connection, Services
+from api.reads.grouping import Fetch, Grouping
+from api.reads.parameters import NoParameters, PageParameters
+from api.services import Connection, Moment, Services
 from domain.capability import Capability
 from domain.errors import ErrorCode
 
 _K = TypeVar("_K")
+_T = TypeVar("_T")
 
-Fetch = Callable[[Connection], Awaitable[Any]]
+FEW_EVENTS: Final = 100
+"""So many are projected within some milliseconds."""
+
 Missing = tuple[ErrorCode, str]
-"""The code and detail of the 404 where nothing is found."""
+"""The code and detail of the 404 where nothing is found; `{}` stands for what was asked for."""
+
+
+class OneRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A read of one thing. `path` stands below `/v2/finance`, and `key` makes a key of its parameter.
+
+    One of `capabilities` is enough. Anybody may ask where there is none; then `tenant_of` tells whose a key is.
+    """
+
+    path: str
+    capabilities: tuple[Capability, ...]
+    fetch: Fetch
+    key: Callable[[str], Any] = str
+    tenant_of: Callable[[Any], str] | None = None
+    missing: Missing | None = None
 
 
 class Reader:
@@ -28,23 +53,69 @@ class Reader:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._cursors = Cursors(services.receipts.key)
+        self._grouping = Grouping(services.read)
+        self._ones: dict[str, OneRead] = {}
+        self.routes = APIRouter(prefix=PREFIX)
 
-    async def answer(
-        self, request: Request, capability: Capability, fetch: Fetch, *, missing: Missing | None = None
-    ) -> Response:
-        """Answer with what `fetch` finds. Where it finds nothing, look again at the head before saying 404."""
-        credential: Credential = request.scope["credential"]
-        check_capability(credential, capability)
-        at_least = max(minimum(request), self._services.authenticator.last_written(credential))
-        found, position = await self._fetch(credential, fetch, at_least)
-        if found is None:
-            head = await self._services.write_position()
-            if head > position:
-                found, position = await self._fetch(credential, fetch, head)
-        if found is None:
-            assert missing is not None
-            raise ApiError(*missing)
-        return answer(found, position)
+    # --- one thing
+
+    def add_one(self, read: OneRead) -> None:
+        """Serve a read of one thing; FastAPI has its path too, for what is wrong with a request."""
+
+        async def answer_one(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
+            exchange: Exchange = request.scope["exchange"]
+            parameter = next(iter(request.path_params.values()), "")
+            body, position = await self._one(exchange, request.scope.get("credential"), read, parameter)
+            return _response(body, position)
+
+        self._ones[re.sub(r"{\w+}", "{}", read.path)] = read
+        self.routes.get(read.path)(answer_one)
+
+    def match(self, path: str) -> tuple[OneRead, str] | None:
+        """The read of one thing that a path asks for, and its parameter."""
+        if not path.startswith(PREFIX):
+            return None
+        path = path[len(PREFIX) :]
+        if (read := self._ones.get(path)) is not None:
+            return read, ""
+        steps = path.split("/", 4)
+        for place in range(2, len(steps)):
+            parameter, steps[place] = steps[place], "{}"
+            if parameter and (read := self._ones.get("/".join(steps))) is not None:
+                return read, parameter
+            steps[place] = parameter
+        return None
+
+    async def answer_one(
+        self, exchange: Exchange, credential: Credential | None, read: OneRead, parameter: str
+    ) -> None:
+        """Answer a read of one thing."""
+        exchange.route = PREFIX + read.path
+        body, position = await self._one(exchange, credential, read, parameter)
+        await exchange.answer(200, body, (b"bursar-position", b"%d" % position))
+
+    async def _one(
+        self, exchange: Exchange, credential: Credential | None, read: OneRead, parameter: str
+    ) -> tuple[bytes, int]:
+        """What is found, as JSON, and its position."""
+        if credential is not None:
+            check_any(credential, read.capabilities)
+        key = read.key(parameter)
+        if read.tenant_of is not None:
+            tenant = read.tenant_of(key)
+        else:
+            assert credential is not None
+            tenant = credential.tenant
+        body, position = await self._ask(
+            exchange, credential, lambda: self._grouping.ask(read.fetch, tenant, key)
+        )
+        if body is None:
+            assert read.missing is not None
+            code, detail = read.missing
+            raise ApiError(code, detail.format(shown(parameter)))
+        return body, position
+
+    # --- lists
 
     async def page(
         self,
@@ -64,31 +135,55 @@ class Reader:
         cursor = parameters.cursor
         after = None if cursor is None else self._cursors.key(cursor, listing, key)
 
-        async def fetch_page(connection: Connection) -> Any:
-            page = await fetch(connection, after)
-            if page is None or page.next is None:
-                return page
-            return msgspec.structs.replace(page, next=self._cursors.make(listing, page.next))
+        async def ask() -> tuple[Any, Moment]:
+            async with self._services.read(credential.tenant) as reading:
+                return await fetch(reading.connection, after), await reading.moment()
 
-        return await self.answer(request, capability, fetch_page, missing=missing)
+        page, position = await self._ask(request.scope["exchange"], credential, ask)
+        if page is None:
+            assert missing is not None
+            raise ApiError(*missing)
+        if page.next is not None:
+            page = msgspec.structs.replace(page, next=self._cursors.make(listing, page.next))
+        return _response(msgspec.json.encode(page), position)
 
-    async def _fetch(self, credential: Credential, fetch: Fetch, at_least: int) -> tuple[Any, int]:
-        async with self._services.read(credential.tenant, at_least=at_least) as reading:
-            return await fetch(reading.connection), reading.position
+    # --- positions
+
+    async def _ask(
+        self,
+        exchange: Exchange,
+        credential: Credential | None,
+        ask: Callable[[], Awaitable[tuple[_T | None, Moment]]],
+    ) -> tuple[_T | None, int]:
+        """Ask once the caller sees what he must, and again where the log had more that may concern him.
+
+        Others' events are waited for where they are few, which is so unless the service is under load; where
+        nothing is found, whatever their number.
+        """
+        services = self._services
+        own = 0 if credential is None else services.authenticator.last_written(credential)
+        await services.wait_for(_minimum(exchange), own=own)
+        found, moment = await ask()
+        behind = moment.head - moment.position
+        if behind and found is None:
+            await services.projected.wait_for(moment.head)
+        elif 0 < behind <= FEW_EVENTS:
+            await services.projected.wait_a_little(moment.head)
+        else:
+            return found, moment.position
+        found, moment = await ask()
+        return found, moment.position
 
 
-def answer(body: msgspec.Struct, position: int) -> Response:
-    """An answer with the position that it reflects."""
-    return Response(
-        msgspec.json.encode(body), media_type="application/json", headers={"Bursar-Position": str(position)}
-    )
+def _response(body: bytes, position: int) -> Response:
+    return Response(body, media_type="application/json", headers={"Bursar-Position": str(position)})
 
 
-def minimum(request: Request) -> int:
+def _minimum(exchange: Exchange) -> int:
     """The position that the caller wants to see. Raises `ApiError` (`bad_header`)."""
-    text = request.headers.get("bursar-min-position")
+    text = exchange.headers.get(b"bursar-min-position")
     if text is None:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    if not (text.isdigit() and len(text) <= 18):
         raise ApiError(HttpCode.BAD_HEADER, "Bursar-Min-Position is a position: digits alone.")
     return int(text)

@@ -1,17 +1,18 @@
 """The public check of a receipt."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Query
-from fastapi.responses import Response
 
 from api.errors import ApiError, HttpCode
-from api.reads.parameters import NoParameters
-from api.reads.reader import answer
-from api.services import Services
+from api.reads.reader import Missing, OneRead
+from api.services import Connection
+from domain.receipt import ReceiptSigner
 from projections.views import receipts
+
+_MISSING: Missing = (HttpCode.RECEIPT_NOT_FOUND, "This is not a receipt of ours.")
 
 
 class CheckedReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,35 +27,42 @@ class CheckedReceipt(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
-def add(routes: APIRouter, services: Services) -> None:
-    """Add the check of receipts."""
+class _Genuine(NamedTuple):
+    tenant: str
+    number: str
 
-    @routes.get("/receipts/{token}")
-    async def check_receipt(token: str, _: Annotated[NoParameters, Query()]) -> Response:
+
+def receipt(signer: ReceiptSigner) -> OneRead:
+    """The check of receipts that `signer` has signed. Just printed, one may not be projected yet."""
+
+    def genuine(token: str) -> _Genuine:
         tenant, _sep, number = token.rpartition(".")[0].partition(".")[2].partition(".")
-        if not services.receipts.is_genuine(token, tenant, number):
-            raise _not_ours()
-        async with services.read(tenant, at_least=0) as reading:
-            receipt = await receipts.receipt(reading.connection, number)
-        if receipt is None:
-            # Just printed, perhaps: it may not be projected yet.
-            async with services.read(tenant, at_least=await services.write_position()) as reading:
-                receipt = await receipts.receipt(reading.connection, number)
-        if receipt is None:
-            raise _not_ours()
-        return answer(
-            CheckedReceipt(
-                number=number,
-                status="refunded" if receipt.refunded else "valid",
-                kind=receipt.kind,
-                amount=receipt.amount,
-                refunded=receipt.refunded,
-                currency=receipt.currency,
-                recorded_at=receipt.recorded_at,
-            ),
-            reading.position,
+        if not signer.is_genuine(token, tenant, number):
+            raise ApiError(*_MISSING)
+        return _Genuine(tenant, number)
+
+    return OneRead(
+        path="/receipts/{token}",
+        capabilities=(),
+        key=genuine,
+        tenant_of=lambda key: key.tenant,
+        fetch=_checked,
+        missing=_MISSING,
+    )
+
+
+async def _checked(connection: Connection, keys: Sequence[_Genuine]) -> Mapping[_Genuine, CheckedReceipt]:
+    found = await receipts.find(connection, [key.number for key in keys])
+    return {
+        key: CheckedReceipt(
+            number=key.number,
+            status="refunded" if (one := found[key.number]).refunded else "valid",
+            kind=one.kind,
+            amount=one.amount,
+            refunded=one.refunded,
+            currency=one.currency,
+            recorded_at=one.recorded_at,
         )
-
-
-def _not_ours() -> ApiError:
-    return ApiError(HttpCode.RECEIPT_NOT_FOUND, "This is not a receipt of ours.")
+        for key in keys
+        if key.number in found
+    }

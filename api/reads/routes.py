@@ -1,27 +1,18 @@
 """Every read under `/v2/finance`."""
 
-from typing import Final
-
-from fastapi import APIRouter
-
-from api.commands.routes import PREFIX
 from api.reads import accounts, exports, invoices, receipts, sales, service, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
-PUBLIC: Final = f"{PREFIX}/receipts/"
-"""What anybody may read."""
 
-
-def router(services: Services) -> APIRouter:
+def reads(services: Services) -> Reader:
     """All of them."""
-    routes = APIRouter(prefix=PREFIX)
     reader = Reader(services)
-    service.add(routes, services)
-    wallets.add(routes, reader)
-    invoices.add(routes, reader)
-    sales.add(routes, reader)
-    accounts.add(routes, reader)
-    exports.add(routes, reader)
-    receipts.add(routes, services)
-    return routes
+    reader.add_one(service.ping(services.version))
+    wallets.add(reader)
+    invoices.add(reader)
+    reader.add_one(sales.SALE)
+    accounts.add(reader)
+    exports.add(reader)
+    reader.add_one(receipts.receipt(services.receipts))
+    return reader

@@ -1,15 +1,11 @@
 """What the service says of itself."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
 
-from api.credentials import Credential, check_capability
-from api.reads.parameters import NoParameters
-from api.reads.reader import answer, minimum
-from api.services import Services
+from api.reads.reader import OneRead
+from api.services import Connection
 from domain.capability import Capability
 from projections.engine.registry import head_position, positions
 from projections.views import tenants
@@ -26,31 +22,20 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
 
 
-def add(routes: APIRouter, services: Services) -> None:
-    """Add `GET ping`."""
+def ping(version: str) -> OneRead:
+    """The ping of a service of this version."""
 
-    @routes.get("/ping")
-    async def ping(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
-        credential: Credential = request.scope["credential"]
-        check_capability(
-            credential,
-            Capability.WALLET_READ
-            if Capability.WALLET_READ in credential.capabilities
-            else Capability.ACCOUNT_READ,
-        )
-        async with services.read(credential.tenant, at_least=minimum(request)) as reading:
-            school = await tenants.tenant(reading.connection)
-            reached = await positions(reading.connection)
-            head = await head_position(reading.connection)
+    async def fetch(connection: Connection, keys: Sequence[str]) -> Mapping[str, Ping]:
+        school = await tenants.tenant(connection)
         assert school is not None
-        return answer(
-            Ping(
-                tenant=credential.tenant,
-                version=services.version,
-                position=head,
-                projections=reached,
-                currency=school.currency,
-                time_zone=school.time_zone,
-            ),
-            reading.position,
+        answer = Ping(
+            tenant=school.tenant,
+            version=version,
+            position=await head_position(connection),
+            projections=await positions(connection),
+            currency=school.currency,
+            time_zone=school.time_zone,
         )
+        return dict.fromkeys(keys, answer)
+
+    return OneRead(path="/ping", capabilities=(Capability.WALLET_READ, Capability.ACCOUNT_READ), fetch=fetch)

@@ -2,22 +2,29 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
-from api.errors import shown
-from api.reads.parameters import NoParameters, PageParameters, StatementParameters, name
-from api.reads.reader import Reader
+from api.reads.parameters import PageParameters, StatementParameters, name
+from api.reads.reader import OneRead, Reader
 from domain.capability import Capability
 from domain.errors import Code
 from projections.views import wallets
 from projections.views.wallets import StatementKey
 
+WALLET = OneRead(
+    path="/wallets/{account}",
+    capabilities=(Capability.WALLET_READ,),
+    key=name,
+    fetch=wallets.find,
+    missing=(Code.WALLET_NOT_FOUND, "There is no wallet {}."),
+)
 
-def add(routes: APIRouter, reader: Reader) -> None:
+
+def add(reader: Reader) -> None:
     """Add the reads of wallets."""
 
-    @routes.get("/wallets")
+    @reader.routes.get("/wallets")
     async def list_wallets(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
         return await reader.page(
             request,
@@ -28,16 +35,9 @@ def add(routes: APIRouter, reader: Reader) -> None:
             parameters=page,
         )
 
-    @routes.get("/wallets/{account}")
-    async def read_wallet(request: Request, account: str, _: Annotated[NoParameters, Query()]) -> Response:
-        return await reader.answer(
-            request,
-            Capability.WALLET_READ,
-            lambda connection: wallets.wallet(connection, name(account)),
-            missing=(Code.WALLET_NOT_FOUND, f"There is no wallet {shown(account)}."),
-        )
+    reader.add_one(WALLET)
 
-    @routes.get("/statements")
+    @reader.routes.get("/statements")
     async def read_statement(request: Request, wanted: Annotated[StatementParameters, Query()]) -> Response:
         return await reader.page(
             request,

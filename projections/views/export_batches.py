@@ -1,5 +1,6 @@
 """What became of export batches: reads of the exporter's own record, for the tenant of the connection."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,11 +20,11 @@ _COUNTED: Final = """
     ), '{}'::jsonb) AS documents
     FROM finance_export_batches b
 """
-_BATCH: Final = f"{_COUNTED} WHERE b.batch_id = %(batch)s"
+_BATCHES: Final = f"{_COUNTED} WHERE b.batch_id = ANY (%(batches)s)"
 _REQUESTED: Final = """
     SELECT batch::text AS batch_id, 'queued' AS status, NULL AS reason, position,
         recorded_at AS requested_at, NULL::timestamptz AS finished_at, '{}'::jsonb AS documents
-    FROM export_requests WHERE batch = %(batch)s::uuid
+    FROM export_requests WHERE batch = ANY (%(batches)s::uuid[])
 """
 _PAGE: Final = f"""
     {_COUNTED}
@@ -47,13 +48,16 @@ class ExportBatchView(msgspec.Struct, frozen=True, kw_only=True):
     documents: dict[str, int]
 
 
-async def export_batch(connection: psycopg.AsyncConnection[Any], batch_id: str) -> ExportBatchView | None:
-    """One batch; `queued` while the exporter has not come to its request; None if nobody asked for it."""
-    for query in (_BATCH, _REQUESTED):
-        found = await rows_of(connection, ExportBatchView, query, {"batch": batch_id})
-        if found:
-            return found[0]
-    return None
+async def find(
+    connection: psycopg.AsyncConnection[Any], batch_ids: Collection[str]
+) -> dict[str, ExportBatchView]:
+    """Those of the batches that were asked for, by id; `queued` while the exporter has not come to the request."""
+    ids = {"batches": list(batch_ids)}
+    rows = [
+        *await rows_of(connection, ExportBatchView, _REQUESTED, ids),
+        *await rows_of(connection, ExportBatchView, _BATCHES, ids),
+    ]
+    return {row.batch_id: row for row in rows}
 
 
 async def export_batches(

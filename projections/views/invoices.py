@@ -1,5 +1,6 @@
 """Invoices with their lines, and what was paid on them."""
 
+from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
@@ -94,7 +95,7 @@ SELECT i.invoice::text AS id, nullif(i.number, '') AS number, i.status, i.payer,
 FROM finance_invoices i
 """
 _BEFORE_ALL: Final = str(UUID(int=0))
-_SELECT_INVOICE: Final = _COLUMNS + "WHERE i.invoice = %(invoice)s::uuid"
+_SELECT_BY_ID: Final = _COLUMNS + "WHERE i.invoice = ANY (%(invoices)s::uuid[])"
 _PAGE: Final = " AND i.invoice > %(after)s::uuid ORDER BY i.invoice LIMIT %(limit)s"
 # A statement for each filter, so that each is planned along its own index.
 _SELECT_ALL: Final = _COLUMNS + "WHERE true" + _PAGE
@@ -103,10 +104,12 @@ _SELECT_BY_STATUS: Final = _COLUMNS + "WHERE i.status = %(status)s" + _PAGE
 _SELECT_BY_BOTH: Final = _COLUMNS + "WHERE i.payer = %(payer)s AND i.status = %(status)s" + _PAGE
 
 
-async def invoice(connection: psycopg.AsyncConnection[Any], invoice_id: str) -> InvoiceView | None:
-    """One invoice with its lines, or None. The id must be a UUID."""
-    found = await rows_of(connection, InvoiceView, _SELECT_INVOICE, {"invoice": invoice_id})
-    return found[0] if found else None
+async def find(
+    connection: psycopg.AsyncConnection[Any], invoice_ids: Collection[str]
+) -> dict[str, InvoiceView]:
+    """Those of the invoices that there are, with their lines, by id. The ids must be UUIDs."""
+    rows = await rows_of(connection, InvoiceView, _SELECT_BY_ID, {"invoices": list(invoice_ids)})
+    return {row.id: row for row in rows}
 
 
 async def invoices(

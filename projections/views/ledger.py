@@ -1,5 +1,6 @@
 """Ledger accounts: the chart with its totals, and every entry with its running balance."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ _SELECT_ACCOUNTS: Final = """
 SELECT a.code, a.name, a.type, a.role, a.currency, b.debits, b.credits,
     CASE WHEN a.type = ANY (%(debit_normal)s) THEN b.debits - b.credits ELSE b.credits - b.debits END AS balance
 FROM ledger_accounts a JOIN ledger_balances b ON b.tenant = a.tenant AND b.code = a.code
-WHERE %(code)s::text IS NULL OR a.code = %(code)s
+WHERE %(codes)s::text[] IS NULL OR a.code = ANY (%(codes)s)
 ORDER BY a.code
 """
 
@@ -126,16 +127,16 @@ ORDER BY e.position LIMIT %(limit)s
 async def accounts(connection: psycopg.AsyncConnection[Any]) -> list[Account]:
     """The tenant's whole chart, by code."""
     return await rows_of(
-        connection, Account, _SELECT_ACCOUNTS, {"code": None, "debit_normal": sorted(DEBIT_NORMAL)}
+        connection, Account, _SELECT_ACCOUNTS, {"codes": None, "debit_normal": sorted(DEBIT_NORMAL)}
     )
 
 
-async def account(connection: psycopg.AsyncConnection[Any], code: str) -> Account | None:
-    """One account as of now, or None where the chart has none of that code."""
-    found = await rows_of(
-        connection, Account, _SELECT_ACCOUNTS, {"code": code, "debit_normal": sorted(DEBIT_NORMAL)}
+async def find(connection: psycopg.AsyncConnection[Any], codes: Collection[str]) -> dict[str, Account]:
+    """Those of the accounts that the chart has, as of now, by code."""
+    rows = await rows_of(
+        connection, Account, _SELECT_ACCOUNTS, {"codes": list(codes), "debit_normal": sorted(DEBIT_NORMAL)}
     )
-    return found[0] if found else None
+    return {row.code: row for row in rows}
 
 
 async def entries(

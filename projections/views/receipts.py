@@ -1,5 +1,6 @@
 """The register of receipts: which number stands for what, and what of it was given back."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,13 +48,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
-async def receipt(connection: psycopg.AsyncConnection[Any], number: str) -> Receipt | None:
-    """The receipt of a number, or None where it was never given out."""
-    found = await rows_of(
-        connection,
-        Receipt,
-        "SELECT number, kind, amount, refunded, currency, transaction_id::text, recorded_at"
-        " FROM finance_receipts WHERE number = %(number)s",
-        {"number": number},
-    )
-    return found[0] if found else None
+_SELECT: Final = """
+SELECT number, kind, amount, refunded, currency, transaction_id::text, recorded_at
+FROM finance_receipts WHERE number = ANY (%(numbers)s)
+"""
+
+
+async def find(connection: psycopg.AsyncConnection[Any], numbers: Collection[str]) -> dict[str, Receipt]:
+    """Those of the receipts that were given out, by number."""
+    rows = await rows_of(connection, Receipt, _SELECT, {"numbers": list(numbers)})
+    return {row.number: row for row in rows}

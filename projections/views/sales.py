@@ -1,5 +1,6 @@
 """Sales: what was sold over the counter, what paid for it, and how much of it was taken back."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import psycopg
@@ -43,11 +44,11 @@ PROJECTION: Final = Projection(name="sales", tables=("finance_sales",), folds=(_
 
 _SELECT: Final = """
 SELECT sale::text AS id, receipt, customer, currency, total, refunded, lines, tenders
-FROM finance_sales WHERE sale = %(sale)s::uuid
+FROM finance_sales WHERE sale = ANY (%(sales)s::uuid[])
 """
 
 
-async def sale(connection: psycopg.AsyncConnection[Any], sale_id: str) -> SaleView | None:
-    """One sale, or None where there is none. The id must be a UUID."""
-    found = await rows_of(connection, SaleView, _SELECT, {"sale": sale_id})
-    return found[0] if found else None
+async def find(connection: psycopg.AsyncConnection[Any], sale_ids: Collection[str]) -> dict[str, SaleView]:
+    """Those of the sales that there are, by id. The ids must be UUIDs."""
+    rows = await rows_of(connection, SaleView, _SELECT, {"sales": list(sale_ids)})
+    return {row.id: row for row in rows}

@@ -1,5 +1,6 @@
 """Wallets: their balances, and every movement for statements."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
@@ -136,10 +137,10 @@ class _StatementRow(msgspec.Struct, frozen=True, kw_only=True):
     balance: int | None
 
 
-_SELECT_WALLET: Final = """
+_SELECT_BY_ACCOUNT: Final = """
 SELECT a.account, a.currency, a.payer, b.balance, b.available, a.status
 FROM wallet_accounts a JOIN wallet_balances b ON b.tenant = a.tenant AND b.account = a.account
-WHERE a.account = %(account)s
+WHERE a.account = ANY (%(accounts)s)
 """
 
 _SELECT_WALLETS: Final = """
@@ -177,10 +178,10 @@ ORDER BY l.effective_date, l.position
 """
 
 
-async def wallet(connection: psycopg.AsyncConnection[Any], account: str) -> WalletView | None:
-    """One wallet as projected, or None where there is none."""
-    found = await rows_of(connection, WalletView, _SELECT_WALLET, {"account": account})
-    return found[0] if found else None
+async def find(connection: psycopg.AsyncConnection[Any], accounts: Collection[str]) -> dict[str, WalletView]:
+    """Those of the wallets that there are, by account."""
+    rows = await rows_of(connection, WalletView, _SELECT_BY_ACCOUNT, {"accounts": list(accounts)})
+    return {row.account: row for row in rows}
 
 
 async def wallets(

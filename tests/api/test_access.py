@@ -2,7 +2,8 @@
 
 import pytest
 
-from api.commands.routes import PREFIX, ROUTES
+from api.commands.routes import ROUTES
+from api.paths import PREFIX
 from application.commands import COMMANDS
 from domain.capability import ROLES
 from tests.support.service import fresh_name

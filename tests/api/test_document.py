@@ -16,10 +16,11 @@ from openapi_spec_validator import validate
 
 from adapters.postgres.store import PostgresStore
 from api import operations
-from api.commands.routes import PREFIX, ROUTES
+from api.commands.routes import ROUTES
 from api.openapi.descriptions import FIELDS, PARAMETERS
 from api.openapi.introduction import GROUPS, TAGS
-from api.reads.routes import router
+from api.paths import PREFIX
+from api.reads.routes import reads
 from api.services import Services
 from application.commands import COMMANDS
 from application.pipeline.writer import Writer
@@ -58,7 +59,7 @@ def served_reads() -> set[str]:
     receipts = ReceiptSigner(key_id="", key=b"", page_url="")
     writer = Writer(PostgresStore(""), receipts=receipts)
     services = Services(writer=writer, reader_url="", receipts=receipts, version="")
-    return {route.path.removeprefix(PREFIX) for route in router(services).routes}
+    return {route.path.removeprefix(PREFIX) for route in reads(services).routes.routes}
 
 
 def test_every_command_and_every_read_has_a_form():

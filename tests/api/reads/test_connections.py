@@ -14,7 +14,7 @@ from api.services import Services
 from application.pipeline.writer import Writer
 from domain.receipt import ReceiptSigner
 from projections.engine.registry import PROJECTIONS
-from projections.views.wallets import wallet
+from projections.views import wallets
 from tests.support.given import on_a_loop
 
 
@@ -77,10 +77,8 @@ def test_a_read_that_waits_for_a_switch_sees_what_it_switched_to(service, admin)
         services = services_with_one_connection(service)
 
         async def balance() -> int:
-            async with services.read("greenhill", at_least=0) as reading:
-                found = await wallet(reading.connection, account)
-                assert found
-                return found.balance
+            async with services.read("greenhill") as reading:
+                return (await wallets.find(reading.connection, [account]))[account].balance
 
         async with services.pool:
             with psycopg.connect(service.superuser_url) as switching:
