@@ -157,8 +157,8 @@ class Reader:
     ) -> tuple[_T | None, int]:
         """Ask once the caller sees what he must, and again where the log had more that may concern him.
 
-        Others' events are waited for where they are few, which is so unless the service is under load; where
-        nothing is found, whatever their number.
+        What others have just written is waited for where it is little, and this process does not write at the
+        moment, so that no load of commands holds up reads; where nothing is found, whatever there is.
         """
         services = self._services
         own = 0 if credential is None else services.authenticator.last_written(credential)
@@ -167,7 +167,7 @@ class Reader:
         behind = moment.head - moment.position
         if behind and found is None:
             await services.projected.wait_for(moment.head)
-        elif 0 < behind <= FEW_EVENTS:
+        elif 0 < behind <= FEW_EVENTS and not services.writer.is_busy:
             await services.projected.wait_a_little(moment.head)
         else:
             return found, moment.position

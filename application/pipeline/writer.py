@@ -57,6 +57,8 @@ class Writer:
         self._room = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self.is_busy = False
+        """Whether commands are being written at this moment."""
 
     @property
     def position(self) -> int:
@@ -112,7 +114,9 @@ class Writer:
                 if self._closing:
                     return
                 self._arrived.clear()
+                self.is_busy = False
                 await self._arrived.wait()
+                self.is_busy = True
                 continue
             batch = self._queue.take(MAX_BATCH_COMMANDS)
             self._room.set()

@@ -24,6 +24,12 @@ from adapters.system.processes import end, free_port, spawn
 from ops import setup
 
 TENANT = "greenhill"
+QUICKBOOKS = {
+    "BURSAR_QUICKBOOKS_EMULATOR": "true",
+    "BURSAR_QUICKBOOKS_URL": "http://127.0.0.1:9",
+    "BURSAR_QUICKBOOKS_ACCESS_TOKEN": "none",
+}
+"""For an exporter that is asked for nothing."""
 ROLES = ("writer", "projector", "reader", "relay", "exporter", "auditor")
 
 
@@ -119,8 +125,16 @@ class Service:
         assert setup.wait_until_projected(self._site.url("reader", self.database), position)
         self.stop(projector)
 
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+    def another_key(self) -> str:
+        """A key of another client."""
+        writer = self._site.url("writer", self.database)
+        with ThreadPoolExecutor(1) as elsewhere:
+            key, made = elsewhere.submit(setup.create_key, writer, TENANT, "OTHER", "admin").result()
+        assert setup.wait_until_projected(self._site.url("reader", self.database), made.position)
+        return key
+
+    def headers(self, key: str = "") -> dict[str, str]:
+        return {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
 
     def start(self, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
         marker = self._folder / f"ready-{time.monotonic_ns()}"
