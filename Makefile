@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PACKAGES := domain application projections adapters api ops
 
-.PHONY: run run-kafka test lint format bench campaign lock wheel clean
+.PHONY: run run-kafka test lint format bench campaign mutants lock wheel clean
 
 # `make run ARGS="--port 9000 --data DIR"`
 run: .venv/.ready
@@ -35,6 +35,10 @@ bench: .venv/.ready-dev
 campaign: .venv/.ready-dev
 	$(BIN)/python -m pytest -m campaign tests/crash $(ARGS)
 
+# Changes the functions of the domain a bit at a time, and sees whether its tests notice.
+mutants: .venv/.ready-dev
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 # Locks every package with its hashes; the locks name no index. Pins that still hold are kept; all are taken
 # anew with `make lock ARGS=--upgrade`. The larger lock comes first, so that the smaller is a part of it.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -50,7 +54,7 @@ wheel: .venv/.ready
 	cp requirements.lock dist
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist mutants *.egg-info
 
 # --- the environment
 

@@ -37,7 +37,7 @@ def decode(topic: str, stored_bytes: bytes) -> Event:
 
 def kind_of(stream: str) -> str:
     """The kind in `{tenant}/{kind}/…`."""
-    return stream.split("/", 2)[1]
+    return stream.split("/")[1]
 
 
 def initial(stream: str) -> State:

@@ -33,6 +33,16 @@ def test_days_that_nothing_may_be_dated_to_any_more_are_forgotten() -> None:
     assert moved({}, TODAY - timedelta(300), 7, recorded_at=NOW) == {}
 
 
+def test_one_day_more_is_kept_than_a_date_may_lie_back() -> None:
+    """Today in the tenant's time zone may lie a day before UTC's."""
+    last, forgotten = TODAY - timedelta(BACKDATE_DAYS + 1), TODAY - timedelta(BACKDATE_DAYS + 2)
+    assert moved({}, last, 5, recorded_at=NOW) == {last: 5}
+    assert moved({}, forgotten, 5, recorded_at=NOW) == {}
+    assert moved({last: 5, forgotten: 3}, TODAY, 7, recorded_at=NOW) == {last: 5, TODAY: 7}
+    assert lowest_from(last, 12, {last: 5, TODAY: 7}, recorded_at=NOW) == 5
+    assert lowest_from(forgotten, 12, {last: 5, TODAY: 7}, recorded_at=NOW) == 12
+
+
 def test_of_a_day_that_is_forgotten_the_balance_counts() -> None:
     assert lowest_from(date(2025, 12, 31), 100, {TODAY: 100}, recorded_at=NOW) == 100
     assert lowest_from(date(2026, 3, 1), 100, {TODAY: 100}, recorded_at=NOW) == 0
@@ -44,4 +54,5 @@ def test_a_year_that_is_a_slip_of_the_pen(year: int) -> None:
     with pytest.raises(DomainError) as refusal:
         check_not_before(date(year, 12, 31), EARLIEST_EFFECTIVE_DATE)
     assert refusal.value.code == Code.EFFECTIVE_DATE_TOO_EARLY
+    assert refusal.value.detail.endswith("-12-31 lies before 1970-01-01, the earliest that it may be.")
     assert refusal.value.extra == {"earliest": "1970-01-01"}

@@ -37,6 +37,12 @@ def test_a_topic_is_never_taken_twice() -> None:
         stored(WalletOpened)
 
 
+def test_a_stored_type_is_registered_under_its_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.event.registered", registered := {})
+    assert stored(WalletOpened) is WalletOpened
+    assert registered == {"bursar.wallet.opened.v1": WalletOpened}
+
+
 def test_a_topic_that_this_version_does_not_know_is_an_error() -> None:
     with pytest.raises(KeyError):
         decode("bursar.wallet.opened.v99", b"{}")

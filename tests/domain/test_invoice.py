@@ -5,10 +5,10 @@ import pytest
 
 from domain import invoice
 from domain.errors import Code
-from domain.invoice import Invoice, InvoiceDrafted, InvoiceIssued, InvoiceLine, PaymentApplied
+from domain.invoice import Invoice, InvoiceDrafted, InvoiceIssued, InvoiceLine, InvoiceView, PaymentApplied
 from domain.money import MAX_AMOUNT_MINOR
 from domain.tender import Share
-from tests.support.given import AT, MOVED, TRANSACTION, given, untaxed
+from tests.support.given import AT, MOVED, TODAY, TRANSACTION, fold, given, untaxed
 
 STREAM = "greenhill/invoice/i-1"
 DUE = date(2026, 4, 30)
@@ -95,7 +95,7 @@ def test_a_draft_has_a_limit() -> None:
 
 def test_an_issued_invoice_is_owed() -> None:
     given(STREAM, DRAFTED).when(do_issue).then(
-        ISSUED, status="issued", number="INV-2026-000001", open_minor=1000
+        ISSUED, status="issued", number="INV-2026-000001", open_minor=1000, issued_on=TODAY
     )
 
 
@@ -118,11 +118,56 @@ def test_only_a_draft_is_issued(more: Any) -> None:
     given(STREAM, DRAFTED, ISSUED, *more).when(do_issue).then_refused(Code.INVOICE_NOT_DRAFT, invoice="i-1")
 
 
-@pytest.mark.parametrize("events", [(DRAFTED,), (DRAFTED, ISSUED, paid(1000, 0))])
-def test_only_what_is_owed_is_paid(events: Any) -> None:
-    given(STREAM, *events).when(do_pay(1)).then_refused(Code.INVOICE_NOT_OPEN, invoice="i-1")
+@pytest.mark.parametrize(
+    ("events", "hint"),
+    [
+        ((DRAFTED,), "a draft; issue it first (POST invoices/{id}/issue)"),
+        ((DRAFTED, ISSUED, paid(1000, 0)), "paid"),
+    ],
+)
+def test_only_what_is_owed_is_paid(events: Any, hint: str) -> None:
+    given(STREAM, *events).when(do_pay(1)).then_refused(
+        Code.INVOICE_NOT_OPEN, f"The invoice is {hint}.", invoice="i-1"
+    )
 
 
-def test_no_more_is_applied_than_is_owed() -> None:
-    with pytest.raises(AssertionError):
-        given(STREAM, DRAFTED, ISSUED).when(do_pay(1001)).then()
+def test_a_decision_checks_for_itself() -> None:
+    """Whoever asked `check_draft` or `check_open` before or not."""
+    share = Share(leg=1, type="cash", amount_minor=1)
+    given(STREAM, DRAFTED, ISSUED).when(
+        lambda state: invoice.issue(state, TRANSACTION, number="INV-2026-000002")
+    ).then_refused(Code.INVOICE_NOT_DRAFT, "Invoice INV-2026-000001 is issued.", invoice="i-1")
+    given(STREAM, DRAFTED).when(
+        lambda state: invoice.apply_payment(state, TRANSACTION, share=share, receipt="R-1")
+    ).then_refused(Code.INVOICE_NOT_OPEN, invoice="i-1")
+
+
+def test_a_single_unit_may_be_paid() -> None:
+    given(STREAM, DRAFTED, ISSUED).when(do_pay(1)).then(paid(1, 999), open_minor=999)
+
+
+@pytest.mark.parametrize("amount", [1001, 0, -1])
+def test_no_more_is_applied_than_is_owed_and_never_nothing(amount: int) -> None:
+    given(STREAM, DRAFTED, ISSUED).when(do_pay(amount)).then_is_a_programming_error()
+
+
+@pytest.mark.parametrize(
+    ("events", "number", "status", "open_minor"),
+    [
+        ((DRAFTED,), None, "draft", 0),
+        ((DRAFTED, ISSUED, paid(400, 600)), "INV-2026-000001", "partially_paid", 600),
+    ],
+)
+def test_an_answer_shows_the_invoice(events: Any, number: Any, status: Any, open_minor: int) -> None:
+    state: Any = fold(STREAM, events)
+    assert InvoiceView.of(state) == InvoiceView(
+        id="i-1",
+        number=number,
+        status=status,
+        payer="P-1",
+        currency="KES",
+        total=1000,
+        open=open_minor,
+        due_date=DUE,
+        lines=LINES,
+    )

@@ -39,6 +39,7 @@ def test_a_country_without_template_is_refused() -> None:
     with pytest.raises(DomainError) as refusal:
         country("ZZ")
     assert refusal.value.code == Code.UNKNOWN_COUNTRY
+    assert refusal.value.detail == "There is no country template 'ZZ'."
 
 
 @pytest.mark.parametrize("role", ["receivables", "wallet_liability", "sales_returns", "discounts", ""])
@@ -46,6 +47,10 @@ def test_nobody_names_another_account_as_income(role: str) -> None:
     with pytest.raises(DomainError) as refusal:
         check_income(role)
     assert refusal.value.code == Code.UNKNOWN_INCOME_ROLE
+    assert refusal.value.detail == (
+        f"{role!r} is no income role;"
+        " use one of hostel, meals, other_income, sales, shop, transport, tuition."
+    )
 
 
 def test_every_income_role_may_be_named() -> None:
@@ -128,8 +133,20 @@ def test_a_sale_taken_back_whole_is_the_reverse_of_the_sale() -> None:
 
 @pytest.mark.parametrize("taxes", [None, {"vat_payable": 143}, {"vat_payable": 144, "pst_payable": 1}])
 def test_a_tax_that_falls_to_no_role_is_a_programming_error(taxes: dict[str, int] | None) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^each component's role is named$"):
         Journal().post_line("invoice issued", TAXED, income="shop", taxes=taxes)
+
+
+def test_a_line_that_comes_to_nothing_is_a_programming_error() -> None:
+    with pytest.raises(AssertionError):
+        Journal().post_line("invoice issued", Parts(**untaxed(0)), income="shop")
+
+
+def test_a_line_is_posted_by_a_recipe_of_lines_and_an_amount_by_one_of_amounts() -> None:
+    with pytest.raises(AssertionError, match="invoice settled"):
+        Journal().post_line("invoice settled", Parts(**untaxed(70)))
+    with pytest.raises(AssertionError, match="invoice issued"):
+        Journal().post("invoice issued", 70, income="shop")
 
 
 @pytest.mark.parametrize("operation", sorted(set(RECIPES) - OF_ONE_AMOUNT))

@@ -6,6 +6,7 @@ import pytest
 from domain import ledger_account
 from domain.errors import Code
 from domain.ledger_account import AccountCredited, AccountDebited, AccountOpened, LedgerAccount
+from domain.money import MAX_TOTAL_MINOR
 from tests.support.given import AT, MOVED, TRANSACTION, given
 
 STREAM = "greenhill/account/1000"
@@ -27,19 +28,40 @@ def test_an_account_opens_once() -> None:
     given(STREAM).when(do_open).then(
         OPENED, account_code="1000", role="till_cash", type="asset", currency="KES", balance_minor=0
     )
-    with pytest.raises(AssertionError):
-        given(STREAM, OPENED).when(do_open).then()
+    given(STREAM, OPENED).when(do_open).then_is_a_programming_error("1000")
+
+
+def debited(amount: int) -> AccountDebited:
+    return AccountDebited(code="1000", **ACCOUNT, **MOVED, amount=amount)
+
+
+def credited(amount: int) -> AccountCredited:
+    return AccountCredited(code="1000", **ACCOUNT, **MOVED, amount=amount)
 
 
 def test_debits_and_credits_add_up_on_their_side() -> None:
-    debited = AccountDebited(code="1000", **ACCOUNT, **MOVED, amount=30)
-    credited = AccountCredited(code="1000", **ACCOUNT, **MOVED, amount=12)
     given(STREAM, OPENED).when(do_post("debit", 30)).then(
-        debited, debits_minor=30, credits_minor=0, balance_minor=30
+        debited(30), debits_minor=30, credits_minor=0, balance_minor=30
     )
-    given(STREAM, OPENED, debited).when(do_post("credit", 12)).then(
-        credited, debits_minor=30, credits_minor=12, balance_minor=18
+    given(STREAM, OPENED, debited(30)).when(do_post("credit", 12)).then(
+        credited(12), debits_minor=30, credits_minor=12, balance_minor=18
     )
+
+
+def test_what_was_posted_before_counts() -> None:
+    given(STREAM, OPENED, debited(30)).when(do_post("debit", 20)).then(debited(20), balance_minor=50)
+    given(STREAM, OPENED, credited(30)).when(do_post("credit", 20)).then(credited(20), balance_minor=-50)
+
+
+def test_an_account_has_a_limit_on_either_side() -> None:
+    almost = MAX_TOTAL_MINOR - 1
+    on_debit, on_credit = given(STREAM, OPENED, debited(almost)), given(STREAM, OPENED, credited(almost))
+    on_debit.when(do_post("debit", 1)).then(debited(1), balance_minor=MAX_TOTAL_MINOR)
+    on_debit.when(do_post("debit", 2)).then_refused(Code.AMOUNT_TOO_LARGE)
+    on_debit.when(do_post("credit", 2)).then(credited(2))
+    on_credit.when(do_post("credit", 1)).then(credited(1), balance_minor=-MAX_TOTAL_MINOR)
+    on_credit.when(do_post("credit", 2)).then_refused(Code.AMOUNT_TOO_LARGE)
+    on_credit.when(do_post("debit", 2)).then(debited(2))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +73,9 @@ def test_the_balance_is_positive_on_the_normal_side(kind: Any, balance: int) -> 
 
 
 def test_nothing_posts_to_what_is_not_there() -> None:
-    given(STREAM).when(do_post("debit", 1)).then_refused(Code.ACCOUNT_NOT_FOUND)
+    given(STREAM).when(do_post("debit", 1)).then_refused(
+        Code.ACCOUNT_NOT_FOUND, "The chart maps a role to an account that is not there."
+    )
 
 
 def test_nothing_posts_in_another_currency() -> None:

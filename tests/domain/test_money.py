@@ -33,6 +33,7 @@ def test_all_of_the_weights_is_the_weights(weights: list[int]) -> None:
 def test_what_is_left_over_goes_to_the_largest_remainder_and_then_to_the_first() -> None:
     assert allocate(100, [1, 1, 1]) == [34, 33, 33]
     assert allocate(1, [1, 2, 2]) == [0, 1, 0]
+    assert allocate(3, [4, 1]) == [2, 1], "of 2.4 and 0.6 the smaller has the larger remainder"
     assert allocate(5, [0, 3]) == [0, 5]
 
 

@@ -1,8 +1,10 @@
 from typing import Any
 
+import pytest
+
 from domain import provider_receipt
 from domain.errors import Code
-from domain.provider_receipt import ProviderReceiptClaimed
+from domain.provider_receipt import ProviderReceiptClaimed, check_unnamed
 from tests.support.given import MOVED, TRANSACTION, given
 
 STREAM = "greenhill/receipt/mpesa/RKT1"
@@ -47,3 +49,14 @@ def test_who_may_not_read_wallets_hears_no_amount() -> None:
         Code.REFERENCE_ALREADY_USED,
         **FIRST,
     )
+
+
+def test_mpesa_money_names_its_reference() -> None:
+    given(STREAM).when(lambda _: check_unnamed("mpesa")).then_refused(
+        Code.REFERENCE_REQUIRED, "A tender of type mpesa names its reference."
+    )
+
+
+@pytest.mark.parametrize("provider", ["wallet", "cash", "bank", "card"])
+def test_other_money_need_not(provider: str) -> None:
+    check_unnamed(provider)

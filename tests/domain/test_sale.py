@@ -10,9 +10,18 @@ from domain import sale
 from domain.aggregates import apply
 from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
-from domain.sale import RefundLine, Sale, SaleCompleted, SaleLine, SaleRefunded, SaleTender
+from domain.sale import (
+    RefundLine,
+    Sale,
+    SaleCompleted,
+    SaleLine,
+    SaleRefunded,
+    SaleTender,
+    SaleView,
+    TenderView,
+)
 from domain.tender import Share
-from tests.support.given import MOVED, TRANSACTION, fold, given, untaxed
+from tests.support.given import MOVED, TODAY, TRANSACTION, fold, given, untaxed
 
 STREAM = "greenhill/sale/s-1"
 LINES = (
@@ -83,14 +92,33 @@ def test_a_sale_holds_what_was_sold_and_what_paid() -> None:
     def decision(_: Sale) -> SaleCompleted:
         shares = [
             Share(leg=1, type="wallet", amount_minor=90, wallet_id="STU-1"),
-            Share(leg=2, type="cash", amount_minor=60),
+            Share(leg=2, type="mpesa", amount_minor=60, reference="RKT1"),
         ]
         return sale.complete(
             TRANSACTION, sale="s-1", customer="STU-1", lines=LINES, shares=shares, receipt="R-1"
         )
 
+    mpesa = SaleTender(type="mpesa", amount=60, reference="RKT1")
     given(STREAM).when(decision).then(
-        completed(), total_minor=150, returned_amounts=(0, 0), returned_tenders=(0, 0)
+        completed(LINES, WALLET, mpesa),
+        total_minor=150,
+        sold_on=TODAY,
+        returned_amounts=(0, 0),
+        returned_tenders=(0, 0),
+    )
+
+
+def test_an_answer_shows_the_sale_and_what_of_it_was_taken_back() -> None:
+    state: Any = fold(STREAM, [completed(), refunded([pen(1, 50), meal(1, 33)], cash(60), wallet(23))])
+    assert SaleView.of(state) == SaleView(
+        id="s-1",
+        receipt="R-1",
+        customer="STU-1",
+        currency="KES",
+        total=150,
+        refunded=83,
+        lines=LINES,
+        tenders=[TenderView("wallet", 90), TenderView("cash", 60)],
     )
 
 
@@ -117,7 +145,7 @@ def test_the_last_piece_takes_the_remainder() -> None:
     two = refunded([meal(2, 66)], cash(60), wallet(6))
     given(STREAM, completed()).when(by_quantity((1, 2))).then(two, returned_pieces=(2, 0))
     given(STREAM, completed(), two).when(by_quantity((1, 1))).then(
-        refunded([meal(1, 34)], wallet(34)), returned_amounts=(100, 0)
+        refunded([meal(1, 34)], wallet(34)), returned_amounts=(100, 0), returned_pieces=(3, 0)
     )
 
 
@@ -139,6 +167,13 @@ def test_an_amount_is_spread_over_what_is_left() -> None:
 @pytest.mark.parametrize("wanted", [[(1, 4)], [(2, 2)], [(1, 3), (1, 1)]])
 def test_no_more_pieces_come_back_than_were_sold(wanted: Any) -> None:
     given(STREAM, completed()).when(by_quantity(*wanted)).then_refused(Code.REFUND_EXCEEDS_SALE)
+
+
+def test_a_refusal_says_how_many_pieces_are_left() -> None:
+    events = [completed(), refunded([meal(1, 33)], cash(33))]
+    given(STREAM, *events).when(by_quantity((1, 3))).then_refused(
+        Code.REFUND_EXCEEDS_SALE, "Of line 1, 2 pieces and 0.67 KES are left."
+    )
 
 
 def test_nothing_comes_back_twice() -> None:
@@ -169,13 +204,23 @@ def test_a_line_that_is_not_there_is_refused(line: int) -> None:
 def test_a_piece_worth_less_than_a_cent_comes_back_with_others_only() -> None:
     cheap = (msgspec.structs.replace(LINES[0], quantity=3, **untaxed(2)),)
     state: Any = fold(STREAM, [completed(cheap, cash(2))])
-    given(STREAM, completed(cheap, cash(2))).when(by_quantity((1, 1))).then_refused(Code.REFUND_EXCEEDS_SALE)
+    given(STREAM, completed(cheap, cash(2))).when(by_quantity((1, 1))).then_refused(
+        Code.REFUND_EXCEEDS_SALE, "These pieces are worth less than the smallest unit."
+    )
     assert [line.total for line in sale.lines_by_quantity(state, [(1, 3)])] == [2]
     both: Any = fold(
         STREAM, [completed((*cheap, msgspec.structs.replace(LINES[0], quantity=1, **untaxed(5))), cash(7))]
     )
     lines = sale.lines_by_quantity(both, [(1, 1), (2, 1)])
     assert [(line.line, line.quantity, line.total) for line in lines] == [(1, 1, 0), (2, 1, 5)]
+
+
+def test_a_refund_of_nothing_or_of_more_than_was_paid_is_a_programming_error() -> None:
+    state: Any = fold(STREAM, [completed()])
+    with pytest.raises(AssertionError):
+        sale.refund(state, TRANSACTION, lines=[meal(1, 0)], receipt="R-2")
+    with pytest.raises(AssertionError, match=r"^no more is refunded than was paid$"):
+        sale.refund_tenders(state, 151)
 
 
 def test_a_sale_that_is_not_there_is_not_found() -> None:

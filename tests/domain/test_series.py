@@ -44,7 +44,9 @@ def test_a_count_wider_than_its_format_grows_the_number_up_to_the_limit() -> Non
     given(STREAM, YEARLY, last).when(allocate(2026)).then(allocated("RCT-2026-1000000", 2026, 1_000_000))
     full = allocated("RCT-2026-999999999", 2026, 999_999_999)
     assert len(full.number) == MAX_NUMBER_LENGTH
-    given(STREAM, YEARLY, full).when(allocate(2026)).then_refused(Code.SERIES_EXHAUSTED)
+    given(STREAM, YEARLY, full).when(allocate(2026)).then_refused(
+        Code.SERIES_EXHAUSTED, "Series receipt has no number left in its format."
+    )
 
 
 def test_a_policy_fits_what_quickbooks_takes() -> None:
@@ -54,12 +56,16 @@ def test_a_policy_fits_what_quickbooks_takes() -> None:
         )
 
     given(STREAM).when(set_policy("RCT", 6)).then(YEARLY, prefix="RCT", branch="", width=6, yearly=True)
-    with pytest.raises(AssertionError):
-        given(STREAM).when(set_policy("RECEIPTS", 6)).then()
+    longest = SeriesPolicySet(
+        series="receipt", prefix="RECEIP", branch="", width=6, yearly=True, recorded_at=AT
+    )
+    assert len("RECEIP-2026-000001") == MAX_NUMBER_LENGTH
+    given(STREAM).when(set_policy("RECEIP", 6)).then(longest)
+    given(STREAM).when(set_policy("RECEIPT", 6)).then_is_a_programming_error()
 
 
 def test_a_series_without_policy_gives_no_number() -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^a series has a policy before it is used$"):
         allocate(2026)(Series())
 
 

@@ -54,9 +54,15 @@ def set_feature(feature: str, enabled: bool) -> Any:
     return lambda state: tenant.set_feature(state, feature=feature, enabled=enabled, recorded_at=AT)
 
 
-def add_key(prefix: str = "bk_1", role: str = "cashier") -> Any:
+def add_key(prefix: str = "bk_1", role: str = "cashier", expires_at: Any = None) -> Any:
     return lambda state: tenant.add_key(
-        state, client="TILL", prefix=prefix, key_hash="0" * 64, role=role, expires_at=None, recorded_at=AT
+        state,
+        client="TILL",
+        prefix=prefix,
+        key_hash="0" * 64,
+        role=role,
+        expires_at=expires_at,
+        recorded_at=AT,
     )
 
 
@@ -90,7 +96,17 @@ def test_a_client_is_added_with_its_first_key() -> None:
 
 def test_a_key_needs_a_prefix_of_its_own_and_a_role_that_is_there() -> None:
     given(STREAM, REGISTERED, CLIENT, key_added()).when(add_key()).then_refused(Code.KEY_EXISTS)
-    given(STREAM, REGISTERED).when(add_key(role="king")).then_refused(Code.UNKNOWN_ROLE)
+    given(STREAM, REGISTERED).when(add_key(role="king")).then_refused(
+        Code.UNKNOWN_ROLE, f"There is no role 'king'; use one of {', '.join(sorted(ROLES))}."
+    )
+
+
+def test_a_key_may_be_added_for_a_time() -> None:
+    end = AT + timedelta(days=1)
+    given(STREAM, REGISTERED, CLIENT).when(add_key(expires_at=end)).then(
+        key_added(expires_at=end),
+        keys={"bk_1": Key(client="TILL", capabilities=ROLES["cashier"], expires_at=end)},
+    )
 
 
 def test_a_revoked_key_is_gone_and_its_client_stays() -> None:
@@ -117,6 +133,7 @@ def test_a_key_acts_until_it_expires(expires_in: int | None, prefix: str, allowe
     with pytest.raises(DomainError) as refusal:
         tenant.live_key(state, prefix=prefix, now=AT)
     assert refusal.value.code == Code.UNAUTHENTICATED
+    assert refusal.value.detail == "The key was revoked or has expired."
 
 
 def test_a_tenant_that_is_not_registered_is_not_found() -> None:

@@ -48,6 +48,7 @@ CASH, CARD, WALLET = tender("cash"), tender("card"), tender("wallet")
         # several wallets, in the order given; the same one twice pays only what it has
         ([WALLET, tender("wallet", None, "B"), CASH], {"A": 30, "B": 50}, [("A", 30, 0), ("B", 50, 0), ("cash", 20, 0)]),
         ([tender("wallet", 20), WALLET, CASH], {"A": 50}, [("A", 20, 0), ("A", 30, 0), ("cash", 50, 0)]),
+        ([tender("wallet", 20), tender("wallet", 20), WALLET, CASH], {"A": 50}, [("A", 20, 0), ("A", 20, 0), ("A", 10, 0), ("cash", 50, 0)]),
         ([tender("wallet", 20), WALLET], {"A": 100}, [("A", 20, 0), ("A", 80, 0)]),
         # the others in the order given, one of them taking the rest
         ([tender("card", 30), CASH, tender("mpesa", 20)], {}, [("card", 30, 0), ("cash", 50, 0), ("mpesa", 20, 0)]),
@@ -106,13 +107,31 @@ def test_what_does_not_pay_is_refused(exact: bool, tenders: Any, balances: Any, 
 def test_a_refusal_for_lack_of_funds_says_what_is_there_and_what_is_needed() -> None:
     with pytest.raises(DomainError) as refusal:
         pay(100, tender("wallet", 60), tender("wallet", 50), A=100)
+    assert refusal.value.detail == "Wallet A has 0.40 KES available, 0.50 KES is required."
     assert refusal.value.extra == {"account": "A", "available": 40, "required": 50}
+
+
+@pytest.mark.parametrize(
+    ("exact", "tenders", "detail"),
+    [
+        (True, [tender("cash", 90), tender("card", 20)], "The tenders pay 1.10 KES, the total is 1.00 KES."),
+        (True, [tender("cash", 40)], "The tenders pay 0.40 KES, the total is 1.00 KES."),
+        (True, [tender("wallet", 70), tender("wallet", 40)], "The wallet would pay 0.40 KES, 0.30 KES is left to pay."),
+        (True, [CASH, CARD], "Only one tender that is not a wallet may be without amount."),
+        (False, [WALLET, tender("wallet", None, "B")], "The tenders pay nothing."),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_the_tenders_come_to(exact: bool, tenders: Any, detail: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        pay(100, *tenders, exact=exact, A=0 if not exact else 500, B=0)
+    assert refusal.value.detail == detail
 
 
 def test_a_wallet_tender_needs_a_wallet() -> None:
     with pytest.raises(DomainError) as refusal:
         pay(100, WALLET, wallet=None)
     assert refusal.value.code == Code.TENDER_WITHOUT_WALLET
+    assert refusal.value.detail == "A wallet tender needs a wallet to pay from."
 
 
 def test_accounts_and_references_are_upper_cased() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import domain
 from domain import ids
+from domain.errors import Code, DomainError
 from domain.receipt import ReceiptSigner
 
 SIGNER = ReceiptSigner(key_id="k1", key=b"secret", page_url="https://pay.example/v2/finance/receipts")
@@ -27,6 +28,18 @@ def test_a_uuid7_is_what_rfc_9562_says(unix_milliseconds: int, entropy: bytes) -
     assert re.fullmatch(ids.UUID_PATTERN, text)
     assert (value.version, value.variant) == (7, "specified in RFC 4122")
     assert value.int >> 80 == unix_milliseconds
+
+
+def test_a_uuid7_holds_all_of_its_entropy_where_rfc_9562_puts_it() -> None:
+    """The example of its appendix A.6; the bits of version and variant are not of the entropy."""
+    entropy = bytes.fromhex("0cc318c4dc0c0c07398f")
+    assert ids.uuid7(0x017F22E279B0, entropy) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
+    filled = bytes.fromhex("fcc3d8c4dc0c0c07398f")
+    assert ids.uuid7(0x017F22E279B0, filled) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
+
+
+def test_an_error_reads_as_its_detail() -> None:
+    assert str(DomainError(Code.WALLET_EXISTS, "Wallet A is already there.")) == "Wallet A is already there."
 
 
 def test_streams_begin_with_the_tenant() -> None:
@@ -44,6 +57,7 @@ def test_a_receipt_token_is_the_mac_over_what_stands_before_it() -> None:
     token = SIGNER.token("greenhill", "RCT-2026-000001")
     signed, _, mac = token.rpartition(".")
     assert signed == "k1.greenhill.RCT-2026-000001"
+    assert len(mac) == 22, "without padding, which an address would have to escape"
     assert urlsafe_b64decode(mac + "==") == hmac.new(b"secret", signed.encode(), sha256).digest()[:16]
     assert SIGNER.qr("greenhill", "RCT-2026-000001") == f"https://pay.example/v2/finance/receipts/{token}"
 
@@ -57,6 +71,13 @@ def test_a_token_is_good_for_its_own_receipt_alone() -> None:
         token[:-1] + ("A" if token[-1] != "A" else "B"), "greenhill", "RCT-2026-000001"
     )
     assert not SIGNER.is_genuine("é", "greenhill", "RCT-2026-000001")
+
+
+def test_a_dry_run_signs_a_token_that_never_checks() -> None:
+    unsigned = SIGNER.unsigned()
+    assert unsigned == ReceiptSigner(key_id="dry-run", key=b"", page_url=SIGNER.page_url)
+    token = unsigned.token("greenhill", "RCT-2026-000001")
+    assert not SIGNER.is_genuine(token, "greenhill", "RCT-2026-000001")
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)

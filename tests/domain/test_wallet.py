@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -13,8 +14,9 @@ from domain.wallet import (
     WalletRefunded,
     WalletToppedUp,
     WalletUnfrozen,
+    WalletView,
 )
-from tests.support.given import AT, MOVED, TRANSACTION, given
+from tests.support.given import AT, MOVED, TODAY, TRANSACTION, fold, given
 
 STREAM = "greenhill/wallet/STU-1"
 OPENED = WalletOpened(account="STU-1", currency="KES", payer="P-1", recorded_at=AT)
@@ -68,6 +70,14 @@ def test_a_top_up_adds() -> None:
     given(STREAM, OPENED).when(do_top_up).then(topped_up(500), balance_minor=500, available_minor=500)
 
 
+def test_the_excess_of_a_settlement_says_by_which_tender_it_came() -> None:
+    given(STREAM, OPENED).when(
+        lambda state: wallet.top_up(
+            state, TRANSACTION, **TOP_UP, wallet_id="STU-1", amount_minor=500, receipt="R-1", leg=2
+        )
+    ).then(msgspec.structs.replace(topped_up(500), leg=2))
+
+
 def test_a_charge_takes_what_is_there_to_the_last_cent() -> None:
     given(STREAM, OPENED, topped_up(500)).when(do_charge(500)).then(
         charged(500), balance_minor=0, available_minor=0
@@ -79,6 +89,36 @@ def test_a_charge_beyond_the_balance_is_refused(balance: int, amount: int) -> No
     events = [topped_up(balance)] if balance else []
     given(STREAM, OPENED, *events).when(do_charge(amount)).then_refused(
         Code.INSUFFICIENT_FUNDS, account="STU-1", available=balance, required=amount
+    )
+
+
+def test_a_charge_beyond_the_balance_says_what_is_there() -> None:
+    given(STREAM, OPENED, topped_up(499)).when(do_charge(500)).then_refused(
+        Code.INSUFFICIENT_FUNDS,
+        "Wallet STU-1 has 4.99 KES available, 5.00 KES is required.",
+        account="STU-1",
+        available=499,
+        required=500,
+    )
+
+
+def test_a_charge_that_is_dated_back_takes_what_was_there_since() -> None:
+    """Of 500 that came today and the 100 of a week ago, yesterday had 100."""
+    today = topped_up(500)
+    earlier = msgspec.structs.replace(topped_up(100), effective_date=TODAY - timedelta(7))
+    yesterday = msgspec.structs.replace(TRANSACTION, stamp={**MOVED, "effective_date": TODAY - timedelta(1)})
+
+    def charge(amount: int) -> Any:
+        return lambda state: wallet.check_funds(state, yesterday, wallet_id="STU-1", required_minor=amount)
+
+    state = fold(STREAM, [OPENED, earlier, today])
+    assert charge(100)(state) == 100
+    given(STREAM, OPENED, earlier, today).when(charge(101)).then_refused(
+        Code.INSUFFICIENT_FUNDS,
+        "Wallet STU-1 has 1.00 KES available from 2026-03-01 on, 1.01 KES is required.",
+        account="STU-1",
+        available=100,
+        required=101,
     )
 
 
@@ -158,6 +198,14 @@ def test_a_closed_wallet_moves_no_money(decide: Any) -> None:
 
 def test_holds_and_overdraft_count_for_what_is_available() -> None:
     assert Wallet(balance_minor=100, held_minor=30, overdraft_limit_minor=5).available_minor == 75
+
+
+def test_an_answer_shows_the_wallet() -> None:
+    state: Any = fold(STREAM, [OPENED, topped_up(100), FROZEN])
+    held = msgspec.structs.replace(state, held_minor=30)
+    assert WalletView.of(held) == WalletView(
+        account="STU-1", currency="KES", balance=100, available=70, status="frozen", payer="P-1"
+    )
 
 
 def test_a_foreign_event_is_a_programming_error() -> None:

@@ -76,12 +76,17 @@ class _When:
         assert {name: getattr(after, name) for name in state} == state
         assert after.version == len(events) + len(found)
 
-    def then_refused(self, code: Code, **extra: str | int) -> None:
+    def then_refused(self, code: Code, detail: str = "", /, **extra: str | int) -> None:
+        """It is refused with `code` and `extra`, and with `detail` where the test says what people read."""
         with pytest.raises(DomainError) as refusal:
             self._decide()
         assert refusal.value.code == code
         assert refusal.value.extra == extra
-        assert refusal.value.detail
+        assert refusal.value.detail == detail if detail else refusal.value.detail
+
+    def then_is_a_programming_error(self, match: str | None = None) -> None:
+        with pytest.raises(AssertionError, match=match):
+            self._decision(fold(self._before.stream, self._before.events))
 
     def _decide(self) -> Event | Sequence[Event] | None:
         state = fold(self._before.stream, self._before.events)
