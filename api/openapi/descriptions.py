@@ -70,6 +70,7 @@ FIELDS: Final = {
     "WalletView.status": "`open`, `frozen` or `closed`; only an open wallet moves.",
     "WalletView.payer": "Who pays for the holder.",
     "Statement.opening_balance": "Before the first movement of the range, in minor units.",
+    "Statement.order": "In which order the lines stand and the balance runs: by effective date.",
     "Statement.closing_balance": "After the last movement of the range, in minor units.",
     "Statement.lines": "The movements of this page.",
     "StatementLine.description": "What it was.",

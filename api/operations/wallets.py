@@ -136,6 +136,7 @@ FORMS = (
         answer={
             "account": "STU-0042",
             "currency": "KES",
+            "order": "effective",
             "opening_balance": 0,
             "closing_balance": 150000,
             "lines": [

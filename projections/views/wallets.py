@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import psycopg
@@ -29,10 +29,11 @@ SELECT tenant, event ->> 'account', 0, 0, position FROM opened
 """)
 
 # Of a wallet's balance, its row's place finds it again at once, and its position (no other row's) sorts
-# fastest; nobody else changes these rows.
+# fastest; nobody else changes these rows. Nor those of its days.
 _MOVED: Final = Fold("""
 WITH moved AS MATERIALIZED (
-    SELECT b.ctid AS place, b.position AS since, b.balance AS before, e.*
+    SELECT b.ctid AS place, b.position AS since, b.balance AS before,
+        d.ctid AS day_place, coalesce(d.net, 0) AS day_before, e.*
     FROM (
         SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account, position,
             CASE WHEN is_charge THEN - bursar_number(event, 'amount')
@@ -52,13 +53,23 @@ WITH moved AS MATERIALIZED (
         OFFSET 0
     ) AS e
     LEFT JOIN wallet_balances b ON b.tenant = e.tenant AND b.account = e.account
+    LEFT JOIN wallet_days d ON d.tenant = e.tenant AND d.account = e.account AND d.day = e.effective_date
 ), entered AS (
-    INSERT INTO wallet_transactions (tenant, account, position, transaction_id, amount, balance, description,
-        effective_date, recorded_at)
+    INSERT INTO wallet_transactions (tenant, account, position, transaction_id, amount, balance, day_balance,
+        description, effective_date, recorded_at)
     SELECT tenant, account, position, transaction_id, amount,
         before + sum(amount) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING),
+        day_before + sum(amount) OVER (
+            PARTITION BY since, effective_date ORDER BY position ROWS UNBOUNDED PRECEDING),
         description, effective_date, recorded_at
     FROM moved
+), days AS (
+    SELECT day_place, tenant, account, effective_date AS day, sum(amount) AS net FROM moved GROUP BY 1, 2, 3, 4
+), went_on AS (
+    UPDATE wallet_days d SET net = d.net + s.net FROM days s WHERE d.ctid = s.day_place
+), began AS (
+    INSERT INTO wallet_days (tenant, account, day, net)
+    SELECT tenant, account, day, net FROM days WHERE day_place IS NULL
 )
 UPDATE wallet_balances b
 SET balance = b.balance + s.amount, available = b.available + s.amount, position = s.position
@@ -87,7 +98,7 @@ WHERE a.tenant = s.tenant AND a.account = s.account
 
 PROJECTION: Final = Projection(
     name="wallets",
-    tables=("wallet_accounts", "wallet_balances", "wallet_transactions"),
+    tables=("wallet_accounts", "wallet_balances", "wallet_days", "wallet_transactions"),
     folds=(_OPENED, _MOVED, _STATUS_CHANGED),
 )
 
@@ -112,10 +123,14 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a wallet's statement. Opening and closing balance are those of the whole range."""
+    """A page of a wallet's statement. Opening and closing balance are those of the whole range.
+
+    `order` is that of the lines, in which the balance runs: by effective date, then position.
+    """
 
     account: WalletId
     currency: str
+    order: Literal["effective"] = "effective"
     opening_balance: int
     closing_balance: int
     lines: list[StatementLine]
@@ -150,28 +165,29 @@ WHERE a.account > %(after)s
 ORDER BY a.account LIMIT %(limit)s
 """
 
-# One statement, so that sums and lines are of one moment. All of it runs along the statement index.
+# One statement, so that sums and lines are of one moment. Days are added up, and of movements those of the page alone
+# are read.
 _SELECT_STATEMENT: Final = """
-WITH sums AS (
-    SELECT
-        coalesce(sum(amount) FILTER (WHERE effective_date < %(from)s::date), 0) AS opening_balance,
-        coalesce(sum(amount), 0) AS closing_balance,
-        coalesce(sum(amount) FILTER (
-            WHERE effective_date < %(from)s::date
-                OR (effective_date, position) <= (%(after_date)s::date, %(after)s)), 0) AS before_page
-    FROM wallet_transactions
-    WHERE account = %(account)s AND effective_date <= %(to)s::date
-), lines AS (
-    SELECT position, transaction_id::text, recorded_at, effective_date, description, amount,
-        sum(amount) OVER (ORDER BY effective_date, position ROWS UNBOUNDED PRECEDING) AS run
+WITH lines AS (
+    SELECT position, transaction_id::text, recorded_at, effective_date, description, amount, day_balance
     FROM wallet_transactions
     WHERE account = %(account)s AND effective_date >= %(from)s::date AND effective_date <= %(to)s::date
         AND (effective_date, position) > (%(after_date)s::date, %(after)s)
     ORDER BY effective_date, position LIMIT %(limit)s
+), first AS (
+    SELECT effective_date, day_balance - amount AS before FROM lines ORDER BY effective_date, position LIMIT 1
+), sums AS (
+    SELECT
+        coalesce(sum(net) FILTER (WHERE day < %(from)s::date), 0) AS opening_balance,
+        coalesce(sum(net), 0) AS closing_balance,
+        coalesce(sum(net) FILTER (WHERE day < (SELECT effective_date FROM first)), 0)
+            + (SELECT before FROM first) AS before_page
+    FROM wallet_days
+    WHERE account = %(account)s AND day <= %(to)s::date
 )
 SELECT a.account, a.currency, s.opening_balance, s.closing_balance,
     l.position, l.transaction_id, l.recorded_at, l.effective_date, l.description, l.amount,
-    s.before_page + l.run AS balance
+    s.before_page + sum(l.amount) OVER (ORDER BY l.effective_date, l.position ROWS UNBOUNDED PRECEDING) AS balance
 FROM wallet_accounts a CROSS JOIN sums s LEFT JOIN lines l ON true
 WHERE a.account = %(account)s
 ORDER BY l.effective_date, l.position

@@ -84,6 +84,15 @@ def test_running_balances_end_at_the_balances(database: Database) -> None:
             assert checked is not None
             assert checked[0] > 5
             assert checked[1:] == (True, True)
+        by_day = connection.execute(
+            "SELECT count(*), bool_and(t.day_balance = t.summed), bool_and(t.later OR t.day_balance = d.net) FROM ("
+            " SELECT *, sum(amount) OVER w AS summed, lead(position) OVER w IS NOT NULL AS later"
+            " FROM wallet_transactions WINDOW w AS (PARTITION BY account, effective_date ORDER BY position)) AS t"
+            " JOIN wallet_days d ON (d.tenant, d.account, d.day) = (t.tenant, t.account, t.effective_date)"
+        ).fetchone()
+        assert by_day
+        assert by_day[0] > 5
+        assert by_day[1:] == (True, True)
 
 
 def test_a_movement_is_read_exactly_whatever_its_description(database: Database) -> None:
