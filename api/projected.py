@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from api.errors import ApiError
 from domain.errors import Code
+from projections.engine.registry import REFLECTED
 
 WAIT_SECONDS: Final = 5.0
 LITTLE_SECONDS: Final = 0.25
@@ -104,9 +105,10 @@ class ProjectedPosition:
             self._listening(True)
             while True:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    cursor = await connection.execute("SELECT min(position) FROM projection_positions")
+                    cursor = await connection.execute(REFLECTED)
                     row = await cursor.fetchone()
-                self._reached(0 if row is None else int(row[0] or 0))
+                assert row is not None
+                self._reached(row[0])
                 state.attempt_number = 1
                 # Ends after a second, so that a notification lost costs a waiter no more than that.
                 async for notify in connection.notifies(timeout=1.0):

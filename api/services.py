@@ -17,7 +17,7 @@ from application.pipeline.writer import Writer
 from domain.errors import Code
 from domain.receipt import ReceiptSigner
 from projections.engine.reading import SET_TENANT
-from projections.engine.registry import HOLD_STILL, head_position
+from projections.engine.registry import HEAD, HOLD_STILL, REFLECTED, head_position
 from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
@@ -27,9 +27,7 @@ MAX_WAITING_READS: Final = 500
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
 
-_MOMENT: Final = """
-    SELECT coalesce((SELECT min(position) FROM projection_positions), 0), (SELECT position FROM head)
-"""
+_MOMENT: Final = f"SELECT ({REFLECTED}), ({HEAD})"
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -71,7 +69,8 @@ class Services:
                 "autocommit": True,
                 "prepare_threshold": 2,
                 "connect_timeout": 2,
-                "options": f"-c statement_timeout={MAX_READ_SECONDS}s",
+                # Every read is by an index: a table that was small when its plan was made may not stay so.
+                "options": f"-c statement_timeout={MAX_READ_SECONDS}s -c enable_seqscan=off",
             },
         )
         self.authenticator = Authenticator(self._look_up)

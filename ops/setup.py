@@ -25,6 +25,7 @@ from application.pipeline.writer import Writer
 from domain.errors import Code, DomainError
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
+from projections.engine.registry import REFLECTED
 
 __all__ = [
     "COMMANDS",
@@ -132,7 +133,7 @@ def wait_until_projected(reader_url: str, position: int, *, seconds: float = 10.
     with psycopg.connect(reader_url, autocommit=True) as connection:
         connection.execute("LISTEN bursar_projected")
         while time.monotonic() < deadline:
-            row = connection.execute("SELECT min(position) FROM projection_positions").fetchone()
+            row = connection.execute(REFLECTED).fetchone()
             if row is not None and (row[0] or 0) >= position:
                 return True
             for _ in connection.notifies(timeout=0.5, stop_after=1):

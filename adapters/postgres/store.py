@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -44,8 +45,8 @@ _log = structlog.get_logger(__name__)
 _UNAVAILABLE: Final = ("25", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE that say that the server does not take it now; 25 is a server that became a standby."""
 
-_HEAD: Final = "SELECT position, recorded_at FROM head"
-_LOCK: Final = "SELECT position, recorded_at FROM bursar_lock_head()"
+_HEAD: Final = "SELECT position, recorded_at, clock_timestamp() FROM head ORDER BY position DESC LIMIT 1"
+_LOCK: Final = "SELECT position, recorded_at, clock_timestamp() FROM bursar_lock_head()"
 _TAIL: Final = """
     SELECT originator_id, originator_version, topic, state FROM events
     WHERE notification_id > %s ORDER BY notification_id LIMIT %s
@@ -73,7 +74,7 @@ _LOAD: Final = """
     ORDER BY 1, 2
 """
 _APPEND: Final = """
-    SELECT outcome, ordinal, request_hash, response, position FROM bursar_append(
+    SELECT outcome, ordinal, request_hash, response, position, now FROM bursar_append(
         %s, %s, %b::text[], %b::text[], %b::text[],
         %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::bytea[],
         %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bigint[],
@@ -97,11 +98,20 @@ class PostgresStore:
     def __init__(self, writer_url: str) -> None:
         self._url = writer_url
         self._connection: AsyncConnection[TupleRow] | None = None
+        self._ahead = timedelta(0)
+        """How far the database's clock is ahead of this process's."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def _set_clock(self, now: datetime) -> None:
+        self._ahead = now - datetime.now(UTC)
 
     async def head(self) -> Head:
         async with self._unavailable():
-            row = await self._row(await self._connected(), _HEAD)
-            return Head(position=row[0], recorded_at=row[1])
+            position, recorded_at, now = await self._row(await self._connected(), _HEAD)
+            self._set_clock(now)
+            return Head(position=position, recorded_at=recorded_at)
 
     async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
         states = {stream: initial(stream) for stream in streams}
@@ -135,6 +145,7 @@ class PostgresStore:
             await self.close()
             raise OutcomeUnknownError("the database does not answer") from error
         outcome = rows[0][0]
+        self._set_clock(rows[0][5])
         if outcome == "known":
             return Known([KnownKey(row[1] - 1, row[2], row[3], row[4]) for row in rows])
         return (Appended if outcome == "appended" else Moved)(rows[0][4])
@@ -148,7 +159,8 @@ class PostgresStore:
                 await connection.execute("BEGIN")
                 locked = await connection.execute(_LOCK)
                 tail = await connection.execute(_TAIL, (after, MAX_TAIL_EVENTS + 1))
-            position, recorded_at = _only(await locked.fetchone())
+            position, recorded_at, now = _only(await locked.fetchone())
+            self._set_clock(now)
             rows = await tail.fetchall()
         events = None if len(rows) > MAX_TAIL_EVENTS else [LoggedEvent(*row) for row in rows]
         return Tail(Head(position=position, recorded_at=recorded_at), events)

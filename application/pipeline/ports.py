@@ -61,7 +61,7 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """Somebody else wrote since: nothing of the batch was written."""
+    """Somebody else wrote since, or it was decided by a wrong clock, which is set now: nothing of it was written."""
 
     position: int
 
@@ -102,6 +102,10 @@ class ContentRefusedError(Exception):
 
 class EventStore(Protocol):
     """The log, as the one writer task of a process uses it. Not for concurrent use."""
+
+    def now(self) -> datetime:
+        """The time (UTC) by the clock that all processes of the store share, as far as it is known."""
+        ...
 
     async def head(self) -> Head:
         """The end of the log, read without the lock. Raises `StoreUnavailableError`."""

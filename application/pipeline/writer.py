@@ -7,8 +7,7 @@ durable, and nobody hears "refused" of what was decided on a stale state.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Final
 
 from application.pipeline.command import Envelope, Outcome
@@ -36,20 +35,18 @@ CAREFUL_BATCHES: Final = 20
 
 
 class Writer:
-    """Submits commands to the store, each tenant's in the order in which they come. `clock` gives the time in UTC."""
+    """Submits commands to the store, each tenant's in the order in which they come."""
 
     def __init__(
         self,
         store: EventStore,
         *,
         receipts: ReceiptSigner,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         max_tenant_commands: int = MAX_TENANT_COMMANDS,
         max_cached_bytes: int = MAX_CACHED_BYTES,
     ) -> None:
         self._store = store
         self._receipts = receipts
-        self._clock = clock
         self._cache = StateCache(store, max_bytes=max_cached_bytes)
         self._queue = CommandQueue(max_tenant_commands)
         self._careful = 0
@@ -178,7 +175,7 @@ class Writer:
         a refusal counts only if the head is where it was decided, and its key has no answer yet. A
         command that may not act at all is refused whatever its key.
         """
-        decided = await decide(batch, self._cache, now=self._clock(), receipts=self._receipts)
+        decided = await decide(batch, self._cache, now=self._store.now(), receipts=self._receipts)
         denied = {id(pending) for pending in decided.denied}
         keyed = [pending for pending in batch if pending.key() and id(pending) not in denied]
         result = await self._store.append(

@@ -35,7 +35,7 @@ class Fold(msgspec.Struct, frozen=True):
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """A view of the log. Its name is its row in `projection_positions`; its folds run in their order."""
 
-    name: str
+    name: LiteralString
     tables: tuple[LiteralString, ...]
     folds: tuple[Fold, ...]
 

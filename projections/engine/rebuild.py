@@ -20,7 +20,7 @@ from psycopg import sql
 from psycopg.types.numeric import Int8
 
 from projections.engine.fold import Projection, fold_range, topics_between
-from projections.engine.registry import PROJECTIONS
+from projections.engine.registry import LOCK_POSITIONS, POSITIONS, PROJECTIONS
 from projections.views import ledger
 
 _CHUNK_EVENTS: Final = 50_000
@@ -224,9 +224,7 @@ def _export(connection: psycopg.Connection[Any]) -> _Source:
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None
     head = _head(connection)
-    positions: dict[str, int] = dict(
-        connection.execute("SELECT name, position FROM projection_positions").fetchall()
-    )
+    positions: dict[str, int] = dict(connection.execute(POSITIONS).fetchall())
     ends = {_command_end(connection, position) for position in range(_CHUNK_EVENTS, head, _CHUNK_EVENTS)}
     ends |= {position for position in (*positions.values(), head) if position}
     chunks = list(pairwise([0, *sorted(ends)]))
@@ -343,7 +341,7 @@ def _switch(connection: psycopg.Connection[Any], position: int) -> int:
     with connection.transaction():
         # Sends autovacuum away, which takes a second, while readers and projector go on.
         connection.execute(lock + sql.SQL("SHARE UPDATE EXCLUSIVE MODE"))
-        connection.execute("SELECT FROM projection_positions ORDER BY name FOR UPDATE")
+        connection.execute(LOCK_POSITIONS)
         position = _fold_all(connection, position, _head(connection))
         # Given up before any reader has waited for the second after which PostgreSQL looks for deadlocks: one
         # that waits for a table locked here, and holds the next, must not be the victim.

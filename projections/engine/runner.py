@@ -15,7 +15,7 @@ from psycopg.types.numeric import Int8
 
 from projections.engine import snapshots
 from projections.engine.fold import check_known, fold_range
-from projections.engine.registry import PROJECTIONS
+from projections.engine.registry import LOCK_POSITIONS, PROJECTIONS, REFLECTED
 from projections.views.tenants import KEY_TOPICS
 
 MAX_BATCH_EVENTS: Final = 50_000
@@ -51,20 +51,23 @@ SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
 """
 
-_LOCK: Final = "SELECT name, position FROM projection_positions ORDER BY name FOR UPDATE"
 # The last position of the last command that fits, or of the first one where none does.
-_UPTO: Final = """
+_UPTO: Final = f"""
 SELECT p.position, coalesce(
     (SELECT max(position) FROM commands WHERE position > p.position AND position <= p.position + %(limit)s),
     (SELECT min(position) FROM commands WHERE position > p.position))
-FROM (SELECT min(position) AS position FROM projection_positions) AS p
-"""
+FROM ({REFLECTED}) AS p (position)
+"""  # noqa: S608  a query of ours
 _CONTENT: Final = """
 SELECT array_agg(DISTINCT topic),
     coalesce(array_agg(DISTINCT originator_id) FILTER (WHERE originator_version %% %(interval)s = 0), '{}')
 FROM events WHERE notification_id > %(after)s AND notification_id <= %(upto)s
 """
-_MOVE: Final = "UPDATE projection_positions SET position = greatest(position, %(upto)s)"
+_MOVE: Final = """
+UPDATE projection_positions p SET position = %(upto)s
+FROM unnest(%(names)s::text[], %(positions)s::bigint[]) AS b (name, position)
+WHERE p.name = b.name AND p.position = b.position
+"""
 _NOTIFY: Final = "SELECT pg_notify('bursar_projected', %(upto)s)"
 _NOTIFY_KEYS: Final = "SELECT pg_notify('bursar_keys', %(upto)s)"
 
@@ -89,7 +92,7 @@ def project(connection: psycopg.Connection[Any], *, limit: int = MAX_BATCH_EVENT
     """
     with connection.transaction():
         with connection.pipeline():
-            locked = connection.execute(_LOCK, prepare=True)
+            locked = connection.execute(LOCK_POSITIONS, prepare=True)
             ahead = connection.execute(_UPTO, {"limit": Int8(limit)}, prepare=True)
             positions: dict[str, int] = dict(locked.fetchall())
             after, upto = ahead.fetchone() or (0, None)
@@ -107,12 +110,13 @@ def _fold(
     names, long_streams = connection.execute(_CONTENT, range_, prepare=True).fetchone() or ([], [])
     topics = frozenset[str](names)
     check_known(connection, topics, after=after, upto=upto)
+    behind = {name: position for name, position in positions.items() if position < upto}
     with connection.pipeline():
         for projection in PROJECTIONS:
-            behind = positions[projection.name]
-            if behind < upto:
-                fold_range(connection, projection, after=behind, upto=upto, topics=topics)
-        connection.execute(_MOVE, {"upto": Int8(upto)}, prepare=True)
+            if projection.name in behind:
+                fold_range(connection, projection, after=behind[projection.name], upto=upto, topics=topics)
+        moved = {"upto": Int8(upto), "names": list(behind), "positions": list(behind.values())}
+        connection.execute(_MOVE, moved, prepare=True)
         connection.execute(_NOTIFY, {"upto": str(upto)}, prepare=True)
         if topics & KEY_TOPICS:
             connection.execute(_NOTIFY_KEYS, {"upto": str(upto)})

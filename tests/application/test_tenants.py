@@ -20,7 +20,7 @@ def late_evening() -> datetime:
 
 @on_a_loop
 async def test_the_time_zone_and_the_branch_are_the_tenant_s() -> None:
-    async with running_writer(MemoryStore(), clock=late_evening) as writer:
+    async with running_writer(MemoryStore(clock=late_evening)) as writer:
         numbers = {}
         for name, options in {
             "toronto": {},

@@ -1,7 +1,7 @@
 """The event store in memory: what the writer's own tests and the state machines of whole schools run on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from application.pipeline.ports import (
@@ -34,8 +34,11 @@ class MemoryLog:
 class MemoryStore:
     """One process's way to a `MemoryLog`; implements `application.pipeline.ports.EventStore`."""
 
-    def __init__(self, log: MemoryLog | None = None) -> None:
+    def __init__(
+        self, log: MemoryLog | None = None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.log = log or MemoryLog()
+        self.now = clock
         self._locked = False
 
     async def head(self) -> Head:

@@ -67,19 +67,21 @@ CREATE TABLE commits (
     hash bytea NOT NULL
 );
 
--- The only rows of the log that change.
+-- The only rows of the log that change: one, and one for each tenant. As long as anybody holds a snapshot, all that they
+-- were since stands beside them; they are found from the end of an index on what only grows, where the newest stands
+-- first, so that nobody walks over the others.
 CREATE TABLE head (
-    one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    position bigint NOT NULL,
+    position bigint PRIMARY KEY,
     commit bigint NOT NULL,
     commands bigint NOT NULL,
     hash bytea NOT NULL,
     recorded_at timestamptz NOT NULL
-) WITH (fillfactor = 10);
+);
 CREATE TABLE tenant_heads (
-    tenant text COLLATE "C" PRIMARY KEY,
-    sequence bigint NOT NULL
-) WITH (fillfactor = 10);
+    tenant text COLLATE "C",
+    sequence bigint,
+    PRIMARY KEY (tenant, sequence)
+);
 
 -- Who this store is. The epoch changes after a point-in-time restore, so that consumers refuse to mix.
 CREATE TABLE store (
@@ -118,13 +120,15 @@ CREATE FUNCTION bursar_text(value text) RETURNS bytea
     RETURN int4send(octet_length(value)) || convert_to(value, 'UTF8');
 
 CREATE FUNCTION bursar_lock_head(OUT "position" bigint, OUT commit bigint, OUT recorded_at timestamptz)
-    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-    AS $$ SELECT h.position, h.commit, h.recorded_at FROM head h FOR UPDATE $$;
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
+    AS $$ SELECT h.position, h.commit, h.recorded_at FROM head h ORDER BY h.position DESC LIMIT 1 FOR UPDATE $$;
 
 -- Appends a batch decided at a position, or says why not. The outcome is one of
 --   moved: the head is elsewhere (position), nothing was written;
+--   mistimed: it was decided more than a minute ahead of the database's clock, nothing was written;
 --   known: keys of the batch that have their answer already, a row each, nothing was written;
 --   appended: all of it was written, and the head is at position.
+-- now is the database's clock, which is that of all processes.
 CREATE FUNCTION bursar_append(
     decided_at bigint, at timestamptz,
     key_tenants text[], key_clients text[], keys text[],
@@ -132,7 +136,7 @@ CREATE FUNCTION bursar_append(
     names text[], actors text[], reasons text[], correlation_ids text[], trace_ids text[],
     responses bytea[], event_counts bigint[],
     streams text[], versions bigint[], topics text[], states bytea[], owners bigint[]
-) RETURNS TABLE (outcome text, ordinal bigint, request_hash bytea, response bytea, "position" bigint)
+) RETURNS TABLE (outcome text, ordinal bigint, request_hash bytea, response bytea, "position" bigint, now timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
     -- The plans are kept from when the log was empty; by them each batch would read the whole log later.
     SET enable_seqscan = off
@@ -141,18 +145,28 @@ CREATE FUNCTION bursar_append(
 DECLARE
     current head%ROWTYPE;
     store_id bytea;
+    tenant_name text;
+    tenant_commands bigint;
+    tenant_sequence bigint;
+    known_tenants text[] := '{}';
+    known_sequences bigint[] := '{}';
     leaves bytea;
     last bigint;
     command_count bigint;
     new_hash bytea;
 BEGIN
-    SELECT * INTO STRICT current FROM head FOR UPDATE;
+    SELECT * INTO STRICT current FROM head ORDER BY position DESC LIMIT 1 FOR UPDATE;
     IF current.position <> decided_at THEN
-        RETURN QUERY SELECT 'moved', NULL::bigint, NULL::bytea, NULL::bytea, current.position;
+        RETURN QUERY SELECT 'moved', NULL::bigint, NULL::bytea, NULL::bytea, current.position, clock_timestamp();
+        RETURN;
+    END IF;
+    -- What is recorded never goes back: one fast clock would date all that comes after it.
+    IF at > greatest(current.recorded_at, clock_timestamp() + interval '1 minute') THEN
+        RETURN QUERY SELECT 'mistimed', NULL::bigint, NULL::bytea, NULL::bytea, current.position, clock_timestamp();
         RETURN;
     END IF;
     IF cardinality(keys) > 0 THEN
-        RETURN QUERY SELECT 'known', k.n, c.request_hash, c.response, c.position
+        RETURN QUERY SELECT 'known', k.n, c.request_hash, c.response, c.position, clock_timestamp()
             FROM unnest(key_tenants, key_clients, keys) WITH ORDINALITY AS k (tenant, client, key, n)
             CROSS JOIN LATERAL (
                 SELECT * FROM commands
@@ -164,16 +178,11 @@ BEGIN
         END IF;
     END IF;
     IF cardinality(ids) = 0 THEN
-        RETURN QUERY SELECT 'appended', NULL::bigint, NULL::bytea, NULL::bytea, current.position;
+        RETURN QUERY SELECT 'appended', NULL::bigint, NULL::bytea, NULL::bytea, current.position, clock_timestamp();
         RETURN;
     END IF;
     IF at < current.recorded_at THEN
         RAISE EXCEPTION 'recorded time % lies before the last one, %', at, current.recorded_at;
-    END IF;
-    -- What is recorded never goes back: one fast clock would date all that comes after it.
-    IF at > greatest(current.recorded_at, clock_timestamp() + interval '1 minute') THEN
-        RAISE EXCEPTION 'recorded time % is more than a minute ahead of the database''s clock', at
-            USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF 0 >= ANY (event_counts) OR cardinality(streams) <> (SELECT sum(n) FROM unnest(event_counts) AS n) THEN
         RAISE EXCEPTION 'each command owns at least one event, and each event is owned by one';
@@ -182,6 +191,20 @@ BEGIN
     INSERT INTO events (originator_id, originator_version, topic, state, notification_id)
         SELECT e.stream, e.version, e.topic, e.state, decided_at + e.n
         FROM unnest(streams, versions, topics, states) WITH ORDINALITY AS e (stream, version, topic, state, n);
+
+    FOR tenant_name, tenant_commands IN SELECT t, count(*) FROM unnest(tenants) AS t GROUP BY t LOOP
+        SELECT h.sequence INTO tenant_sequence FROM tenant_heads h
+            WHERE h.tenant = tenant_name ORDER BY h.sequence DESC LIMIT 1;
+        IF FOUND THEN
+            UPDATE tenant_heads h SET sequence = h.sequence + tenant_commands
+                WHERE h.tenant = tenant_name AND h.sequence = tenant_sequence;
+        ELSE
+            tenant_sequence := 0;
+            INSERT INTO tenant_heads (tenant, sequence) VALUES (tenant_name, tenant_commands);
+        END IF;
+        known_tenants := known_tenants || tenant_name;
+        known_sequences := known_sequences || tenant_sequence;
+    END LOOP;
 
     store_id := (SELECT uuid_send(id) FROM store);
     WITH digested AS (
@@ -193,12 +216,12 @@ BEGIN
         GROUP BY e.owner
     ), placed AS (
         SELECT c.*, (decided_at + sum(c.event_count) OVER (ORDER BY c.n))::bigint AS position,
-            coalesce(t.sequence, 0) + row_number() OVER (PARTITION BY c.tenant ORDER BY c.n) AS sequence
+            t.sequence + row_number() OVER (PARTITION BY c.tenant ORDER BY c.n) AS sequence
         FROM unnest(ids, tenants, clients, idempotency_keys, request_hashes, names, actors, reasons,
                     correlation_ids, trace_ids, responses, event_counts)
             WITH ORDINALITY AS c (id, tenant, client, key, request_hash, name, actor, reason,
                                   correlation_id, trace_id, response, event_count, n)
-        LEFT JOIN tenant_heads t ON t.tenant = c.tenant
+        JOIN unnest(known_tenants, known_sequences) AS t (tenant, sequence) ON t.tenant = c.tenant
     ), chained AS (
         INSERT INTO commands (position, first_position, id, tenant, tenant_sequence, client, idempotency_key,
             request_hash, command, actor, reason, correlation_id, trace_id, response, recorded_at, commit, leaf)
@@ -223,11 +246,7 @@ BEGIN
                 || bursar_field(int8send((extract(epoch FROM at) * 1000000)::bigint))
                 || bursar_field(d.digest))
         FROM placed p JOIN digested d ON d.owner = p.n
-        RETURNING position, tenant, tenant_sequence, leaf
-    ), counted AS (
-        INSERT INTO tenant_heads (tenant, sequence)
-        SELECT c.tenant, max(c.tenant_sequence) FROM chained c GROUP BY c.tenant
-        ON CONFLICT (tenant) DO UPDATE SET sequence = excluded.sequence
+        RETURNING position, leaf
     )
     SELECT string_agg(c.leaf, ''::bytea ORDER BY c.position), max(c.position) INTO leaves, last FROM chained c;
     ASSERT last = decided_at + cardinality(streams), 'every command was placed';
@@ -237,9 +256,10 @@ BEGIN
     INSERT INTO commits (number, position, commands, previous_hash, hash)
         VALUES (current.commit + 1, last, command_count, current.hash, new_hash);
     UPDATE head SET position = last, commit = current.commit + 1, commands = command_count, hash = new_hash,
-        recorded_at = at;
+        recorded_at = at
+        WHERE position = decided_at;
     PERFORM pg_notify('bursar_log', last::text);
-    RETURN QUERY SELECT 'appended', NULL::bigint, NULL::bytea, NULL::bytea, last;
+    RETURN QUERY SELECT 'appended', NULL::bigint, NULL::bytea, NULL::bytea, last, clock_timestamp();
 END
 $$;
 

@@ -9,11 +9,13 @@ BEGIN
 END
 $$;
 
--- How far each projection has folded the log; always the last position of a command.
+-- How far each projection has folded the log: one row each, always the last position of a command, found from the end of
+-- its index as the head is.
 CREATE TABLE projection_positions (
-    name text COLLATE "C" PRIMARY KEY,
-    position bigint NOT NULL
-) WITH (fillfactor = 10);
+    name text COLLATE "C",
+    position bigint,
+    PRIMARY KEY (name, position)
+);
 INSERT INTO projection_positions (name, position)
     SELECT name, 0 FROM unnest(ARRAY['tenants', 'ledger', 'wallets', 'invoices', 'receipts', 'exports']) AS name;
 

@@ -195,7 +195,7 @@ def test_shadows_in_a_temporary_schema_deceive_nobody(connected: dict[str, Conne
     writer = connected["bursar_writer"]
     for statement in (
         "CREATE TEMP TABLE head (LIKE public.head)",
-        "INSERT INTO pg_temp.head VALUES (true, 3, 1, 1, '', '1970-01-01')",
+        "INSERT INTO pg_temp.head VALUES (3, 1, 1, '', '1970-01-01')",
         "CREATE TEMP TABLE events (LIKE public.events)",
         "CREATE TEMP TABLE commands (LIKE public.commands)",
         "CREATE TEMP TABLE store (id uuid)",

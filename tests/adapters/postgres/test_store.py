@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 import pytest
 
+from adapters.postgres import store as postgres_store
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
@@ -244,12 +245,39 @@ def test_what_no_writer_sends_is_refused_whole(database: Database, wrong: Any) -
 async def test_a_fast_clock_dates_nothing(database: Database) -> None:
     """What is recorded never goes back: one such commit would date all that come after it."""
     mine, ahead = store(database), datetime.now(UTC) + timedelta(hours=1)
-    with pytest.raises(StoreUnavailableError):
-        await mine.append(batch(0, command(opened()), recorded_at=ahead))
+    assert await mine.append(batch(0, command(opened()), recorded_at=ahead)) == Moved(0)
+    assert await mine.append(batch(0, keys=[("greenhill", "TILL", "key-0001")], recorded_at=ahead)) == Moved(
+        0
+    ), "nor does it refuse anything"
     soon = datetime.now(UTC) + timedelta(seconds=30)
     assert await mine.append(batch(0, command(opened()), recorded_at=soon)) == Appended(1)
     assert await mine.append(batch(1, command(topped_up(2)), recorded_at=soon)) == Appended(2)
     await mine.close()
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-40), timedelta(minutes=-2), timedelta(hours=1)])
+def test_the_database_has_the_clock_of_all_processes(
+    database: Database, monkeypatch: pytest.MonkeyPatch, wrong: timedelta
+) -> None:
+    class Wrong(datetime):
+        by = wrong
+
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + cls.by
+
+    @on_a_loop
+    async def test() -> None:
+        monkeypatch.setattr(postgres_store, "datetime", Wrong)
+        mine = store(database)
+        async with running_school(mine) as school:
+            for Wrong.by in (wrong, 2 * wrong):  # whether it is wrong from the start or becomes so
+                await school.give(top_up())
+                await school.give(top_up())
+                recorded_at = (await mine.head()).recorded_at
+                assert abs(recorded_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+    test()
 
 
 @on_a_loop

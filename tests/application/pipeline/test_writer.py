@@ -48,8 +48,8 @@ STREAM = "greenhill/wallet/STU-1"
 class WatchedStore(MemoryStore):
     """Counts what it is asked, and fails when told to."""
 
-    def __init__(self, log: MemoryLog | None = None) -> None:
-        super().__init__(log)
+    def __init__(self, log: MemoryLog | None = None, **options: Any) -> None:
+        super().__init__(log, **options)
         self.batches: list[AppendBatch] = []
         self.locks = 0
         self.failures: list[Exception] = []
@@ -677,7 +677,7 @@ async def test_recorded_time_never_goes_back() -> None:
     log = MemoryLog()
     seen = []
     async with running_writer(
-        WatchedStore(log), clock=lambda: now + timedelta(seconds=next(times, 30))
+        WatchedStore(log, clock=lambda: now + timedelta(seconds=next(times, 30)))
     ) as writer:
         school = School(writer)
         await school.do("tenant.register", country="KE", legal_name="G")
@@ -685,7 +685,7 @@ async def test_recorded_time_never_goes_back() -> None:
             await school.do("wallet.open", account=f"S-{number}", currency="KES")
             seen.append((log.recorded_at - now).total_seconds())
     assert seen == [20, 20, 20, 30]
-    async with running_writer(WatchedStore(log), clock=lambda: now - timedelta(days=1)) as behind:
+    async with running_writer(WatchedStore(log, clock=lambda: now - timedelta(days=1))) as behind:
         await behind.submit(top_up("S-0"))
         assert log.recorded_at == now + timedelta(seconds=30), "another process's clock may be behind"
 
@@ -693,7 +693,7 @@ async def test_recorded_time_never_goes_back() -> None:
 @on_a_loop
 async def test_numbers_follow_the_year_in_the_schools_own_zone() -> None:
     clock = [datetime(2026, 12, 31, 20, 59, 59, tzinfo=UTC)]
-    async with running_school(WatchedStore(), clock=lambda: clock[0]) as school:
+    async with running_school(WatchedStore(clock=lambda: clock[0])) as school:
         old = answer(await school.give(top_up()))
         clock[0] += timedelta(seconds=1)  # midnight in Nairobi
         new = answer(await school.give(top_up()))
