@@ -43,7 +43,8 @@ def lowest_from(
 ) -> int:
     """The lowest balance at the end of any day from `effective_date` on, by the nets of the days since.
 
-    Where that date is too old for its nets to be kept, the balance itself.
+    Where that date is too old for its nets to be kept, the balance itself: history is brought in after the money that
+    it spent, by those alone who may date that far back.
     """
     lowest = balance_minor
     if effective_date < recorded_at.date() - _KEPT:

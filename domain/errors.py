@@ -34,7 +34,7 @@ class Code(ErrorCode):
     NOT_SUPPORTED = "not_supported", "invalid", "The service does not do this yet."
     EFFECTIVE_DATE_IN_FUTURE = "effective_date_in_future", "invalid", "The date lies after today in the tenant's time zone."
     EFFECTIVE_DATE_TOO_EARLY = "effective_date_too_early", "invalid", "The date lies before 1970-01-01, or before what is settled or taken back; `earliest` says the first that may be."
-    AMOUNT_TOO_LARGE = "amount_too_large", "invalid", "An amount is above 10^15 minor units."
+    AMOUNT_TOO_LARGE = "amount_too_large", "invalid", "An amount is above the largest that the tenant's policy allows."
     COMMAND_TOO_LARGE = "command_too_large", "invalid", "The command would make more than 256,000 bytes of events and answer; split it."
     TENDERS_EXCEED_TOTAL = "tenders_exceed_total", "invalid", "The tenders pay more than is due, where that is not allowed."
     TENDERS_TOO_LOW = "tenders_too_low", "invalid", "The tenders pay less than they must."

@@ -8,7 +8,7 @@ from domain.errors import Code, DomainError
 from domain.event import Event, MoneyEvent, State, Transaction, stored
 from domain.ids import AccountCode
 from domain.journal import Side
-from domain.money import MAX_TOTAL_MINOR
+from domain.money import MAX_BALANCE_MINOR
 
 # --- events
 
@@ -50,29 +50,27 @@ LedgerAccountEvent = AccountOpened | AccountDebited | AccountCredited
 
 
 class LedgerAccount(State, kw_only=True):
-    """`debits` and `credits` are totals in minor units."""
+    """`net_minor` is debits less credits. Gross totals would only grow, until nothing could be posted any more."""
 
     account_code: AccountCode = AccountCode("")
     role: str = ""
     type: AccountType = "asset"
     currency: str = ""
     status: Literal["open", "frozen", "closed"] = "open"
-    debits_minor: int = 0
-    credits_minor: int = 0
+    net_minor: int = 0
 
     @property
     def balance_minor(self) -> int:
         """Positive on the account's normal side."""
-        net = self.debits_minor - self.credits_minor
-        return net if self.type in DEBIT_NORMAL else -net
+        return self.net_minor if self.type in DEBIT_NORMAL else -self.net_minor
 
 
 def evolve(state: LedgerAccount, event: LedgerAccountEvent) -> None:
     match event:
         case AccountDebited():
-            state.debits_minor += event.amount
+            state.net_minor += event.amount
         case AccountCredited():
-            state.credits_minor += event.amount
+            state.net_minor -= event.amount
         case AccountOpened():
             state.account_code = event.code
             state.role = event.role
@@ -117,10 +115,10 @@ def post(
             Code.CURRENCY_MISMATCH,
             f"Account {state.account_code} is in {state.currency}, not {transaction.currency}.",
         )
-    if (state.debits_minor if side == "debit" else state.credits_minor) + amount_minor > MAX_TOTAL_MINOR:
+    if (state.net_minor if side == "debit" else -state.net_minor) + amount_minor > MAX_BALANCE_MINOR:
         raise DomainError(
             Code.AMOUNT_TOO_LARGE,
-            f"Account {state.account_code} would pass {MAX_TOTAL_MINOR} minor units in all.",
+            f"The balance of account {state.account_code} would pass {MAX_BALANCE_MINOR} minor units.",
         )
     event_type = AccountDebited if side == "debit" else AccountCredited
     return event_type(

@@ -8,10 +8,10 @@ from typing import Final
 from domain.errors import Code, DomainError
 
 MAX_AMOUNT_MINOR: Final = 10**15
-"""The most that one command may move, in minor units."""
+"""The most that any amount may be, in minor units; a tenant's policy allows less (`domain.tenant.Policies`)."""
 
-MAX_TOTAL_MINOR: Final = 10**18
-"""The most that an account's debits or credits may ever add up to: within 64 bits wherever they are read."""
+MAX_BALANCE_MINOR: Final = 10**18
+"""The most that an account may hold on either side: within 64 bits wherever it is read."""
 
 MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 """Decimal places of each currency that a country template uses (ISO 4217, column "minor unit")."""
@@ -66,4 +66,4 @@ def format_minor(amount_minor: int, currency: str) -> str:
 def check_limit(amount_minor: int) -> None:
     """Refuse what exceeds `MAX_AMOUNT_MINOR` (code `amount_too_large`)."""
     if amount_minor > MAX_AMOUNT_MINOR:
-        raise DomainError(Code.AMOUNT_TOO_LARGE, f"A command moves at most {MAX_AMOUNT_MINOR} minor units.")
+        raise DomainError(Code.AMOUNT_TOO_LARGE, f"An amount is at most {MAX_AMOUNT_MINOR} minor units.")

@@ -40,9 +40,9 @@ def evolve(state: ProviderReceipt, event: Event) -> None:
     state.account = event.account
 
 
-def check_unnamed(provider: str) -> None:
-    """Refuse money without a reference where its provider gives each one (`reference_required`)."""
-    if provider in REFERENCE_REQUIRED:
+def check_unnamed(provider: str, *, card_reference: bool) -> None:
+    """Refuse money without a reference (`reference_required`) where its provider gives each one, or policy asks for it."""
+    if provider in REFERENCE_REQUIRED or (provider == "card" and card_reference):
         raise DomainError(Code.REFERENCE_REQUIRED, f"A tender of type {provider} names its reference.")
 
 

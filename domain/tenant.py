@@ -10,6 +10,9 @@ from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
 from domain.ids import AccountCode
 
+MAX_LARGEST_AMOUNT_MINOR: Final = 9_999_999_999_999
+"""99,999,999,999.99, the most that QuickBooks takes as an amount, is the most that a policy may allow."""
+
 FEATURES: Final = frozenset({"FINANCE_V2"})
 
 # --- events
@@ -74,7 +77,17 @@ class KeyRevoked(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
-TenantEvent = TenantRegistered | ChartMapped | FeatureSet | ClientAdded | KeyAdded | KeyRevoked
+@stored
+class PoliciesSet(Event, frozen=True, kw_only=True):
+    """All policies as they are from now on; those that came later have what held before them."""
+
+    topic: ClassVar[str] = "bursar.tenant.policies_set.v1"
+    largest_amount: int
+    card_reference: bool
+    recorded_at: datetime
+
+
+TenantEvent = TenantRegistered | ChartMapped | FeatureSet | ClientAdded | KeyAdded | KeyRevoked | PoliciesSet
 
 # --- state
 
@@ -85,6 +98,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     client: str
     capabilities: frozenset[str]
     expires_at: datetime | None
+
+
+class Policies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a school has decided for itself.
+
+    `largest_amount_minor` is the most that one command may move or bill; `card_reference` says whether money by card
+    must name the terminal's reference.
+    """
+
+    largest_amount_minor: int = 10**10
+    card_reference: bool = False
 
 
 class Tenant(State, kw_only=True):
@@ -103,6 +127,7 @@ class Tenant(State, kw_only=True):
     clients: frozenset[str] = frozenset()
     keys: dict[str, Key] = msgspec.field(default_factory=dict)
     revoked: frozenset[str] = frozenset()
+    policies: Policies = Policies()
 
 
 def evolve(state: Tenant, event: TenantEvent) -> None:
@@ -132,6 +157,10 @@ def evolve(state: Tenant, event: TenantEvent) -> None:
         case KeyRevoked():
             state.keys = {prefix: key for prefix, key in state.keys.items() if prefix != event.prefix}
             state.revoked = state.revoked | {event.prefix}
+        case PoliciesSet():
+            state.policies = Policies(
+                largest_amount_minor=event.largest_amount, card_reference=event.card_reference
+            )
         case _:
             assert_never(event)
 
@@ -182,6 +211,37 @@ def set_feature(state: Tenant, *, feature: str, enabled: bool, recorded_at: date
     if (feature in state.features) == enabled:
         return None
     return FeatureSet(feature=feature, enabled=enabled, recorded_at=recorded_at)
+
+
+def set_policies(
+    state: Tenant, *, largest_amount_minor: int | None, card_reference: bool | None, recorded_at: datetime
+) -> PoliciesSet | None:
+    """Set those policies that are given; nothing happens where all are already as asked."""
+    now = state.policies
+    policies = Policies(
+        largest_amount_minor=now.largest_amount_minor
+        if largest_amount_minor is None
+        else largest_amount_minor,
+        card_reference=now.card_reference if card_reference is None else card_reference,
+    )
+    if policies == now:
+        return None
+    return PoliciesSet(
+        largest_amount=policies.largest_amount_minor,
+        card_reference=policies.card_reference,
+        recorded_at=recorded_at,
+    )
+
+
+def check_amount(state: Tenant, amount_minor: int) -> None:
+    """Refuse what exceeds the tenant's largest amount (`amount_too_large`)."""
+    largest_minor = state.policies.largest_amount_minor
+    if amount_minor > largest_minor:
+        raise DomainError(
+            Code.AMOUNT_TOO_LARGE,
+            f"A command moves or bills at most {largest_minor} minor units: the tenant's policy.",
+            largest_amount=largest_minor,
+        )
 
 
 def add_key(

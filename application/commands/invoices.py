@@ -18,7 +18,7 @@ from application.commands.fields import (
 )
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
-from domain import invoice, wallet
+from domain import invoice, tenant, wallet
 from domain.calendar import EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
@@ -114,6 +114,7 @@ def handle_create(command: CreateInvoice, unit: UnitOfWork) -> InvoiceView:
         lines=lines,
         recorded_at=unit.recorded_at,
     )
+    tenant.check_amount(unit.tenant(), event.total)
     unit.create(stream, event)
     if command.issue:
         _issue(unit, stream, transaction)

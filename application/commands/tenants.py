@@ -15,6 +15,7 @@ from domain.capability import Capability
 from domain.chart import country
 from domain.errors import Code, DomainError
 from domain.ids import AccountCode, Name, account_stream, series_stream, tenant_stream
+from domain.tenant import MAX_LARGEST_AMOUNT_MINOR
 
 _SERIES = (("receipt", "RCT"), ("invoice", "INV"))
 
@@ -57,6 +58,17 @@ class RevokeKey(Command, frozen=True, kw_only=True):
     prefix: Text
 
 
+class SetPolicies(Command, frozen=True, kw_only=True):
+    """Set those of a school's policies that are given.
+
+    `largest_amount` is the most that one command may move or bill, in minor units; `card_reference` says whether money
+    by card must name its reference.
+    """
+
+    largest_amount: Annotated[int, Meta(ge=1, le=MAX_LARGEST_AMOUNT_MINOR)] | None = None
+    card_reference: bool | None = None
+
+
 # --- answers
 
 
@@ -79,6 +91,13 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A key, without its secret."""
 
     prefix: str
+
+
+class PoliciesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The policies as they are now."""
+
+    largest_amount: int
+    card_reference: bool
 
 
 # --- handlers
@@ -149,6 +168,23 @@ def handle_feature(command: SetFeature, unit: UnitOfWork) -> FeatureAnswer:
     return FeatureAnswer(feature=command.feature, enabled=command.enabled)
 
 
+def handle_policies(command: SetPolicies, unit: UnitOfWork) -> PoliciesAnswer:
+    state = unit.tenant()
+    tenant.check_exists(state, unit.tenant_name)
+    event = tenant.set_policies(
+        state,
+        largest_amount_minor=command.largest_amount,
+        card_reference=command.card_reference,
+        recorded_at=unit.recorded_at,
+    )
+    if event:
+        unit.emit(tenant_stream(unit.tenant_name), event)
+    policies = unit.tenant().policies
+    return PoliciesAnswer(
+        largest_amount=policies.largest_amount_minor, card_reference=policies.card_reference
+    )
+
+
 def handle_create_key(command: CreateKey, unit: UnitOfWork) -> KeyAnswer:
     state = unit.tenant()
     tenant.check_exists(state, unit.tenant_name)
@@ -184,6 +220,14 @@ SPECS = (
         command_type=SetFeature,
         handler=handle_feature,
         answer_type=FeatureAnswer,
+        capability=Capability.FLAG_SET,
+        status=200,
+    ),
+    CommandSpec(
+        action="tenant.policies",
+        command_type=SetPolicies,
+        handler=handle_policies,
+        answer_type=PoliciesAnswer,
         capability=Capability.FLAG_SET,
         status=200,
     ),

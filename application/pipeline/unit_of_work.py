@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +20,8 @@ from domain.journal import Journal
 from domain.receipt import ReceiptSigner
 
 _S = TypeVar("_S", bound=State)
+
+MIDNIGHT_GRACE: Final = timedelta(minutes=10)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,9 @@ class UnitOfWork:
                 f"{effective_date} lies after today, {today} in {school.time_zone}.",
             )
         check_not_before(effective_date, not_before)
-        if effective_date < today and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
+        # A day that has only just ended is not the past yet: a till's request may have been on its way.
+        since = _local_date(school.time_zone, self.recorded_at - MIDNIGHT_GRACE)
+        if effective_date < since and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
             near = (today - effective_date).days <= BACKDATE_DAYS
             self.require(Capability.TRANSACTION_BACKDATE if near else Capability.TRANSACTION_BACKDATE_ANY)
         stamp: Stamp = {
@@ -152,9 +156,14 @@ class UnitOfWork:
         return Transaction(stamp=stamp, currency=currency)
 
     def post(self, journal: Journal, transaction: Transaction) -> None:
-        """Post a balanced journal to the accounts that the tenant's chart maps its roles to."""
-        roles = self.tenant().roles
-        for posting in journal.postings():
+        """Post a balanced journal to the accounts that the tenant's chart maps its roles to.
+
+        Refused is more than the tenant's largest amount (`amount_too_large`).
+        """
+        school = self.tenant()
+        roles, postings = school.roles, journal.postings()
+        tenant.check_amount(school, sum(posting.amount for posting in postings if posting.side == "debit"))
+        for posting in postings:
             stream = account_stream(self.tenant_name, roles[posting.role])
             state = self.state(ledger_account.LedgerAccount, stream)
             self.emit(
@@ -190,7 +199,7 @@ class UnitOfWork:
     ) -> None:
         """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
         if reference is None:
-            provider_receipt.check_unnamed(provider)
+            provider_receipt.check_unnamed(provider, card_reference=self.tenant().policies.card_reference)
             return
         if provider not in provider_receipt.PROVIDERS:
             return

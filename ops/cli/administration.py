@@ -12,7 +12,7 @@ import typer
 from domain.capability import ROLES
 from domain.chart import COUNTRIES
 from domain.ids import TENANT_PATTERN
-from domain.tenant import FEATURES
+from domain.tenant import FEATURES, MAX_LARGEST_AMOUNT_MINOR
 from ops.cli.connection import DataOption, settings_for
 from ops.cli.output import NOT_ALL, USAGE, JsonOption, fail, print_json, print_table
 
@@ -158,6 +158,41 @@ def tenant_feature(
         print_json({"tenant": name, **fields})
     else:
         print(f"{feature} is {state} for {name}.")
+    _wait_until_projected(settings, outcome)
+
+
+@tenant_app.command("policy")
+def tenant_policy(
+    name: Annotated[str, typer.Argument(help="The school.")],
+    largest_amount: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_LARGEST_AMOUNT_MINOR,
+            metavar="MINOR",
+            help="The most that one command may move or bill, in minor units.",
+        ),
+    ] = None,
+    card_reference: Annotated[
+        Literal["required", "optional"] | None,
+        typer.Option(help="Whether money by card names its reference."),
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Set a school's policies, and print all of them; without an option nothing changes."""
+    settings = settings_for(data, *_OPERATOR)
+    fields = {
+        "largest_amount": largest_amount,
+        "card_reference": None if card_reference is None else card_reference == "required",
+    }
+    outcome = _execute(settings, name, "tenant.policies", fields)
+    policies = msgspec.json.decode(outcome.response)
+    if json:
+        print_json({"tenant": name, **policies})
+    else:
+        print(f"largest amount: {policies['largest_amount']} minor units")
+        print(f"card reference: {'required' if policies['card_reference'] else 'optional'}")
     _wait_until_projected(settings, outcome)
 
 

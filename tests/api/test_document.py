@@ -50,7 +50,7 @@ def resolved(found: dict[str, Any]) -> dict[str, Any]:
 
 # --- every operation has its form
 
-OPERATORS_ALONE = {"tenant.register", "tenant.feature", "key.create", "key.revoke"}
+OPERATORS_ALONE = {"tenant.register", "tenant.feature", "tenant.policies", "key.create", "key.revoke"}
 """Commands that are given at the command line, and have no route."""
 
 

@@ -99,21 +99,30 @@ def test_names(service, admin, name):
     assert stored == ("card", 80, None, reference.upper())
 
 
-def test_the_largest_amounts(admin):
+def test_the_largest_amounts(service, admin):
     account = admin.wallet()
     for n in range(1, 12):
-        assert ok(admin.top_up(account, 10**15))["wallet"]["balance"] == n * 10**15
-    assert (
-        admin.balance(account) == 11 * 10**15
-    )  # more than a 64-bit float holds exactly, and so is each line
+        assert ok(admin.top_up(account, 10**10))["wallet"]["balance"] == n * 10**10
+    assert admin.balance(account) == 11 * 10**10
     lines = ok(admin.get("statements", account=account))["lines"]
-    assert [line["balance"] for line in lines] == [n * 10**15 for n in range(1, 12)]
-    ok(
-        admin.post(
-            f"wallets/{account}/charge", {"amount": 10**15, "currency": "KES", "description": "All of it"}
-        )
-    )
-    assert admin.balance(account) == 10**16
+    assert [line["balance"] for line in lines] == [n * 10**10 for n in range(1, 12)]
+    charge = {"amount": 10**10, "currency": "KES", "description": "All of it"}
+    ok(admin.post(f"wallets/{account}/charge", charge))
+    assert admin.balance(account) == 10**11
+    with service.nothing_written():
+        for response in (
+            admin.top_up(account, 10**10 + 1),
+            admin.post(f"wallets/{account}/charge", charge | {"amount": 10**10 + 1}),
+            admin.checkout([6 * 10**9, 6 * 10**9], {"type": "cash"}),
+            create_invoice(admin, 10**10 + 1, issue=False),
+        ):
+            assert refused(response, 422, "amount_too_large")["largest_amount"] == 10**10
+
+
+def create_invoice(admin, total, *, issue):
+    line = {"description": "Tuition", "quantity": 1, "total": total, "income": "tuition"}
+    body = {"payer": fresh_name("P"), "currency": "KES", "due_date": "2030-12-31", "issue": issue}
+    return admin.post("invoices", {**body, "lines": [line]})
 
 
 @pytest.mark.parametrize("day", ["1970-01-01", "2000-02-29", "2024-02-29"])

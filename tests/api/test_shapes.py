@@ -284,6 +284,7 @@ def test_a_statement(admin):
     assert found == {
         "account": account,
         "currency": "KES",
+        "order": "effective",
         "opening_balance": 0,
         "closing_balance": 700,
         "next": None,

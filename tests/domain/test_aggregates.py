@@ -42,7 +42,7 @@ def test_every_event_belongs_to_one_aggregate_whose_state_a_snapshot_keeps(topic
 
 
 def test_a_snapshot_keeps_sums_beyond_64_bits() -> None:
-    state = LedgerAccount(version=3, debits_minor=10**30, credits_minor=10**29)
+    state = LedgerAccount(version=3, net_minor=10**30)
     assert snapshots.decode_state("t/account/1000", snapshots.encode_state(state)) == state
 
 

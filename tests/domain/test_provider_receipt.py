@@ -51,12 +51,20 @@ def test_who_may_not_read_wallets_hears_no_amount() -> None:
     )
 
 
-def test_mpesa_money_names_its_reference() -> None:
-    given(STREAM).when(lambda _: check_unnamed("mpesa")).then_refused(
+@pytest.mark.parametrize("policy", [False, True])
+def test_mpesa_money_names_its_reference(policy: bool) -> None:
+    given(STREAM).when(lambda _: check_unnamed("mpesa", card_reference=policy)).then_refused(
         Code.REFERENCE_REQUIRED, "A tender of type mpesa names its reference."
     )
 
 
-@pytest.mark.parametrize("provider", ["wallet", "cash", "bank", "card"])
+def test_money_by_card_names_it_where_the_policy_says_so() -> None:
+    check_unnamed("card", card_reference=False)
+    given(STREAM).when(lambda _: check_unnamed("card", card_reference=True)).then_refused(
+        Code.REFERENCE_REQUIRED, "A tender of type card names its reference."
+    )
+
+
+@pytest.mark.parametrize("provider", ["wallet", "cash", "bank"])
 def test_other_money_need_not(provider: str) -> None:
-    check_unnamed(provider)
+    check_unnamed(provider, card_reference=True)

@@ -13,6 +13,8 @@ from domain.tenant import (
     Key,
     KeyAdded,
     KeyRevoked,
+    Policies,
+    PoliciesSet,
     Tenant,
     TenantRegistered,
 )
@@ -147,3 +149,41 @@ def test_every_role_is_a_set_of_capabilities() -> None:
     for role, capabilities in ROLES.items():
         assert capabilities <= CAPABILITIES, role
     assert ROLES["admin"] == CAPABILITIES
+
+
+def do_set_policies(**changes: Any) -> Any:
+    fields = {"largest_amount_minor": None, "card_reference": None, **changes}
+    return lambda state: tenant.set_policies(state, **fields, recorded_at=AT)
+
+
+def test_policies_that_are_not_given_stay_as_they_are() -> None:
+    strict = PoliciesSet(largest_amount=500, card_reference=True, recorded_at=AT)
+    given(STREAM, REGISTERED).when(do_set_policies(largest_amount_minor=500)).then(
+        PoliciesSet(largest_amount=500, card_reference=False, recorded_at=AT),
+        policies=Policies(largest_amount_minor=500),
+    )
+    given(STREAM, REGISTERED, strict).when(do_set_policies(card_reference=False)).then(
+        PoliciesSet(largest_amount=500, card_reference=False, recorded_at=AT)
+    )
+    given(STREAM, REGISTERED, strict).when(do_set_policies(largest_amount_minor=10**10)).then(
+        PoliciesSet(largest_amount=10**10, card_reference=True, recorded_at=AT)
+    )
+    given(STREAM, REGISTERED, strict).when(
+        do_set_policies(largest_amount_minor=500, card_reference=True)
+    ).then()
+    given(STREAM, REGISTERED).when(do_set_policies()).then()
+
+
+def test_a_command_moves_at_most_what_the_policy_says() -> None:
+    state = Tenant(version=1, policies=Policies(largest_amount_minor=500))
+    tenant.check_amount(state, 500)
+    tenant.check_amount(Tenant(version=1), 10**10)
+    for school, amount in ((state, 501), (Tenant(version=1), 10**10 + 1)):
+        with pytest.raises(DomainError) as refusal:
+            tenant.check_amount(school, amount)
+        assert refusal.value.code == Code.AMOUNT_TOO_LARGE
+        assert refusal.value.extra == {"largest_amount": amount - 1}
+        assert (
+            refusal.value.detail
+            == f"A command moves or bills at most {amount - 1} minor units: the tenant's policy."
+        )

@@ -100,6 +100,21 @@ def test_what_a_school_or_a_client_cannot_have_is_said_in_words(operator: Shell)
     assert told.startswith("bursar: --client: Give an id of at most 40 letters")
 
 
+def test_policies_are_set_and_shown(operator: Shell) -> None:
+    name = school()
+    operator.facts("tenant", "register", name, "--country", "CA")
+    default = {"tenant": name, "largest_amount": 10**10, "card_reference": False}
+    assert operator.facts("tenant", "policy", name) == default
+    changed = operator.facts(
+        "tenant", "policy", name, "--largest-amount", "500", "--card-reference", "required"
+    )
+    assert changed == default | {"largest_amount": 500, "card_reference": True}
+    told, _ = operator.run("tenant", "policy", name, "--card-reference", "optional")
+    assert told == "largest amount: 500 minor units\ncard reference: optional\n"
+    operator.run("tenant", "policy", name, "--largest-amount", str(10**13), code=2)
+    operator.run("tenant", "policy", "nowhere", "--largest-amount", "5", code=1)
+
+
 def test_schools_and_keys_from_registration_to_revocation(operator: Shell) -> None:
     name = school()
     made = operator.facts("tenant", "register", name, "--country", "CA", "--legal-name", "Far School")

@@ -28,6 +28,7 @@ NOT_SHOWN = {
     "bursar.tenant.chart_mapped.v1",
     "bursar.tenant.client_added.v1",
     "bursar.series.policy_set.v1",
+    "bursar.tenant.policies_set.v1",
     "bursar.receipt.claimed.v1",
 }
 
@@ -51,16 +52,16 @@ def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
             case Wallet():
                 wallets[state.wallet_id] = (state.balance_minor, state.available_minor)
             case LedgerAccount():
-                accounts[state.account_code] = (state.debits_minor, state.credits_minor)
+                accounts[state.account_code] = state.net_minor
             case Invoice():
                 invoices[state.invoice] = (state.number, state.status, state.total_minor, state.open_minor)
             case _:
                 pass
     rows = dump(database)
     assert {row[1]: row[2:4] for row in rows["wallet_balances"]} == wallets
-    assert {row[1]: row[2:4] for row in rows["ledger_balances"]} == accounts
+    assert {row[1]: row[2] - row[3] for row in rows["ledger_balances"]} == accounts
     assert {str(row[1]): (row[2], row[3], row[6], row[7]) for row in rows["finance_invoices"]} == invoices
-    assert sum(debits - credits for debits, credits in accounts.values()) == 0
+    assert sum(accounts.values()) == 0
 
 
 def test_running_balances_end_at_the_balances(database: Database) -> None:
@@ -98,7 +99,7 @@ def test_running_balances_end_at_the_balances(database: Database) -> None:
 def test_a_movement_is_read_exactly_whatever_its_description(database: Database) -> None:
     school = School()
     school.run("wallet.open", account="A")
-    school.run("wallet.top_up", account="A", amount=10**15, source={"type": "cash"})
+    school.run("wallet.top_up", account="A", amount=10**10, source={"type": "cash"})
     charged = school.run(
         "wallet.charge", account="A", amount=3, description=AWKWARD, effective_date="2026-01-03"
     )
@@ -108,7 +109,7 @@ def test_a_movement_is_read_exactly_whatever_its_description(database: Database)
     assert row[0] == position
     assert str(row[1]) == charged["transaction_id"]
     assert (str(row[4]), row[5], row[6], row[7], row[8]) == (
-        "2026-01-03", Decimal(10**15 - 3), "greenhill", "A", AWKWARD,
+        "2026-01-03", Decimal(10**10 - 3), "greenhill", "A", AWKWARD,
     )  # fmt: skip
 
 
