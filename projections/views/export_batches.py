@@ -1,5 +1,7 @@
 """What became of export batches: reads of the exporter's own record, for the tenant of the connection."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,28 +10,24 @@ import psycopg
 
 from projections.engine.reading import Page, page, rows_of
 
-_COUNTED: Final = """
-    SELECT b.batch_id, b.status, b.reason, b.position, b.requested_at, b.finished_at, coalesce((
-        SELECT jsonb_object_agg(counted.state, counted.n) FROM (
-            SELECT j.state, count(*) AS n FROM finance_export_jobs j
-            WHERE j.tenant = b.tenant AND j.position <= b.position
-                AND (j.confirmed_at IS NULL OR j.confirmed_at > b.registered_at)
-            GROUP BY j.state
-        ) AS counted
-    ), '{}'::jsonb) AS documents
-    FROM finance_export_batches b
+_COLUMNS: Final = """
+    batch_id, status, reason, position, requested_at, finished_at, covered FROM finance_export_batches
 """
-_BATCH: Final = f"{_COUNTED} WHERE b.batch_id = %(batch)s"
+_BATCH: Final = f"SELECT {_COLUMNS} WHERE batch_id = %(batch)s"
 _REQUESTED: Final = """
     SELECT batch::text AS batch_id, 'queued' AS status, NULL AS reason, position,
-        recorded_at AS requested_at, NULL::timestamptz AS finished_at, '{}'::jsonb AS documents
+        recorded_at AS requested_at, NULL::timestamptz AS finished_at, 0 AS covered
     FROM export_requests WHERE batch = %(batch)s::uuid
 """
 _PAGE: Final = f"""
-    {_COUNTED}
-    WHERE %(before)s::bigint IS NULL OR b.position < %(before)s
-    ORDER BY b.position DESC LIMIT %(limit)s
+    SELECT {_COLUMNS}
+    WHERE %(before)s::bigint IS NULL OR position < %(before)s
+    ORDER BY position DESC LIMIT %(limit)s
 """
+_COUNTS: Final = """
+    SELECT position, state, documents FROM finance_export_counts WHERE position <= %(position)s ORDER BY position
+"""
+"""What is not confirmed, by the first batch that covers it."""
 
 
 class ExportBatchView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +45,32 @@ class ExportBatchView(msgspec.Struct, frozen=True, kw_only=True):
     documents: dict[str, int]
 
 
+class _BatchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as it is stored. `covered` is how many documents it covers."""
+
+    batch_id: str
+    status: str
+    reason: str | None
+    position: int
+    requested_at: datetime
+    finished_at: datetime | None
+    covered: int
+
+
+class _Count(msgspec.Struct, frozen=True, kw_only=True):
+    """How many documents in a state the batch of a position is the first to cover."""
+
+    position: int
+    state: str
+    documents: int
+
+
 async def export_batch(connection: psycopg.AsyncConnection[Any], batch_id: str) -> ExportBatchView | None:
     """One batch; `queued` while the exporter has not come to its request; None if nobody asked for it."""
     for query in (_BATCH, _REQUESTED):
-        found = await rows_of(connection, ExportBatchView, query, {"batch": batch_id})
-        if found:
-            return found[0]
+        rows = await rows_of(connection, _BatchRow, query, {"batch": batch_id})
+        if rows:
+            return (await _counted(connection, rows))[0]
     return None
 
 
@@ -60,5 +78,35 @@ async def export_batches(
     connection: psycopg.AsyncConnection[Any], *, limit: int, after: int | None = None
 ) -> Page[ExportBatchView, int]:
     """The newest batches first, those that follow the one of a position where it is given."""
-    rows = await rows_of(connection, ExportBatchView, _PAGE, {"before": after, "limit": limit + 1})
-    return page(rows, limit, lambda row: row.position)
+    rows = await rows_of(connection, _BatchRow, _PAGE, {"before": after, "limit": limit + 1})
+    return page(await _counted(connection, rows), limit, lambda row: row.position)
+
+
+async def _counted(
+    connection: psycopg.AsyncConnection[Any], batches: Sequence[_BatchRow]
+) -> list[ExportBatchView]:
+    """The batches, the newest first, with their documents by state."""
+    if not batches:
+        return []
+    counts = await rows_of(connection, _Count, _COUNTS, {"position": batches[0].position})
+    return list(_with_documents(batches, counts))[::-1]
+
+
+def _with_documents(batches: Sequence[_BatchRow], counts: Sequence[_Count]) -> Iterator[ExportBatchView]:
+    """The oldest first: each covers what those before it left, and what came since."""
+    left: Counter[str] = Counter()
+    following = 0
+    for batch in reversed(batches):
+        while following < len(counts) and counts[following].position <= batch.position:
+            left[counts[following].state] += counts[following].documents
+            following += 1
+        documents = {"confirmed": batch.covered - left.total(), **left}
+        yield ExportBatchView(
+            batch_id=batch.batch_id,
+            status=batch.status,
+            reason=batch.reason,
+            position=batch.position,
+            requested_at=batch.requested_at,
+            finished_at=batch.finished_at,
+            documents={state: number for state, number in documents.items() if number > 0},
+        )
