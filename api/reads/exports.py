@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.errors import HttpCode, shown
-from api.reads.parameters import NoParameters, PageParameters, uuid
-from api.reads.reader import Reader
+from api.reads.parameters import DocumentParameters, NoParameters, PageParameters, uuid
+from api.reads.reader import Missing, Reader
 from domain.capability import Capability
-from projections.views import export_batches
+from projections.views import export_batches, export_documents
+from projections.views.export_documents import DocumentKey
 
 
 def add(routes: APIRouter, reader: Reader) -> None:
@@ -34,5 +35,25 @@ def add(routes: APIRouter, reader: Reader) -> None:
             request,
             Capability.EXPORT_RUN,
             lambda connection: export_batches.export_batch(connection, uuid(batch)),
-            missing=(HttpCode.EXPORT_NOT_FOUND, f"There is no export batch {shown(batch)}."),
+            missing=_missing(batch),
         )
+
+    @routes.get("/quickbooks/exports/{batch}/documents")
+    async def list_documents(
+        request: Request, batch: str, wanted: Annotated[DocumentParameters, Query()]
+    ) -> Response:
+        return await reader.page(
+            request,
+            Capability.EXPORT_RUN,
+            lambda connection, after: export_documents.export_documents(
+                connection, uuid(batch), state=wanted.state, limit=wanted.limit, after=after
+            ),
+            of=f"quickbooks/exports/{uuid(batch)}/documents",
+            key=DocumentKey,
+            parameters=wanted,
+            missing=_missing(batch),
+        )
+
+
+def _missing(batch: str) -> Missing:
+    return HttpCode.EXPORT_NOT_FOUND, f"There is no export batch {shown(batch)}."

@@ -212,7 +212,7 @@ class _Turn:
         with self._connection.transaction():
             self._connection.execute(tenants.PAUSE, {**self._of_tenant, "reason": reason, "token": token})
             if sign_in:
-                self._connection.execute(jobs.MARK_SIGN_IN, {**self._covered, "reason": reason})
+                self._connection.execute(jobs.MARK_SIGN_IN, {**self._covered, "error": reason})
             if self._work.away:  # what an absence had ended must tell the new reason
                 self._connection.execute(batches.RESUME, self._of_tenant)
             self._connection.execute(batches.COMPLETE, self._of_tenant)

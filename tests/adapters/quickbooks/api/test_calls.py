@@ -80,13 +80,14 @@ class QuickBooks:
     def send_batch(self, body: bytes, *, request_id: str, count: int) -> Any:
         return self.answer
 
-    def find(self, kind: str, field: str, values: Any) -> list[Any]:
+    def find(self, kind: str, field: str, values: Any, *, also: str = "") -> list[Any]:
         return []
 
 
 def call(*kinds: Any, sent_at: float, resent: bool = False) -> Call:
     documents = tuple(
-        Job(id=n, kind=kind, number=f"N-{n}", body=b"{}", calls=1) for n, kind in enumerate(kinds)
+        Job(id=n, kind=kind, number=f"N-{n}", customer=None, body=b"{}", calls=1)
+        for n, kind in enumerate(kinds)
     )
     return Call(id=1, request_id="r", body=b"", jobs=documents, resent=resent, sent_at=sent_at)
 
