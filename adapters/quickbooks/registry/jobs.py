@@ -32,15 +32,15 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 INSERT: Final = """
     INSERT INTO finance_export_jobs (tenant, realm, kind, source_id, position, number, effective_date, amount,
         currency, customer, invoice, credit_memo, template)
-    SELECT j.* FROM unnest(%(tenant)s::text[], %(realm)s::text[], %(kind)s::text[], %(source_id)s::text[],
-        %(position)s::bigint[], %(number)s::text[], %(effective_date)s::date[], %(amount_minor)s::bigint[],
-        %(currency)s::text[], %(customer)s::text[], %(invoice)s::text[], %(credit_memo)s::text[],
-        %(template)s::bytea[])
+    SELECT j.* FROM unnest(%(tenant)b::text[], %(realm)b::text[], %(kind)b::text[], %(source_id)b::text[],
+        %(position)b::bigint[], %(number)b::text[], %(effective_date)b::date[], %(amount_minor)b::bigint[],
+        %(currency)b::text[], %(customer)b::text[], %(invoice)b::text[], %(credit_memo)b::text[],
+        %(template)b::bytea[])
         AS j (tenant, realm, kind, source_id, position, number, effective_date, amount, currency, customer,
               invoice, credit_memo, template)
     ON CONFLICT (tenant, realm, kind, source_id, version) DO NOTHING
 """
-"""Register `NewJob`s; one that is registered stays as it is."""
+"""Register `NewJob`s; one that is registered stays as it is. In binary, which is written and read faster than text."""
 
 CONNECT: Final = """
     UPDATE finance_export_jobs SET realm = %(realm)s WHERE tenant = %(tenant)s AND realm = ''
