@@ -21,8 +21,6 @@ MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 
 _MAX_BLOCK_MS: Final = 2_000  # whoever is told to stop does so within about that
 _MAX_REQUEST_MS: Final = 10_000
-_MIN_FETCH_BYTES: Final = 65_536  # a message costs its reader less in company; a lone one waits
-_MAX_FETCH_WAIT_MS: Final = 200
 _MAX_FLUSH_SECONDS: Final = 0.25  # then we look whether we were told to stop
 _MAX_DELIVERY_MS: Final = 30_000
 MAX_STALL_SECONDS: Final = 30.0
@@ -208,8 +206,6 @@ def open_consumer(
         isolation_level="read_committed",
         allow_auto_create_topics=False,
         max_poll_records=max_records,
-        fetch_min_bytes=_MIN_FETCH_BYTES,
-        fetch_max_wait_ms=_MAX_FETCH_WAIT_MS,
         session_timeout_ms=6_000,  # the broker's least: how long a killed member keeps its partitions
         heartbeat_interval_ms=1_000,
         request_timeout_ms=_MAX_REQUEST_MS,
