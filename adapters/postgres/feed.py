@@ -83,7 +83,7 @@ class _PostgresSubscription:
         self._store, self._epoch = store_identity(connection)
         self._position: int | None = None
         self._head = 0  # as it was notified
-        self._caught_up = False
+        self._caught_up = True  # also who begins far behind lets a busy log alone
         self._busy = False
 
     def poll(self, seconds: float) -> Sequence[FeedBatch]:

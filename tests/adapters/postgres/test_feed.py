@@ -95,6 +95,22 @@ def test_a_busy_log_is_read_in_few_batches_and_whole_once_there_is_a_pause(
     assert reader.batches < 15
 
 
+def test_who_begins_beside_a_busy_log_leaves_it_alone_too(
+    database: Database, reader: Reader, writer: Writer
+) -> None:
+    while len(writer.positions) < 50:
+        reader.poll()
+    with PostgresFeed(database.url("bursar_exporter")).subscribe("late", lambda _: 0) as subscription:
+        late = Reader(subscription)
+        while len(writer.positions) < 150:
+            late.poll()
+        assert late.batches < 10
+        writer.stop()
+        while len(late.positions) < len(writer.positions):
+            late.poll()
+    assert late.positions == writer.positions
+
+
 def test_an_export_is_seen_at_once_however_busy_the_log_is(reader: Reader, writer: Writer) -> None:
     while len(writer.positions) < 20:
         reader.poll()
