@@ -64,7 +64,8 @@ def components() -> dict[str, Schema]:
         ]
     )
     dry_run = schemas.pop("DryRun")
-    del schemas["StatementKey"]  # of which a cursor is made
+    for key in ("StatementKey", "DocumentKey"):  # of which cursors are made
+        del schemas[key]
     for spec in specs:
         answer = name_of(spec.answer_type)
         properties = {

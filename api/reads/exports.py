@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from api.errors import HttpCode
-from api.reads.parameters import PageParameters, uuid
+from api.errors import HttpCode, shown
+from api.reads.parameters import DocumentParameters, PageParameters, uuid
 from api.reads.reader import OneRead, Reader
 from domain.capability import Capability
-from projections.views import export_batches
+from projections.views import export_batches, export_documents
+from projections.views.export_documents import DocumentKey
 
 EXPORT = OneRead(
     path="/quickbooks/exports/{batch}",
@@ -37,3 +38,19 @@ def add(reader: Reader) -> None:
         )
 
     reader.add_one(EXPORT)
+
+    @reader.routes.get("/quickbooks/exports/{batch}/documents")
+    async def list_documents(
+        request: Request, batch: str, wanted: Annotated[DocumentParameters, Query()]
+    ) -> Response:
+        return await reader.page(
+            request,
+            Capability.EXPORT_RUN,
+            lambda connection, after: export_documents.export_documents(
+                connection, uuid(batch), state=wanted.state, limit=wanted.limit, after=after
+            ),
+            of=f"quickbooks/exports/{uuid(batch)}/documents",
+            key=DocumentKey,
+            parameters=wanted,
+            missing=(HttpCode.EXPORT_NOT_FOUND, f"There is no export batch {shown(batch)}."),
+        )

@@ -14,6 +14,17 @@ from domain.ids import NAME_PATTERN, UUID_PATTERN
 
 MAX_LIMIT: Final = 500
 Status = Literal["draft", "issued", "partially_paid", "paid", "void", "written_off"]
+DocumentState = Literal[
+    "blocked",
+    "pending",
+    "sent",
+    "confirmed",
+    "unknown",
+    "held",
+    "needs_mapping",
+    "needs_sign_in",
+    "dead",
+]
 
 # --- in paths
 
@@ -70,6 +81,10 @@ class PageParameters(NoParameters):
 class InvoiceParameters(PageParameters):
     payer: Annotated[NameParameter | None, Takes(PATTERNS[NAME_PATTERN])] = None
     status: Annotated[Status | None, Takes(f"one of {', '.join(get_args(Status))}")] = None
+
+
+class DocumentParameters(PageParameters):
+    state: Annotated[DocumentState | None, Takes(f"one of {', '.join(get_args(DocumentState))}")] = None
 
 
 class StatementParameters(PageParameters):

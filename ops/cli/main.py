@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain.errors import DomainError
-from ops.cli import administration, demo, environment, imports, proofs, services
+from ops.cli import administration, demo, environment, exports, imports, proofs, services
 from ops.cli.output import INTERRUPTED, USAGE, fail
 
 
@@ -45,7 +45,7 @@ app.command()(services.up)
 app.command()(services.serve)
 app.command()(services.project)
 app.command()(services.relay)
-app.command()(services.export)
+app.add_typer(exports.app, name="export")
 app.add_typer(services.emulate_app, name="emulate")
 app.command()(administration.migrate)
 app.add_typer(administration.tenant_app, name="tenant")

@@ -21,6 +21,7 @@ READS = {
     "accounts/1000/entries": "account.read",
     "quickbooks/exports": "export.run",
     f"quickbooks/exports/{_UUID}": "export.run",
+    f"quickbooks/exports/{_UUID}/documents": "export.run",
 }
 COMMANDS_OF = [
     (method, path.replace("{}", _UUID), COMMANDS[action].capability)

@@ -362,7 +362,7 @@ def test_what_a_read_answers_has_the_form_of_its_example(school, tried, path):
     }
     form = operations.READS[path]
     found = ok(school.get(path.format(**parameters).lstrip("/"), **form.query))
-    if path == "/quickbooks/exports":
+    if path in ("/quickbooks/exports", "/quickbooks/exports/{batch}/documents"):
         assert found.keys() == form.answer.keys()  # it lists what an exporter has taken up
     else:
         assert shape(found) == shape(form.answer)

@@ -149,6 +149,7 @@ def test_unknown_everything_else(admin, refusing):
     refused(admin.get("accounts/9999/entries"), 404, "account_not_found")
     refused(admin.get(f"quickbooks/exports/{uuid}"), 404, "export_not_found")
     refused(admin.get("quickbooks/exports/1"), 404, "export_not_found")
+    refused(admin.get(f"quickbooks/exports/{uuid}/documents"), 404, "export_not_found")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +268,7 @@ def test_another_tenants_things_are_not_there(service, admin, foreign):
             (foreign.settle(invoice["id"], {"type": "wallet", "account": own}), "invoice_not_found"),
             (foreign.refund(sale, amount=100), "sale_not_found"),
             (foreign.get(f"quickbooks/exports/{batch}"), "export_not_found"),
+            (foreign.get(f"quickbooks/exports/{batch}/documents"), "export_not_found"),
         ):
             found = refused(response, 404, code)
             assert "greenhill" not in response.text

@@ -43,6 +43,8 @@ def test_every_setting_is_on_the_page() -> None:
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(command, typer.core.TyperGroup):
+        if command.invoke_without_command and path != "bursar":
+            yield path, command
         for name, inner in command.commands.items():
             yield from commands(inner, f"{path} {name}")
     else:

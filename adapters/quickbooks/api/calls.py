@@ -1,12 +1,12 @@
 """One call to QuickBooks, from its stored bytes to what became of each of its documents. No database here."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from adapters.quickbooks.api.client import Answered, Client, Created, Missing, Outcome
+from adapters.quickbooks.api.client import INACTIVE, Answered, Client, Created, Missing, Outcome
 from adapters.quickbooks.api.errors import (
     UNCERTAIN,
     Barred,
@@ -22,8 +22,9 @@ from adapters.quickbooks.api.errors import (
     pauses,
     rule,
 )
-from adapters.quickbooks.mapping.canonical import Json, same_document
+from adapters.quickbooks.mapping.canonical import Json, parse, same_document
 from adapters.quickbooks.mapping.documents import NUMBER_FIELD, DocumentKind
+from projections.views.export_reasons import ExportReason
 
 UNGUARDED: Final[frozenset[DocumentKind]] = frozenset({"Payment", "JournalEntry"})
 """Kinds whose number QuickBooks may take twice: if their request id has expired, only looking first helps."""
@@ -36,6 +37,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A document's next state. With `ask` it holds only if it is not in QuickBooks; what is there is adopted."""
 
     state: JobState
+    reason: ExportReason | None = None
     error: str = ""
     ask: bool = False
 
@@ -53,7 +55,9 @@ def step(outcome: Outcome, *, resent: bool, calls: int) -> Step:
 
 def _ruled(ruled: Rule, error: str, calls: int) -> Step:
     spent = ruled.max_calls is not None and calls >= ruled.max_calls
-    return Step(state=JobState.DEAD if spent else ruled.state, error=error, ask=ruled.ask)
+    state = JobState.DEAD if spent else ruled.state
+    reason = None if state is JobState.PENDING else ruled.reason
+    return Step(state=state, reason=reason, error=error, ask=ruled.ask)
 
 
 # --- calls, and what became of them
@@ -65,6 +69,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     kind: DocumentKind
     number: str
+    customer: str | None
     body: bytes
     calls: int
 
@@ -87,6 +92,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState
     quickbooks_id: str | None = None
     sync_token: str | None = None
+    reason: ExportReason | None = None
     error: str | None = None
 
 
@@ -211,7 +217,8 @@ def _verdict(client: Client, call: Call, answer: Answered | Failure, settle_seco
         elif own.ask:
             results.append(_adopted(job, own, held))
         else:
-            results.append(Result(job_id=job.id, state=own.state, error=own.error))
+            told = _inactive(client, job, own) if own.reason is ExportReason.REFERENCE_INACTIVE else own
+            results.append(Result(job_id=job.id, state=told.state, reason=told.reason, error=told.error))
     pause = next((str(one) for one in outcomes if isinstance(one, Fault) and pauses(one)), None)
     return Settled(results=tuple(results), pause=pause)
 
@@ -250,17 +257,55 @@ def _adopted(job: Job, absent: Step, held: Held) -> Result:
     """Adopt the document that is there and equal; what is there and differs is a person's to judge."""
     documents = held.get((job.kind, job.number), ())
     if not documents:
-        return Result(job_id=job.id, state=absent.state, error=absent.error)
+        return Result(job_id=job.id, state=absent.state, reason=absent.reason, error=absent.error)
     if len(documents) > 1:
-        error = f"QuickBooks has {len(documents)} documents {job.kind} {job.number}."
-        return Result(job_id=job.id, state=JobState.DEAD, error=error)
+        return _taken(job, f"QuickBooks has {len(documents)} documents {job.kind} {job.number}.")
     document = documents[0]
     if not same_document(job.kind, job.body, document):
-        error = f"QuickBooks has another {job.kind} {job.number}, with id {document['Id']}."
-        return Result(job_id=job.id, state=JobState.DEAD, error=error)
+        return _taken(job, f"QuickBooks has another {job.kind} {job.number}, with id {document['Id']}.")
     return Result(
         job_id=job.id,
         state=JobState.CONFIRMED,
         quickbooks_id=str(document["Id"]),
         sync_token=str(document.get("SyncToken", "0")),
     )
+
+
+def _taken(job: Job, error: str) -> Result:
+    return Result(job_id=job.id, state=JobState.DEAD, reason=ExportReason.NUMBER_TAKEN, error=error)
+
+
+# --- which of the names that a document refers to is inactive
+
+_NAMES: Final = (
+    ("Customer", ("CustomerRef",), ExportReason.CUSTOMER_INACTIVE),
+    ("Item", ("ItemRef",), ExportReason.ITEM_INACTIVE),
+    ("Account", ("DepositToAccountRef", "AccountRef"), ExportReason.ACCOUNT_INACTIVE),
+)
+
+
+def _inactive(client: Client, job: Job, found: Step) -> Step:
+    """Say which name of a document is inactive, as QuickBooks' own words do not. Raises `CallError`."""
+    body = parse(job.body)
+    for kind, references, reason in _NAMES:
+        ids = sorted({identifier for name in references for identifier in _references(body, name)})
+        inactive = client.find(kind, "Id", ids, also=INACTIVE) if ids else []
+        if inactive:
+            names = {"Customer": job.customer, "Account": inactive[0].get("AcctNum")}
+            name = names.get(kind) or inactive[0].get("Name") or ""
+            error = f"The {kind.lower()} {name}".rstrip() + " is inactive in QuickBooks."
+            return msgspec.structs.replace(found, reason=reason, error=error)
+    return found
+
+
+def _references(node: Any, name: str) -> Iterator[str]:
+    """The ids under each reference of a name, wherever it stands."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == name:
+                yield str(value["value"])
+            else:
+                yield from _references(value, name)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value, name)

@@ -25,6 +25,9 @@ from adapters.quickbooks.mapping.canonical import Json, canonical, parse
 MINOR_VERSION: Final = 75
 CONNECT_SECONDS: Final = 5.0
 MAX_RESULTS: Final = 1000
+INACTIVE: Final = "Active = false"
+ACTIVE_OR_NOT: Final = "Active in (true, false)"
+"""Conditions on names; without one QuickBooks gives those that are active."""
 MAX_BATCH_ITEMS: Final = 30
 """How many items QuickBooks takes in one batch."""
 
@@ -157,9 +160,13 @@ class Client(QuickBooks):  # type: ignore[misc]  # the library is untyped
             if len(page) < MAX_RESULTS:
                 return entities
 
-    def find(self, kind: str, field: str, values: Sequence[str]) -> list[Json]:
-        """The entities of a kind whose `field` is one of `values`."""
-        return self.select(kind, where=f"{field} in ({', '.join(quoted(value) for value in values)})")
+    def find(self, kind: str, field: str, values: Sequence[str], *, also: str = "") -> list[Json]:
+        """The entities of a kind whose `field` is one of `values`, and for which `also` holds.
+
+        Of names, which may be inactive, QuickBooks gives the active ones unless `also` asks for others.
+        """
+        condition = f"{field} in ({', '.join(quoted(value) for value in values)})"
+        return self.select(kind, where=f"{condition} and {also}" if also else condition)
 
     def update(self, kind: str, body: Json, *, request_id: str) -> Json:
         """Change an entity; a sparse body names its Id and SyncToken. Returns it as it now stands."""

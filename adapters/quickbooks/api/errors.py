@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from adapters.quickbooks.mapping.canonical import Json, parse
+from projections.views.export_reasons import ExportReason
 
 MAX_CALLS: Final = 5
 """In how many calls a document may be refused for reasons that pass, before it is put aside."""
@@ -55,22 +56,25 @@ class JobState(StrEnum):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What a refusal makes of a document. With `max_calls` it is dead once it was in so many calls.
 
-    With `ask` the state holds only if the document is not in QuickBooks; what is there is adopted.
+    With `ask` the state holds only if the document is not in QuickBooks; what is there is adopted. `reason` is why
+    it stays where it is then, dead or not.
     """
 
     state: JobState
+    reason: ExportReason
     ask: bool = False
     max_calls: int | None = None
 
 
-UNCERTAIN: Final = Rule(state=JobState.PENDING, ask=True, max_calls=MAX_CALLS)
+_TOO_OFTEN: Final = ExportReason.REFUSED_TOO_OFTEN
+
+UNCERTAIN: Final = Rule(state=JobState.PENDING, reason=_TOO_OFTEN, ask=True, max_calls=MAX_CALLS)
 """Nobody knows whether the document was made."""
 
-_LATER: Final = Rule(state=JobState.PENDING)  # refused before anything happened
-_SIGN_IN: Final = Rule(state=JobState.NEEDS_SIGN_IN)
-_MAPPING: Final = Rule(state=JobState.NEEDS_MAPPING)
-_ONCE_MORE: Final = Rule(state=JobState.PENDING, ask=True, max_calls=2)
-_DEAD: Final = Rule(state=JobState.DEAD)
+_LATER: Final = Rule(state=JobState.PENDING, reason=_TOO_OFTEN)  # refused before anything happened
+_SIGN_IN: Final = Rule(state=JobState.NEEDS_SIGN_IN, reason=ExportReason.SIGN_IN)
+_INACTIVE: Final = Rule(state=JobState.NEEDS_MAPPING, reason=ExportReason.REFERENCE_INACTIVE)
+_DEAD: Final = Rule(state=JobState.DEAD, reason=ExportReason.REFUSED)
 
 _RULES: Final = {
     "429": _LATER,
@@ -86,11 +90,11 @@ _RULES: Final = {
     "503": UNCERTAIN,
     "10000": UNCERTAIN,
     # another document of the same call changed what this one links
-    "5010": Rule(state=JobState.PENDING, max_calls=MAX_CALLS),
-    "6140": _ONCE_MORE,
-    "620": _ONCE_MORE,
-    "6210": Rule(state=JobState.HELD),
-    "2500": _MAPPING,
+    "5010": Rule(state=JobState.PENDING, reason=_TOO_OFTEN, max_calls=MAX_CALLS),
+    "6140": Rule(state=JobState.PENDING, reason=ExportReason.NUMBER_TAKEN, ask=True, max_calls=2),
+    "620": Rule(state=JobState.PENDING, reason=ExportReason.LINK_REFUSED, ask=True, max_calls=2),
+    "6210": Rule(state=JobState.HELD, reason=ExportReason.CLOSED_PERIOD),
+    "2500": Rule(state=JobState.NEEDS_MAPPING, reason=ExportReason.REFERENCE_MISSING),
 }
 """By QuickBooks' code. Any other is a refusal for good."""
 
@@ -104,7 +108,7 @@ def rule(fault: Fault, *, resent: bool) -> Rule:
     if fault.code == "6000" and resent:  # replays of batches have been seen to answer so
         return UNCERTAIN
     if fault.code == "610" and "inactive" in str(fault).lower():
-        return _MAPPING
+        return _INACTIVE
     return _RULES.get(fault.code, _DEAD)
 
 

@@ -29,8 +29,8 @@ RESUME: Final = """
 COMPLETE: Final = """
     UPDATE finance_export_batches b SET status = 'completed', reason = NULL, finished_at = clock_timestamp()
     WHERE b.tenant = %(tenant)s AND b.status <> 'completed' AND NOT EXISTS (
-        SELECT FROM finance_export_jobs j
-        WHERE j.tenant = b.tenant AND j.state <> 'confirmed' AND j.position <= b.position)
+        SELECT FROM finance_export_counts c
+        WHERE c.tenant = b.tenant AND c.position <= b.position AND c.documents > 0)
 """
 """Complete every batch of which all that it covers is confirmed."""
 

@@ -37,6 +37,7 @@ class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
     job_id: int
     kind: DocumentKind
     number: str
+    customer: str | None
     job_body: bytes
     attempts: int
 
@@ -45,7 +46,7 @@ SELECT_OPEN: Final = """
     SELECT c.id AS call_id, c.request_id, c.body AS call_body,
         coalesce((SELECT extract(epoch FROM max(s.at)) FROM finance_export_sends s
                   WHERE s.realm = c.realm AND s.call_id = c.id), 0)::float8 AS sent_at,
-        j.id AS job_id, j.kind, j.number, j.body AS job_body, j.attempts
+        j.id AS job_id, j.kind, j.number, j.customer, j.body AS job_body, j.attempts
     FROM finance_export_calls c
     CROSS JOIN LATERAL unnest(c.job_ids) WITH ORDINALITY AS o (job_id, place)
     JOIN finance_export_jobs j ON j.id = o.job_id
@@ -55,10 +56,10 @@ SELECT_OPEN: Final = """
 
 SETTLE_JOBS: Final = """
     UPDATE finance_export_jobs j SET state = r.state, quickbooks_id = r.quickbooks_id, sync_token = r.sync_token,
-        last_error = r.error, call_id = NULL,
+        reason = r.reason, last_error = r.error, call_id = NULL,
         confirmed_at = CASE WHEN r.state = 'confirmed' THEN clock_timestamp() END
     FROM unnest(%(job_id)s::bigint[], %(state)s::text[], %(quickbooks_id)s::text[], %(sync_token)s::text[],
-        %(error)s::text[]) AS r (id, state, quickbooks_id, sync_token, error)
+        %(reason)s::text[], %(error)s::text[]) AS r (id, state, quickbooks_id, sync_token, reason, error)
     WHERE j.id = r.id AND j.call_id = %(call_id)s
 """
 """Note what became of a call's documents, as `api.calls.Result` has it."""
@@ -69,7 +70,7 @@ CLOSE: Final = """
 """Note that a call is over."""
 
 MARK_UNKNOWN: Final = """
-    UPDATE finance_export_jobs SET state = 'unknown', last_error = %(reason)s
+    UPDATE finance_export_jobs SET state = 'unknown', reason = 'answer_lost', last_error = %(error)s
     WHERE call_id = %(call_id)s AND state = 'sent'
 """
 """Note that a call's answer was lost."""

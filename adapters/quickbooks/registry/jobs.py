@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from adapters.quickbooks.mapping.documents import DocumentKind
+from projections.views.export_reasons import ExportReason
 
 # --- registering them
 
@@ -31,15 +32,15 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 INSERT: Final = """
     INSERT INTO finance_export_jobs (tenant, realm, kind, source_id, position, number, effective_date, amount,
         currency, customer, invoice, credit_memo, template)
-    SELECT j.* FROM unnest(%(tenant)s::text[], %(realm)s::text[], %(kind)s::text[], %(source_id)s::text[],
-        %(position)s::bigint[], %(number)s::text[], %(effective_date)s::date[], %(amount_minor)s::bigint[],
-        %(currency)s::text[], %(customer)s::text[], %(invoice)s::text[], %(credit_memo)s::text[],
-        %(template)s::bytea[])
+    SELECT j.* FROM unnest(%(tenant)b::text[], %(realm)b::text[], %(kind)b::text[], %(source_id)b::text[],
+        %(position)b::bigint[], %(number)b::text[], %(effective_date)b::date[], %(amount_minor)b::bigint[],
+        %(currency)b::text[], %(customer)b::text[], %(invoice)b::text[], %(credit_memo)b::text[],
+        %(template)b::bytea[])
         AS j (tenant, realm, kind, source_id, position, number, effective_date, amount, currency, customer,
               invoice, credit_memo, template)
     ON CONFLICT (tenant, realm, kind, source_id, version) DO NOTHING
 """
-"""Register `NewJob`s; one that is registered stays as it is."""
+"""Register `NewJob`s; one that is registered stays as it is. In binary, which is written and read faster than text."""
 
 CONNECT: Final = """
     UPDATE finance_export_jobs SET realm = %(realm)s WHERE tenant = %(tenant)s AND realm = ''
@@ -49,33 +50,35 @@ CONNECT: Final = """
 # --- from one turn to the next
 
 RETRY_MAPPINGS: Final = """
-    UPDATE finance_export_jobs SET state = 'blocked', body = NULL, fingerprint = NULL, last_error = NULL
+    UPDATE finance_export_jobs SET state = 'blocked', body = NULL, fingerprint = NULL, reason = NULL,
+        last_error = NULL
     WHERE tenant = %(tenant)s AND state = 'needs_mapping'
 """
 """Give what waits for a mapping another chance."""
 
 MARK_SIGN_IN: Final = """
-    UPDATE finance_export_jobs SET state = 'needs_sign_in', last_error = %(reason)s
+    UPDATE finance_export_jobs SET state = 'needs_sign_in', reason = 'sign_in', last_error = %(error)s
     WHERE tenant = %(tenant)s AND position <= %(last_position)s AND state IN ('pending', 'sent', 'unknown')
 """
 """The access token is not taken: what would go waits for another."""
 
 LIFT_SIGN_IN: Final = """
-    UPDATE finance_export_jobs SET state = CASE WHEN call_id IS NULL THEN 'pending' ELSE 'sent' END
+    UPDATE finance_export_jobs SET reason = NULL,
+        state = CASE WHEN call_id IS NULL THEN 'pending' ELSE 'sent' END
     WHERE tenant = %(tenant)s AND state = 'needs_sign_in'
 """
 """Send what waited for a sign-in."""
 
 RELEASE_HELD: Final = """
     UPDATE finance_export_jobs SET state = CASE WHEN body IS NULL THEN 'blocked' ELSE 'pending' END,
-        last_error = NULL
+        reason = NULL, last_error = NULL
     WHERE tenant = %(tenant)s AND state = 'held' AND position <= %(last_position)s
         AND (%(closed_until)s::date IS NULL OR effective_date > %(closed_until)s::date)
 """
 """Let go what was held and now lies after the closing date."""
 
 HOLD_CLOSED: Final = """
-    UPDATE finance_export_jobs SET state = 'held', last_error = %(reason)s
+    UPDATE finance_export_jobs SET state = 'held', reason = 'closed_period', last_error = %(error)s
     WHERE tenant = %(tenant)s AND state IN ('blocked', 'pending') AND position <= %(last_position)s
         AND effective_date <= %(closed_until)s::date
 """
@@ -85,10 +88,10 @@ HOLD_CLOSED: Final = """
 
 MARK_UNMAPPED_CUSTOMERS: Final = """
     WITH broken AS MATERIALIZED (
-        SELECT key, error FROM finance_export_map
+        SELECT key, reason, error FROM finance_export_map
         WHERE tenant = %(tenant)s AND realm = %(realm)s AND kind = 'Customer' AND error IS NOT NULL
     )
-    UPDATE finance_export_jobs j SET state = 'needs_mapping', last_error = broken.error
+    UPDATE finance_export_jobs j SET state = 'needs_mapping', reason = broken.reason, last_error = broken.error
     FROM broken
     WHERE j.tenant = %(tenant)s AND j.state = 'blocked' AND j.position <= %(last_position)s
         AND j.customer = broken.key
@@ -154,12 +157,14 @@ class UnmappedJob(msgspec.Struct, frozen=True, kw_only=True):
     """A document that refers to what QuickBooks does not have."""
 
     id: int
+    reason: ExportReason
     error: str
 
 
 MARK_NEEDS_MAPPING: Final = """
-    UPDATE finance_export_jobs j SET state = 'needs_mapping', last_error = u.error
-    FROM unnest(%(id)s::bigint[], %(error)s::text[]) AS u (id, error) WHERE j.id = u.id
+    UPDATE finance_export_jobs j SET state = 'needs_mapping', reason = u.reason, last_error = u.error
+    FROM unnest(%(id)s::bigint[], %(reason)s::text[], %(error)s::text[]) AS u (id, reason, error)
+    WHERE j.id = u.id
 """
 """Set `UnmappedJob`s aside until the next batch."""
 
@@ -170,20 +175,21 @@ class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     kind: DocumentKind
     number: str
+    customer: str | None
     body: bytes
     attempts: int
     fingerprint: bytes
 
 
 SELECT_PENDING: Final = """
-    SELECT id, kind, number, body, attempts, fingerprint FROM finance_export_jobs
+    SELECT id, kind, number, customer, body, attempts, fingerprint FROM finance_export_jobs
     WHERE tenant = %(tenant)s AND state = 'pending' AND position <= %(last_position)s AND id <> ALL(%(apart)s)
     ORDER BY position, id LIMIT %(rows)s
 """
 """Read the next documents to be sent as `PendingJob`, without those that go `apart`."""
 
 SELECT_APART: Final = """
-    SELECT id, kind, number, body, attempts, fingerprint FROM finance_export_jobs
+    SELECT id, kind, number, customer, body, attempts, fingerprint FROM finance_export_jobs
     WHERE id = ANY(%(ids)s) AND state = 'pending' ORDER BY position, id
 """
 """Read those of some documents that are to be sent as `PendingJob`."""

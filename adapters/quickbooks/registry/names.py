@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
+from projections.views.export_reasons import ExportReason
+
 # --- registering them
 
 
@@ -89,17 +91,19 @@ class MadeName(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     quickbooks_id: str | None = None
+    reason: ExportReason | None = None
     error: str | None = None
 
 
 SET: Final = """
-    UPDATE finance_export_map m SET quickbooks_id = n.quickbooks_id, error = n.error
-    FROM unnest(%(key)s::text[], %(quickbooks_id)s::text[], %(error)s::text[]) AS n (key, quickbooks_id, error)
+    UPDATE finance_export_map m SET quickbooks_id = n.quickbooks_id, reason = n.reason, error = n.error
+    FROM unnest(%(key)s::text[], %(quickbooks_id)s::text[], %(reason)s::text[], %(error)s::text[])
+        AS n (key, quickbooks_id, reason, error)
     WHERE m.tenant = %(tenant)s AND m.realm = %(realm)s AND m.kind = %(kind)s AND m.key = n.key
 """
 """Note what came of `MadeName`s."""
 
 FORGET_ERRORS: Final = """
-    UPDATE finance_export_map SET error = NULL WHERE tenant = %(tenant)s AND error IS NOT NULL
+    UPDATE finance_export_map SET reason = NULL, error = NULL WHERE tenant = %(tenant)s AND error IS NOT NULL
 """
 """Try names again that could not be made."""

@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from adapters.quickbooks.mapping.canonical import canonical
 from adapters.quickbooks.mapping.documents import DOCUMENTED, ITEM_ROLES, Document, documents
-from adapters.quickbooks.registry import batches, jobs, names, tenants
+from adapters.quickbooks.registry import batches, counts, jobs, names, tenants
 from adapters.quickbooks.registry.rows import columns, select
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.message import Message
@@ -146,15 +146,11 @@ class _Registration:
     def _add_export_batch(self, message: Message, request: ExportRequested) -> None:
         """A new request also lifts a pause: a person has acted."""
         of_tenant = {"tenant": message.tenant}
-        self._connection.execute(
-            batches.INSERT,
-            {
-                **of_tenant,
-                "batch_id": request.batch,
-                "position": message.position,
-                "requested_at": request.recorded_at,
-            },
-        )
+        batch = {**of_tenant, "batch_id": request.batch, "position": message.position}
+        new = self._connection.execute(batches.INSERT, {**batch, "requested_at": request.recorded_at})
+        if new.rowcount:
+            self._connection.execute(counts.COUNT, batch)
+            self._connection.execute(counts.SET_COVERED, batch)
         self._connection.execute(tenants.LIFT_PAUSE, of_tenant)
         self._connection.execute(batches.NOTIFY, of_tenant)
 

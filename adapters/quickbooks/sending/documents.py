@@ -25,6 +25,7 @@ from adapters.quickbooks.sending.preparation import QuickBooksNames
 from adapters.quickbooks.sending.waits import growing, seconds_after
 from adapters.quickbooks.sending.workers import Workers
 from adapters.quickbooks.settings import QuickBooksSettings
+from projections.views.export_reasons import ExportReason
 
 MAX_BIND_ROWS: Final = 600
 MIN_WAIT_SECONDS: Final = 0.5
@@ -42,6 +43,10 @@ class _WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
 
 class _UnmappedError(Exception):
     """QuickBooks has nothing for a reference; the message says for which."""
+
+    def __init__(self, reason: ExportReason, error: str) -> None:
+        super().__init__(error)
+        self.reason = reason
 
 
 class Sending:
@@ -147,7 +152,14 @@ class Sending:
             send_id = self._budget.spend(stored.id, len(pending))
         self._sends[stored.id] = send_id
         sent = [
-            Job(id=job.id, kind=job.kind, number=job.number, body=job.body, calls=job.attempts + 1)
+            Job(
+                id=job.id,
+                kind=job.kind,
+                number=job.number,
+                customer=job.customer,
+                body=job.body,
+                calls=job.attempts + 1,
+            )
             for job in pending
         ]
         return Call(
@@ -207,7 +219,7 @@ class Sending:
             try:
                 body = bind(job.template, partial(self._identifier, own=own))
             except _UnmappedError as error:
-                unmapped.append(jobs.UnmappedJob(id=job.id, error=str(error)))
+                unmapped.append(jobs.UnmappedJob(id=job.id, reason=error.reason, error=str(error)))
             else:
                 bound.append(jobs.BoundJob(id=job.id, body=body, fingerprint=fingerprint(body)))
         with self._connection.transaction():
@@ -227,12 +239,16 @@ class Sending:
             case "AccountOfRole" | "ItemOfRole":
                 code = self._work.chart.get(key)
                 if code is None:
-                    raise _UnmappedError(f"No account stands for the role {key}.")
+                    error = f"No account stands for the role {key}."
+                    raise _UnmappedError(ExportReason.ROLE_WITHOUT_ACCOUNT, error)
                 return self._identifier(f"{kind.removesuffix('OfRole')}/{code}", own)
             case _:
                 identifier = own.get(reference)
         if identifier is None:
-            raise _UnmappedError(f"QuickBooks has no {kind} {key}.")
+            refused = self._names.refused.get((kind, key)) or self._names.refused.get(("Account", key))
+            if refused is not None:
+                raise _UnmappedError(refused.reason, refused.error)
+            raise _UnmappedError(ExportReason.REFERENCE_MISSING, f"QuickBooks has no {kind} {key}.")
         return identifier
 
     # --- what came back
@@ -285,7 +301,7 @@ class Sending:
         with self._connection.transaction():
             self._budget.answered(send_id, verdict.reason)
             if not verdict.harmless:
-                self._connection.execute(calls.MARK_UNKNOWN, {"reason": verdict.reason, "call_id": call.id})
+                self._connection.execute(calls.MARK_UNKNOWN, {"error": verdict.reason, "call_id": call.id})
         if losses >= MAX_LOSSES:
             self._given_up, self._given_up_reason = self._given_up + 1, verdict.reason
             return
@@ -302,7 +318,14 @@ class Sending:
         """The calls that an earlier sender left without an outcome."""
         open_calls: dict[int, Call] = {}
         for row in select(self._connection, calls.OpenCallJob, calls.SELECT_OPEN, tenant=self._work.tenant):
-            job = Job(id=row.job_id, kind=row.kind, number=row.number, body=row.job_body, calls=row.attempts)
+            job = Job(
+                id=row.job_id,
+                kind=row.kind,
+                number=row.number,
+                customer=row.customer,
+                body=row.job_body,
+                calls=row.attempts,
+            )
             call = open_calls.get(row.call_id) or Call(
                 id=row.call_id,
                 request_id=row.request_id,

@@ -35,17 +35,26 @@ from adapters.quickbooks.sending.interruptions import MAX_LOSSES, AwayError, Pau
 from adapters.quickbooks.sending.preferences import wrong_preference
 from adapters.quickbooks.sending.waits import growing
 from adapters.quickbooks.settings import QuickBooksSettings
+from projections.views.export_reasons import ExportReason
 
 MIN_WAIT_SECONDS: Final = 0.1
 _MAX_REFUSALS: Final = 5
 _log = structlog.get_logger(__name__)
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a name could not be made."""
+
+    reason: ExportReason
+    error: str
+
+
 class QuickBooksNames(msgspec.Struct, frozen=True, kw_only=True):
-    """QuickBooks' ids of accounts and of items, both by account code."""
+    """QuickBooks' ids of accounts and of items, both by account code, and by kind and code what has none."""
 
     quickbooks_accounts: Mapping[str, str]
     quickbooks_items: Mapping[str, str]
+    refused: Mapping[tuple[str, str], Refusal]
 
 
 class Preparation:
@@ -132,10 +141,8 @@ class Preparation:
         if self._settings.emulator:
             setup.open_company(self._settings, realm=work.realm, country=work.country, name=work.name)
         self._check_preferences()
-        quickbooks_accounts, quickbooks_items = self._accounts_and_items()
-        if not self._make_customers():
-            return None
-        return QuickBooksNames(quickbooks_accounts=quickbooks_accounts, quickbooks_items=quickbooks_items)
+        quickbooks_names = self._accounts_and_items()
+        return quickbooks_names if self._make_customers() else None
 
     def _check_preferences(self) -> None:
         preferences = self._client.preferences()
@@ -149,11 +156,11 @@ class Preparation:
         }
         self._connection.execute(jobs.RELEASE_HELD, bounds)
         if preferences.closed_until is not None:
-            reason = f"QuickBooks is closed until {preferences.closed_until}."
-            self._connection.execute(jobs.HOLD_CLOSED, {**bounds, "reason": reason})
+            error = f"QuickBooks is closed until {preferences.closed_until}."
+            self._connection.execute(jobs.HOLD_CLOSED, {**bounds, "error": error})
 
-    def _accounts_and_items(self) -> tuple[dict[str, str], dict[str, str]]:
-        """QuickBooks' ids of every account and every item, by account code; what is missing is made."""
+    def _accounts_and_items(self) -> QuickBooksNames:
+        """Find every account and every item; what is missing is made."""
         accounts = self._names("Account")
         attributes = {name.key: name.attributes for name in accounts}
         missing = {
@@ -161,9 +168,12 @@ class Preparation:
             for name in accounts
             if name.quickbooks_id is None
         }
+        refused: dict[tuple[str, str], Refusal] = {}
         quickbooks_accounts = _ids(accounts)
         if missing:
-            quickbooks_accounts |= self._keep("Account", setup.ensure_accounts(self._client, missing))
+            made = setup.ensure_accounts(self._client, missing)
+            quickbooks_accounts |= self._keep("Account", made)
+            refused |= _refusals("Account", made)
         items = self._names("Item")
         missing = {
             name.key: msgspec.convert(attributes[name.key], names.LedgerAccount)
@@ -174,7 +184,10 @@ class Preparation:
         if missing:
             made = setup.ensure_items(self._client, missing, quickbooks_accounts)
             quickbooks_items |= self._keep("Item", made)
-        return quickbooks_accounts, quickbooks_items
+            refused |= _refusals("Item", made)
+        return QuickBooksNames(
+            quickbooks_accounts=quickbooks_accounts, quickbooks_items=quickbooks_items, refused=refused
+        )
 
     def _names(self, kind: str) -> list[names.MappedName]:
         work = self._work
@@ -208,3 +221,11 @@ class Preparation:
 
 def _ids(rows: Sequence[names.MappedName | names.MadeName]) -> dict[str, str]:
     return {row.key: row.quickbooks_id for row in rows if row.quickbooks_id is not None}
+
+
+def _refusals(kind: str, made: Sequence[names.MadeName]) -> dict[tuple[str, str], Refusal]:
+    return {
+        (kind, name.key): Refusal(reason=name.reason, error=name.error)
+        for name in made
+        if name.reason is not None and name.error is not None
+    }

@@ -11,11 +11,13 @@ from typing import Final
 import requests
 
 from adapters.quickbooks.api.client import (
+    ACTIVE_OR_NOT,
     MAX_BATCH_ITEMS,
     Answered,
     BatchItem,
     Client,
     Created,
+    Missing,
     Outcome,
     batch_body,
 )
@@ -23,6 +25,7 @@ from adapters.quickbooks.api.errors import CallError, Fault, Lost, Refused, paus
 from adapters.quickbooks.mapping.canonical import Json, canonical
 from adapters.quickbooks.registry.names import LedgerAccount, MadeName
 from adapters.quickbooks.settings import QuickBooksSettings
+from projections.views.export_reasons import ExportReason
 
 _MAX_ROUNDS: Final = 5
 _RECEIVABLE: Final = "Accounts Receivable"
@@ -42,6 +45,12 @@ _ROLE_TYPES: Final = {
     "bank_savings": "Bank",
 }
 """Where the ledger's type does not say enough: what receipts are deposited to must be a bank account."""
+
+_INACTIVE: Final = {
+    "Account": ExportReason.ACCOUNT_INACTIVE,
+    "Item": ExportReason.ITEM_INACTIVE,
+    "Customer": ExportReason.CUSTOMER_INACTIVE,
+}
 
 
 Plan = Callable[[], tuple[list[MadeName], dict[str, Json]]]
@@ -69,14 +78,15 @@ def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> li
     """
 
     def plan() -> tuple[list[MadeName], dict[str, Json]]:
-        existing = client.select("Account")
+        existing = client.select("Account", where=ACTIVE_OR_NOT)
+        existing.sort(key=lambda account: bool(account.get("Active", True)))  # of one number the active one
         by_code = {account["AcctNum"]: account for account in existing if account.get("AcctNum")}
         taken = {account["Name"].lower() for account in existing}
         present, missing = [], dict[str, Json]()
         for code, account in accounts.items():
             quickbooks_account = by_code.get(code) or _numbered_receivable(client, code, account, existing)
             if quickbooks_account is not None:
-                present.append(MadeName(key=code, quickbooks_id=str(quickbooks_account["Id"])))
+                present.append(_found("Account", code, quickbooks_account))
             else:
                 missing[code] = _account(code, account, taken)
         return present, missing
@@ -112,17 +122,19 @@ def ensure_items(
     names = {code: f"{account.name} ({code})" for code, account in items.items()}
 
     def plan() -> tuple[list[MadeName], dict[str, Json]]:
-        existing = _by_name(client.find("Item", "Name", [*names.values()]), "Name")
+        found = client.find("Item", "Name", [*names.values()], also=ACTIVE_OR_NOT)
+        existing = _by_name(found, "Name")
         present, missing = [], dict[str, Json]()
         for code, name in names.items():
             item, account = existing.get(name.upper()), quickbooks_accounts[code]
             if item is None:
                 missing[code] = {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": account}}
             elif (item.get("IncomeAccountRef") or {}).get("value") == account:
-                present.append(MadeName(key=code, quickbooks_id=str(item["Id"])))
+                present.append(_found("Item", code, item))
             else:
                 error = f"QuickBooks has an item {name} on another account than {code}."
-                present.append(MadeName(key=code, error=error))
+                reason = ExportReason.ITEM_ON_OTHER_ACCOUNT
+                present.append(MadeName(key=code, reason=reason, error=error))
         return present, missing
 
     return _ensure(client, "Item", items, plan)
@@ -132,16 +144,21 @@ def ensure_customers(client: Client, keys: Sequence[str]) -> list[MadeName]:
     """Find each customer by its name, or make it; at most `MAX_BATCH_ITEMS` at a time. Raises `CallError`."""
 
     def plan() -> tuple[list[MadeName], dict[str, Json]]:
-        existing = _by_name(client.find("Customer", "DisplayName", keys), "DisplayName")
-        present = [
-            MadeName(key=key, quickbooks_id=str(existing[key.upper()]["Id"]))
-            for key in keys
-            if key.upper() in existing
-        ]
+        found = client.find("Customer", "DisplayName", keys, also=ACTIVE_OR_NOT)
+        existing = _by_name(found, "DisplayName")
+        present = [_found("Customer", key, existing[key.upper()]) for key in keys if key.upper() in existing]
         missing: dict[str, Json] = {key: {"DisplayName": key} for key in keys if key.upper() not in existing}
         return present, missing
 
     return _ensure(client, "Customer", keys, plan)
+
+
+def _found(kind: str, key: str, entity: Json) -> MadeName:
+    """What there is under a name. An inactive one keeps its name, but nothing can be posted to it."""
+    if entity.get("Active", True):
+        return MadeName(key=key, quickbooks_id=str(entity["Id"]))
+    error = f"The {kind.lower()} {key} is inactive in QuickBooks."
+    return MadeName(key=key, reason=_INACTIVE[kind], error=error)
 
 
 def _by_name(entities: Sequence[Json], field: str) -> dict[str, Json]:
@@ -152,7 +169,7 @@ def _by_name(entities: Sequence[Json], field: str) -> dict[str, Json]:
 def _ensure(client: Client, kind: str, keys: Iterable[str], plan: Plan) -> list[MadeName]:
     """Plan and make until all is there, or is refused for good. Raises `CallError`."""
     done: dict[str, MadeName] = {}
-    refused: dict[str, str] = {}
+    refused: dict[str, MadeName] = {}
     for round_number in range(_MAX_ROUNDS):
         present, missing = plan()
         done |= {name.key: name for name in present}
@@ -163,11 +180,17 @@ def _ensure(client: Client, kind: str, keys: Iterable[str], plan: Plan) -> list[
             if isinstance(outcome, Created):
                 done[key] = MadeName(key=key, quickbooks_id=outcome.id)
             else:  # perhaps somebody made it meanwhile (6240): the next round's plan finds it
-                refused[key] = str(outcome)
-    return [
-        done.get(key) or MadeName(key=key, error=refused.get(key, f"QuickBooks has no {kind} {key}."))
-        for key in keys
-    ]
+                refused[key] = _refused(key, outcome)
+    return [done.get(key) or refused[key] for key in keys]
+
+
+def _refused(key: str, outcome: Fault | Missing) -> MadeName:
+    if isinstance(outcome, Missing):
+        error = "The answer does not name it."
+        return MadeName(key=key, reason=ExportReason.NAME_REFUSED, error=error)
+    taken = outcome.code == "6240"
+    reason = ExportReason.NAME_TAKEN if taken else ExportReason.NAME_REFUSED
+    return MadeName(key=key, reason=reason, error=str(outcome))
 
 
 def _create(client: Client, kind: str, payloads: Mapping[str, Json], round_number: int) -> dict[str, Outcome]:

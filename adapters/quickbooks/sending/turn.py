@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from adapters.postgres.failure import told
 from adapters.quickbooks.api.client import Client
-from adapters.quickbooks.registry import batches, jobs, names, realms, tenants
+from adapters.quickbooks.registry import batches, counts, jobs, names, realms, tenants
 from adapters.quickbooks.registry.tenants import Work
 from adapters.quickbooks.sending.budget import Budget
 from adapters.quickbooks.sending.documents import Sending
@@ -198,6 +198,7 @@ class _Turn:
             if self._work.away:
                 self._resume()
             self._connection.execute(batches.COMPLETE, self._of_tenant)
+            self._connection.execute(counts.FORGET_EMPTY, self._of_tenant)
             self._connection.execute(batches.CALL_FOR_ATTENTION, {**self._covered, "reason": reason})
 
     def _resume(self) -> None:
@@ -211,7 +212,7 @@ class _Turn:
         with self._connection.transaction():
             self._connection.execute(tenants.PAUSE, {**self._of_tenant, "reason": reason, "token": token})
             if sign_in:
-                self._connection.execute(jobs.MARK_SIGN_IN, {**self._covered, "reason": reason})
+                self._connection.execute(jobs.MARK_SIGN_IN, {**self._covered, "error": reason})
             if self._work.away:  # what an absence had ended must tell the new reason
                 self._connection.execute(batches.RESUME, self._of_tenant)
             self._connection.execute(batches.COMPLETE, self._of_tenant)

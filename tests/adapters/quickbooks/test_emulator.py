@@ -514,6 +514,17 @@ def test_queries_filter_order_and_page(school: School) -> None:
     assert set(found[0]) == {"Id", "DocNumber"}
 
 
+def test_an_inactive_customer_keeps_its_name_and_takes_no_sale(school: School) -> None:
+    school.made("Customer", Id=school.brian["Id"], SyncToken="0", sparse=True, Active=False)
+    assert code(school.post("Customer", {"DisplayName": "Brian"})) == "6240"
+    refused = school.post("SalesReceipt", school.sale("1.00", CustomerRef=ref(school.brian)))
+    assert code(refused) == "610"
+    assert "made inactive" in refused.json()["Fault"]["Error"][0]["Detail"]
+    assert "Customer" not in school.query("select * from Customer where DisplayName = 'Brian'")
+    found = school.query("select * from Customer where DisplayName in ('Brian') and Active in (true, false)")
+    assert [customer["Active"] for customer in found["Customer"]] == [False]
+
+
 def test_inactive_names_are_found_only_when_asked_for(school: School) -> None:
     school.made("Customer", Id=school.brian["Id"], SyncToken="0", sparse=True, Active=False)
     assert [found["DisplayName"] for found in school.query("select * from Customer")["Customer"]] == ["Amina"]

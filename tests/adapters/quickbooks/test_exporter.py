@@ -399,11 +399,11 @@ def test_the_counts_of_a_batch(database: Database, export: Export) -> None:
         reading(database, export.school.tenant, lambda c: export_batches(c, limit=2, after=listed.next))
     )
     assert [batch.batch_id for batch in rest.data] == [first]
-    assert asyncio.run(reading(database, "other", lambda c: export_batch(c, first))) is None
+    assert asyncio.run(reading(database, "other", lambda c: find(c, [first]))) == {}
 
 
 def read(database: Database, export: Export, batch: str) -> ExportBatchView:
-    found = asyncio.run(reading(database, export.school.tenant, lambda c: export_batch(c, batch)))
+    found = asyncio.run(reading(database, export.school.tenant, lambda c: find(c, [batch])))[batch]
     assert found is not None
     return found
 
@@ -420,6 +420,6 @@ def test_a_request_that_the_exporter_has_not_seen_is_queued(database: Database) 
         superuser.execute(
             "INSERT INTO export_requests VALUES ('greenhill', %s, 'quickbooks', now(), 7)", (batch,)
         )
-    found = asyncio.run(reading(database, "greenhill", lambda c: export_batch(c, batch)))
+    found = asyncio.run(reading(database, "greenhill", lambda c: find(c, [batch])))[batch]
     assert found is not None
     assert (found.batch_id, found.status, found.documents) == (batch, "queued", {})

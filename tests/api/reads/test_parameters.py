@@ -7,6 +7,8 @@ from tests.support.service import ok, refused
 NAME = "an id of at most 40 letters, digits, dots, hyphens and underscores, the first a letter or digit"
 DATE = "Give a date such as 2026-12-31."
 CURSOR = "Give the `next` of a page of this list."
+UUID = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
+STATES = "Give one of blocked, pending, sent, confirmed, unknown, held, needs_mapping, needs_sign_in, dead."
 FOREIGN = "This list has not given this cursor, or not with these filters."
 
 
@@ -19,6 +21,7 @@ FOREIGN = "This list has not given this cursor, or not with these filters."
         ("statements", "the parameters are limit, cursor, account, from, to"),
         ("invoices", "the parameters are limit, cursor, payer, status"),
         ("quickbooks/exports", "the parameters are limit, cursor"),
+        (f"quickbooks/exports/{UUID}/documents", "the parameters are limit, cursor, state"),
     ],
 )
 def test_unknown_parameters(admin, refusing, path, known):
@@ -58,6 +61,8 @@ def test_unknown_parameters(admin, refusing, path, known):
         ("statements", {"cursor": "x_y"}, FOREIGN),
         ("statements", {"cursor": "2026-01-01"}, FOREIGN),
         ("quickbooks/exports", {"cursor": "x"}, FOREIGN),
+        (f"quickbooks/exports/{UUID}/documents", {"cursor": "x"}, FOREIGN),
+        (f"quickbooks/exports/{UUID}/documents", {"state": "lost"}, STATES),
     ],
 )
 def test_wrong_parameters(admin, refusing, path, parameters, detail):

@@ -212,4 +212,6 @@ def test_small_batches_never_read_a_whole_table(database: Database) -> None:
         for projection in PROJECTIONS:
             text = plans(projection, connection)
             assert "Seq Scan" not in text, text
-            assert "events_notification_id_idx" in text
+            # What the exports fold reads has a partial index of its own.
+            partial = "events_export_requested_idx" if projection.name == "exports" else ""
+            assert (partial or "events_notification_id_idx") in text

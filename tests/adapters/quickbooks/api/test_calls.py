@@ -9,6 +9,7 @@ import pytest
 from adapters.quickbooks.api.calls import Again, Call, Job, Settled, Step, perform, step
 from adapters.quickbooks.api.client import Answered, Created, Missing
 from adapters.quickbooks.api.errors import MAX_CALLS, Fault, JobState, Refused
+from projections.views.export_reasons import ExportReason
 
 
 def refused(code: str, *, resent: bool = False, calls: int = 1, detail: str = "") -> Step:
@@ -55,6 +56,28 @@ def test_an_inactive_reference_is_a_mapping_to_mend() -> None:
     assert refused("610", detail="Item 7 has been made inactive").state is JobState.NEEDS_MAPPING
 
 
+@pytest.mark.parametrize(
+    ("code", "detail", "reason"),
+    [
+        ("6210", "", ExportReason.CLOSED_PERIOD),
+        ("3200", "", ExportReason.SIGN_IN),
+        ("2500", "", ExportReason.REFERENCE_MISSING),
+        ("610", "has been made inactive", ExportReason.REFERENCE_INACTIVE),
+        ("610", "has been deleted", ExportReason.REFUSED),
+        ("6070", "", ExportReason.REFUSED),
+        ("6140", "", ExportReason.NUMBER_TAKEN),
+        ("620", "", ExportReason.LINK_REFUSED),
+        ("10000", "", ExportReason.REFUSED_TOO_OFTEN),
+    ],
+)
+def test_what_stays_has_a_reason_and_what_goes_again_has_none(
+    code: str, detail: str, reason: ExportReason
+) -> None:
+    assert refused(code, calls=MAX_CALLS, detail=detail).reason is reason
+    first = refused(code, detail=detail)
+    assert first.reason is (None if first.state is JobState.PENDING else reason)
+
+
 def test_an_answer_without_the_document_makes_us_look() -> None:
     assert step(Missing(), resent=False, calls=1).ask
 
@@ -80,13 +103,14 @@ class QuickBooks:
     def send_batch(self, body: bytes, *, request_id: str, count: int) -> Any:
         return self.answer
 
-    def find(self, kind: str, field: str, values: Any) -> list[Any]:
+    def find(self, kind: str, field: str, values: Any, *, also: str = "") -> list[Any]:
         return []
 
 
 def call(*kinds: Any, sent_at: float, resent: bool = False) -> Call:
     documents = tuple(
-        Job(id=n, kind=kind, number=f"N-{n}", body=b"{}", calls=1) for n, kind in enumerate(kinds)
+        Job(id=n, kind=kind, number=f"N-{n}", customer=None, body=b"{}", calls=1)
+        for n, kind in enumerate(kinds)
     )
     return Call(id=1, request_id="r", body=b"", jobs=documents, resent=resent, sent_at=sent_at)
 

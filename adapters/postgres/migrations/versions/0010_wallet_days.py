@@ -2,13 +2,13 @@
 
 from adapters.postgres.migrations import run_sql
 
-revision = "0008"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:
-    run_sql("0008_wallet_days.up.sql")
+    run_sql("0010_wallet_days.up.sql")
 
 
 def downgrade() -> None:
-    run_sql("0008_wallet_days.down.sql")
+    run_sql("0010_wallet_days.down.sql")
