@@ -15,18 +15,38 @@ import typer
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
-from ops.cli.output import NOT_ALL, JsonOption, fail, print_json, progress
+from ops.cli.output import INTERRUPTED, NOT_ALL, JsonOption, fail, print_json, progress
+from ops.imports.amounts import Decimals
 
 if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
     from ops.http_client import Result
-    from ops.imports.run import Imported, Passes, School
+    from ops.imports.layout import Wish
+    from ops.imports.reading import Table
+    from ops.imports.run import Imported, Kind, Passes, School
 
 app = typer.Typer(
     help="Import files into a running service. Exit code 0: all there; 3: rows were rejected; 1: failed.",
     no_args_is_help=True,
 )
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The CSV file, in UTF-8.")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file, or an Excel workbook.")]
+DecimalOption = Annotated[
+    Decimals | None,
+    typer.Option(help="What stands before the decimals.", show_default="as the file's amounts tell"),
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER", help="What parts the cells; `tab` for one.", show_default="as the header tells"
+    ),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of the text, such as cp1252.", show_default="found out")
+]
+SheetOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a workbook.", show_default="the one that has the columns"),
+]
 
 
 @app.command()
@@ -50,12 +70,16 @@ def sales(
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Names the file in the keys; its base name without it.")
     ] = None,
+    decimal: DecimalOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Post each row of a CSV file as a sale.
+    """Post each row of a file as a sale.
 
     A row that was posted before, by the same client, is not posted again.
     """
@@ -66,7 +90,9 @@ def sales(
     if date_format is not None and not _names_a_day(date_format):
         raise typer.BadParameter(f"--date-format {date_format!r} names no day, such as %d/%m/%Y does")
 
-    def passes(school: "School") -> "Passes":
+    def kind_for(school: "School") -> "Kind":
+        from ops.imports.rejected import source_name
+        from ops.imports.run import Kind
         from ops.imports.sales_file import SalesOptions
         from ops.imports.sales_file import sales as sales_of
 
@@ -80,13 +106,14 @@ def sales(
             reference=reference,
             tender=tender,
             prefund=prefund,
-            source=source or file.name,
+            source=source or source_name(file),
             currency=school.currency,
             time_zone=school.time_zone,
         )
-        return (sales_of(file, options),)
+        return Kind(columns=options, passes=lambda table: (sales_of(table, options),))
 
-    _run(file, find_target(url, key, data), passes, explain=_with_detail, label=None, json=json)
+    wish = _wish(decimal, delimiter, encoding, sheet)
+    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_with_detail, json=json)
 
 
 @app.command()
@@ -96,6 +123,10 @@ def mpesa(
         str | None,
         typer.Option(metavar="COLUMN", help="The wallet's account; without it, A/C No. or the details."),
     ] = None,
+    decimal: DecimalOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     data: DataOption = None,
@@ -103,17 +134,42 @@ def mpesa(
 ) -> None:
     """Post the completed receipts of an M-Pesa paybill statement as top-ups."""
 
-    def passes(school: "School") -> "Passes":
-        from ops.imports.importer import Entry, FileError
-        from ops.imports.mpesa_statement import CURRENCY, receipts
+    def kind_for(school: "School") -> "Kind":
+        from ops.imports.mpesa_statement import CURRENCY, StatementColumns, receipts
+        from ops.imports.records import FileError
+        from ops.imports.rows import Entry
+        from ops.imports.run import Kind
 
         if school.currency != CURRENCY:
             raise FileError(f"an M-Pesa statement is in {CURRENCY}, the tenant in {school.currency}")
-        repeated: list[Entry] = []
-        return receipts(file, account_column=account_column, repeated=repeated), repeated
+        columns = StatementColumns(account_column=account_column)
+
+        def passes(table: "Table") -> "Passes":
+            repeated: list[Entry] = []
+            return receipts(table, columns, repeated=repeated), repeated
+
+        return Kind(columns=columns, passes=passes)
 
     # The service's detail may name the account, which a payer typed: the code alone says enough.
-    _run(file, find_target(url, key, data), passes, explain=_code, label="receipt", json=json)
+    wish = _wish(decimal, delimiter, encoding, sheet)
+    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_code, json=json)
+
+
+def _wish(decimal: Decimals | None, delimiter: str | None, encoding: str | None, sheet: str | None) -> "Wish":
+    """What was said of the file's layout. Raises typer.BadParameter where no file can be so."""
+    from ops.imports.layout import Wish
+
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+        raise typer.BadParameter(f"--delimiter {delimiter!r} is not one character, nor `tab`")
+    if encoding is not None:
+        try:
+            b"-".decode(encoding, errors="replace")  # of nothing no codec is looked up
+        except LookupError:
+            raise typer.BadParameter(
+                f"--encoding {encoding!r} is not one of a text that Python knows"
+            ) from None
+    return Wish(decimal=decimal, delimiter=delimiter, encoding=encoding, sheet=sheet)
 
 
 def _names_a_day(date_format: str) -> bool:
@@ -127,46 +183,68 @@ def _names_a_day(date_format: str) -> bool:
 def _run(
     file: Path,
     target: Target,
-    passes: "Callable[[School], Passes]",
+    kind_for: "Callable[[School], Kind]",
     *,
+    wish: "Wish",
     explain: "Callable[[Result], str]",
-    label: str | None,
     json: bool,
 ) -> None:
     from ops.http_client import ApiClient, ApiError, UnreachableError
-    from ops.imports.importer import FileError
-    from ops.imports.run import import_file
+    from ops.imports.records import FileError
+    from ops.imports.run import Interrupted, import_file
+
+    def notice(text: str) -> None:
+        print(text, file=sys.stderr)
 
     try:
         with (
-            ApiClient(target.url, target.key, notice=lambda text: print(text, file=sys.stderr)) as client,
+            ApiClient(target.url, target.key, notice=notice) as client,
             progress("Importing", quiet=json) as report,
         ):
-            imported = import_file(file, client, passes, explain=explain, label=label, report=report)
+            imported = import_file(
+                file, client, kind_for, wish=wish, explain=explain, report=report, notice=notice
+            )
     except (FileError, ApiError) as error:
         fail(str(error))
     except UnreachableError as error:
         fail(f"{error}. Run it again: what is there is not posted twice.")
+    except Interrupted as interruption:
+        _tell(interruption.imported, json=json)
+        fail("interrupted. Run it again: what is there is not posted twice.", code=INTERRUPTED)
+    _tell(imported, json=json)
+    if imported.summary.rejected:
+        raise typer.Exit(NOT_ALL)
+
+
+def _tell(imported: "Imported", *, json: bool) -> None:
     if json:
         print_json(imported.summary)
     else:
         _show(imported)
-    if imported.summary.rejected:
-        raise typer.Exit(NOT_ALL)
 
 
 def _show(imported: "Imported") -> None:
     from domain.money import format_minor
 
     summary, currency = imported.summary, imported.currency
+
+    def money(amount_minor: int) -> str:
+        return f"{format_minor(amount_minor, currency)} {currency}"
+
     print(
-        f"read {summary.read}: posted {summary.posted} ({format_minor(summary.total_minor, currency)} {currency}), "
+        f"read {summary.read}: posted {summary.posted} ({money(summary.total_minor)}), "
         f"already there {summary.already_there}, rejected {summary.rejected}"
     )
+    for kind in summary.rejected_by_reason:
+        print(f"  rejected {kind.rows} ({money(kind.amount_minor or 0)}): {kind.reason}")
+    if summary.blank or summary.not_receipts:
+        print(f"passed over: {summary.blank} blank rows, {summary.not_receipts} that are not receipts")
+    for kind in summary.not_receipts_by_reason:
+        print(f"  passed over {kind.rows}: {kind.reason}")
     if summary.rejected_after_prefund:
         print(
             f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; "
-            f"{format_minor(summary.stranded_minor, currency)} {currency} lie there"
+            f"{money(summary.stranded_minor)} lie there"
         )
     if imported.written is not None:
         print(f"what was rejected, and why: {imported.written}")

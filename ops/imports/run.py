@@ -7,18 +7,15 @@ import msgspec
 
 from domain.money import MINOR_DIGITS
 from ops.http_client import ApiClient, ApiError, Result
-from ops.imports.importer import (
-    Entry,
-    FileError,
-    Importer,
-    Rejection,
-    Summary,
-    count_records,
-    rejected_path,
-    write_rejections,
-)
+from ops.imports.importer import Importer
+from ops.imports.layout import Columns, Wish, find_table
+from ops.imports.reading import Table
+from ops.imports.records import FileError
+from ops.imports.rejected import check_writable, rejected_path, write_rejections
+from ops.imports.rows import Row
+from ops.imports.tally import Summary
 
-Passes = Iterable[Iterable[Entry | Rejection]]
+Passes = Iterable[Iterable[Row]]
 """The rows of a file, and after all of them those that have to wait for what the others became."""
 
 
@@ -30,6 +27,13 @@ class School(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of file: the columns that it must have, and how its rows are read into a school."""
+
+    columns: Columns
+    passes: Callable[[Table], Passes]
+
+
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file: the counts, and the file of what was rejected, written or removed (None: neither)."""
 
@@ -39,21 +43,34 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     removed: Path | None
 
 
+class Interrupted(Exception):  # noqa: N818 - somebody's wish, not an error
+    """Ctrl-C ended the run; `imported` is what it had done by then."""
+
+    def __init__(self, imported: Imported) -> None:
+        super().__init__("interrupted")
+        self.imported = imported
+
+
 def import_file(
     file: Path,
     client: ApiClient,
-    passes: Callable[[School], Passes],
+    kind_for: Callable[[School], Kind],
     *,
+    wish: Wish,
     explain: Callable[[Result], str],
-    label: str | None,
     report: Callable[[int, int], None],
+    notice: Callable[[str], None],
 ) -> Imported:
-    """Post a file. `label` heads the column of the rejections' labels; `report` hears how many rows are done, of all.
+    """Post a file. `report` hears how many rows are done, of all; `notice` how the file is read.
 
-    Raises FileError where the file as a whole is refused, ApiError and UnreachableError where the run cannot go on.
+    Raises FileError where the file as a whole is refused, ApiError and UnreachableError where the run cannot go on,
+    and Interrupted.
     """
-    total = count_records(file)
     school = _school(client)
+    kind = kind_for(school)
+    table, total = find_table(file, wish, kind.columns, school.currency)
+    notice(f"{file}: {table.layout}")
+    check_writable(file)
     done = 0
 
     def advance() -> None:
@@ -62,12 +79,19 @@ def import_file(
         report(done, total)
 
     importer = Importer(client, start_position=school.position, explain=explain, advance=advance)
-    for rows in passes(school):
-        importer.run(rows)
+
+    def imported(written: Path | None = None, removed: Path | None = None) -> Imported:
+        summary = msgspec.structs.replace(importer.tally.summary(), file=table.layout)
+        return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
+
+    try:
+        for rows in kind.passes(table):
+            importer.run(rows)
+    except KeyboardInterrupt:
+        raise Interrupted(imported()) from None
     before = rejected_path(file).exists()
-    written = write_rejections(file, importer.rejections, label=label)
-    removed = rejected_path(file) if before and written is None else None
-    return Imported(currency=school.currency, summary=importer.summary(), written=written, removed=removed)
+    written = write_rejections(table, importer.tally.rejections)
+    return imported(written, rejected_path(file) if before and written is None else None)
 
 
 def _school(client: ApiClient) -> School:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli.main import app
+from tests.support.service import until
 
 COLUMNS = [
     "--customer",
@@ -70,7 +74,7 @@ def summary(result: Result) -> dict[str, int]:
 
 
 def counts(result: Result) -> list[int]:
-    return list(summary(result).values())
+    return list(summary(result).values())[:5]
 
 
 def write(path: Path, text: str) -> Path:
@@ -92,7 +96,8 @@ def test_a_file_of_cash_sales(school, tmp_path):
     assert result.exit_code == 3, result.output
     assert counts(result) == [3, 2, 0, 1, 2500]
     assert (school.balance("sales") - sales, school.balance("till_cash") - till) == (2500, 2500)
-    assert rejected(tmp_path / "cash.csv") == [{"line": "4", "reason": "amount 0 is not above zero"}]
+    (row,) = rejected(tmp_path / "cash.csv")
+    assert (row["line"], row["reason"], row["Who"]) == ("4", "amount 0 is not above zero", "S-2")
     assert school.http.get("wallets/S-1").status_code == 404
 
 
@@ -158,7 +163,8 @@ def test_a_sale_that_is_refused_after_its_prefunding_says_so(school, tmp_path):
     path = write(tmp_path / "after.csv", HEADER + "P-1,2026-01-05,12.50,1,Pen\n")
     school.run("sales", path, *COLUMNS)
     result = school.run("sales", path, *COLUMNS, *PREFUNDED)
-    assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0, 1, 1250]), result.output
+    assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0]), result.output
+    assert (summary(result)["rejected_after_prefund"], summary(result)["stranded_minor"]) == (1, 1250)
     assert rejected(path)[0]["reason"].startswith("prefunded 12.50, sale refused: idempotency_key_reused")
     told = school.run("sales", path, *COLUMNS, *PREFUNDED, words=True).stdout
     assert "read 1: posted 0 (0.00 KES), already there 0, rejected 1" in told
@@ -192,17 +198,116 @@ def test_an_mpesa_statement(school, tmp_path):
     )
     clearing = school.balance("mpesa_clearing")
     result = school.run("mpesa", path)
-    assert (result.exit_code, counts(result)) == (3, [6, 1, 2, 3, 150000]), result.output
+    assert (result.exit_code, counts(result)) == (3, [5, 1, 2, 2, 150000]), result.output
     assert school.balance("mpesa_clearing") - clearing == 150000
     assert (school.wallet("M-1"), school.wallet("M-2")) == (150900, 700)
-    text = (tmp_path / "statement.csv.rejected.csv").read_text()
-    assert text.splitlines() == [
-        "line,receipt,reason",
-        "4,QA20001,wallet_not_found",
-        "5,QA30001,not completed",
-        '7,QA50001,"reference_already_used: booked with 9.00 on M-1, the file says 90.00 on M-2"',
+    told = summary(result)
+    assert (told["not_receipts"], told["not_receipts_by_reason"]) == (
+        1,
+        [{"reason": "not completed", "rows": 1}],
+    )
+    assert told["rejected_by_reason"] == [
+        {"reason": "wallet_not_found", "rows": 1, "amount_minor": 10000},
+        {"reason": "reference_already_used", "rows": 1, "amount_minor": 9000},
     ]
-    assert counts(school.run("mpesa", path)) == [6, 0, 3, 3, 0]
+    assert [(row["line"], row["Receipt No."], row["reason"]) for row in rejected(path)] == [
+        ("4", "QA20001", "wallet_not_found"),
+        ("7", "QA50001", "reference_already_used: booked with 9.00 on M-1, the file says 90.00 on M-2"),
+    ]
+    assert counts(school.run("mpesa", path)) == [5, 0, 3, 2, 0]
+
+
+def test_what_is_no_receipt_makes_no_failure(school, tmp_path):
+    path = write(
+        tmp_path / "charges.csv",
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        "QB10001,2026-01-05 08:00:00,Pay Bill Charge,Completed,,-15.00,0\n,,,,,,\n"
+        "QB10002,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Failed,100,,0\n",
+    )
+    result = school.run("mpesa", path)
+    assert (result.exit_code, counts(result)) == (0, [0, 0, 0, 0, 0]), result.output
+    assert (summary(result)["not_receipts"], summary(result)["blank"]) == (2, 1)
+    told = school.run("mpesa", path, words=True).stdout
+    assert "passed over: 1 blank rows, 2 that are not receipts" in told
+    assert "passed over 1: a provider's charge" in told
+
+
+def test_how_a_file_is_read_is_told(school, tmp_path):
+    path = write(tmp_path / "told.csv", "sep=;\nWho;Day;Total;Pieces;What\nH-1;2026-01-05;12,50;1;Pen\n")
+    result = school.run("sales", path, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (0, [1, 1, 0, 0, 1250]), result.output
+    assert summary(result)["file"] == {
+        "encoding": "utf-8",
+        "delimiter": ";",
+        "sheet": None,
+        "decimal": "comma",
+        "header_line": 2,
+    }
+    told = school.run("sales", path, *COLUMNS, words=True).stderr
+    assert f"{path}: utf-8, delimiter semicolon, decimal comma, header on line 2" in told
+    refused = school.run("sales", path, *COLUMNS, "--decimal", "point")
+    assert (refused.exit_code, counts(refused)) == (3, [1, 0, 0, 1, 0])
+
+
+def test_a_mended_file_of_rejected_rows_is_imported(school, tmp_path):
+    rows = "Q-1,2026-01-05,5,1,Pen\nQ-1,2026-31-01,5,1,Pen\nQ-1,2026-01-05,many,1,Pen\n"
+    path = write(tmp_path / "mend.csv", HEADER + rows)
+    result = school.run("sales", path, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (3, [3, 1, 0, 2, 500])
+    assert summary(result)["rejected_by_reason"] == [
+        {"reason": "the date is not an ISO date", "rows": 1, "amount_minor": 500},
+        {"reason": "the amount is not a decimal to the cent", "rows": 1, "amount_minor": 0},
+    ]
+    mended = tmp_path / "mend.csv.rejected.csv"
+    write(mended, mended.read_text().replace("2026-31-01", "2026-01-05").replace("many", "7.50"))
+    result = school.run("sales", mended, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (0, [2, 2, 0, 0, 1250]), result.output
+    assert counts(school.run("sales", mended, *COLUMNS)) == [2, 0, 2, 0, 0]
+
+
+def test_what_the_service_refused_is_the_same_sale_in_either_file(school, tmp_path):
+    path = write(tmp_path / "funds.csv", HEADER + "F-1,2026-01-05,5,1,Pen\n")
+    assert counts(school.run("sales", path, *COLUMNS, "--tender", "wallet")) == [1, 0, 0, 1, 0]
+    body = {"amount": 1000, "currency": "KES", "source": {"type": "cash"}}
+    paid = school.http.post("wallets/F-1/top-up", json=body, headers={"Idempotency-Key": "funds-for-f-1"})
+    paid.raise_for_status()
+    rejections = tmp_path / "funds.csv.rejected.csv"
+    assert counts(school.run("sales", rejections, *COLUMNS, "--tender", "wallet")) == [1, 1, 0, 0, 500]
+    assert counts(school.run("sales", path, *COLUMNS, "--tender", "wallet")) == [1, 0, 1, 0, 0]
+    assert school.wallet("F-1") == 500
+
+
+def test_nothing_is_posted_where_rejected_rows_could_not_be_written(school, tmp_path):
+    path = write(tmp_path / "shut.csv", HEADER + "K-1,2026-01-05,5,1,Pen\n")
+    (tmp_path / "shut.csv.rejected.csv").mkdir()
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "shut.csv.rejected.csv is a folder" in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def test_ctrl_c_tells_what_was_done(school, tmp_path):
+    rows = "".join(f"C-{n % 500},2026-01-05,1,1,Pen\n" for n in range(40_000))
+    path = write(tmp_path / "long.csv", HEADER + rows)
+    before = school.balance("sales")
+    command = [sys.executable, "-m", "ops.cli", "import", "sales", path, *COLUMNS, "--json"]
+    importing = subprocess.Popen(
+        [*command, "--url", school.url, "--key", school.key],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    until(lambda: school.balance("sales") > before, "rows are posted")
+    importing.send_signal(signal.SIGINT)
+    printed, errors = importing.communicate(timeout=60)
+    assert importing.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "Run it again" in errors
+    told = json.loads(printed)
+    assert 0 < told["posted"] < 40_000
+    until(lambda: school.balance("sales") - before == told["total_minor"], "what was told is what was posted")
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
@@ -222,6 +327,10 @@ def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
         (["--date-format", "%Q"], "names no day"),
         (["--tender", "barter"], "barter"),
         (["--tender", "mpesa"], "--tender mpesa needs --reference COLUMN"),
+        (["--delimiter", "comma"], "--delimiter 'comma' is not one character"),
+        (["--encoding", "base64"], "--encoding 'base64' is not one of a text"),
+        (["--encoding", "klingon"], "--encoding 'klingon' is not one of a text"),
+        (["--decimal", "both"], "both"),
     ],
 )
 def test_options_that_are_wrong(tmp_path, options, expected):
