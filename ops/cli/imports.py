@@ -4,6 +4,7 @@ Exit codes: 0 where every row was posted or was there already, 3 where rows were
 could not be done or finished (run it again: what is there is not posted twice), 2 for wrong options.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,14 +16,16 @@ import typer
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
-from ops.cli.output import INTERRUPTED, NOT_ALL, JsonOption, fail, print_json, progress
+from ops.cli.import_output import tell, tell_foretold
+from ops.cli.output import INTERRUPTED, NOT_ALL, JsonOption, fail, progress
 from ops.imports.amounts import Decimals
 
 if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
     from ops.http_client import Result
+    from ops.imports.customers import Customers
     from ops.imports.layout import Wish
     from ops.imports.reading import Table
-    from ops.imports.run import Imported, Kind, Passes, School
+    from ops.imports.run import Kind, Passes, School
 
 app = typer.Typer(
     help="Import files into a running service. Exit code 0: all there; 3: rows were rejected; 1: failed.",
@@ -48,6 +51,10 @@ SheetOption = Annotated[
     typer.Option(metavar="NAME", help="Of a workbook.", show_default="the one that has the columns"),
 ]
 
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be posted and rejected; write nothing.")
+]
+
 
 @app.command()
 def sales(
@@ -67,6 +74,21 @@ def sales(
     prefund: Annotated[
         bool, typer.Option("--prefund", help="Top the wallet up by each row's amount first.")
     ] = False,
+    customer_pattern: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Matches a customer's whole cell; its one group is the id."),
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Two columns: the customer as in the file, the id of the wallet.",
+        ),
+    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="Sell rows without a customer to nobody in particular.")
+    ] = False,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Names the file in the keys; its base name without it.")
     ] = None,
@@ -74,6 +96,7 @@ def sales(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     data: DataOption = None,
@@ -87,6 +110,11 @@ def sales(
         raise typer.BadParameter("--prefund goes with --tender wallet")
     if tender in REFERENCE_REQUIRED and reference is None:
         raise typer.BadParameter(f"--tender {tender} needs --reference COLUMN")
+    if allow_anonymous and tender == "wallet":
+        raise typer.BadParameter(
+            "--allow-anonymous does not go with --tender wallet: nobody's wallet would pay"
+        )
+    pattern = _pattern(customer_pattern)
     if date_format is not None and not _names_a_day(date_format):
         raise typer.BadParameter(f"--date-format {date_format!r} names no day, such as %d/%m/%Y does")
 
@@ -106,6 +134,7 @@ def sales(
             reference=reference,
             tender=tender,
             prefund=prefund,
+            customers=_customers(pattern, customers, anonymous=allow_anonymous),
             source=source or source_name(file),
             currency=school.currency,
             time_zone=school.time_zone,
@@ -113,7 +142,15 @@ def sales(
         return Kind(columns=options, passes=lambda table: (sales_of(table, options),))
 
     wish = _wish(decimal, delimiter, encoding, sheet)
-    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_with_detail, json=json)
+    _run(
+        file,
+        find_target(url, key, data),
+        kind_for,
+        wish=wish,
+        explain=_with_detail,
+        dry_run=dry_run,
+        json=json,
+    )
 
 
 @app.command()
@@ -127,6 +164,7 @@ def mpesa(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     data: DataOption = None,
@@ -152,7 +190,7 @@ def mpesa(
 
     # The service's detail may name the account, which a payer typed: the code alone says enough.
     wish = _wish(decimal, delimiter, encoding, sheet)
-    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_code, json=json)
+    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_code, dry_run=dry_run, json=json)
 
 
 def _wish(decimal: Decimals | None, delimiter: str | None, encoding: str | None, sheet: str | None) -> "Wish":
@@ -172,6 +210,27 @@ def _wish(decimal: Decimals | None, delimiter: str | None, encoding: str | None,
     return Wish(decimal=decimal, delimiter=delimiter, encoding=encoding, sheet=sheet)
 
 
+def _pattern(regex: str | None) -> re.Pattern[str] | None:
+    if regex is None:
+        return None
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise typer.BadParameter(f"--customer-pattern {regex!r}: {error}") from None
+    if pattern.groups != 1:
+        raise typer.BadParameter(
+            f"--customer-pattern {regex!r} has {pattern.groups} groups, and needs one: the id"
+        )
+    return pattern
+
+
+def _customers(pattern: re.Pattern[str] | None, file: Path | None, *, anonymous: bool) -> "Customers":
+    from ops.imports.customers import Customers, read_customers
+
+    wallet_ids = None if file is None else read_customers(file)
+    return Customers(pattern=pattern, wallet_ids=wallet_ids, anonymous=anonymous)
+
+
 def _names_a_day(date_format: str) -> bool:
     day = datetime(2001, 2, 3, tzinfo=UTC)
     try:
@@ -187,11 +246,12 @@ def _run(
     *,
     wish: "Wish",
     explain: "Callable[[Result], str]",
+    dry_run: bool,
     json: bool,
 ) -> None:
     from ops.http_client import ApiClient, ApiError, UnreachableError
     from ops.imports.records import FileError
-    from ops.imports.run import Interrupted, import_file
+    from ops.imports.run import Interrupted, foretell_file, import_file
 
     def notice(text: str) -> None:
         print(text, file=sys.stderr)
@@ -201,6 +261,10 @@ def _run(
             ApiClient(target.url, target.key, notice=notice) as client,
             progress("Importing", quiet=json) as report,
         ):
+            if dry_run:
+                school, foretold = foretell_file(file, client, kind_for, wish=wish, notice=notice)
+                tell_foretold(foretold, school.currency, json=json)
+                raise typer.Exit(NOT_ALL if foretold.rejected else 0)
             imported = import_file(
                 file, client, kind_for, wish=wish, explain=explain, report=report, notice=notice
             )
@@ -209,47 +273,11 @@ def _run(
     except UnreachableError as error:
         fail(f"{error}. Run it again: what is there is not posted twice.")
     except Interrupted as interruption:
-        _tell(interruption.imported, json=json)
+        tell(interruption.imported, json=json)
         fail("interrupted. Run it again: what is there is not posted twice.", code=INTERRUPTED)
-    _tell(imported, json=json)
+    tell(imported, json=json)
     if imported.summary.rejected:
         raise typer.Exit(NOT_ALL)
-
-
-def _tell(imported: "Imported", *, json: bool) -> None:
-    if json:
-        print_json(imported.summary)
-    else:
-        _show(imported)
-
-
-def _show(imported: "Imported") -> None:
-    from domain.money import format_minor
-
-    summary, currency = imported.summary, imported.currency
-
-    def money(amount_minor: int) -> str:
-        return f"{format_minor(amount_minor, currency)} {currency}"
-
-    print(
-        f"read {summary.read}: posted {summary.posted} ({money(summary.total_minor)}), "
-        f"already there {summary.already_there}, rejected {summary.rejected}"
-    )
-    for kind in summary.rejected_by_reason:
-        print(f"  rejected {kind.rows} ({money(kind.amount_minor or 0)}): {kind.reason}")
-    if summary.blank or summary.not_receipts:
-        print(f"passed over: {summary.blank} blank rows, {summary.not_receipts} that are not receipts")
-    for kind in summary.not_receipts_by_reason:
-        print(f"  passed over {kind.rows}: {kind.reason}")
-    if summary.rejected_after_prefund:
-        print(
-            f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; "
-            f"{money(summary.stranded_minor)} lie there"
-        )
-    if imported.written is not None:
-        print(f"what was rejected, and why: {imported.written}")
-    if imported.removed is not None:
-        print(f"nothing was rejected this time: removed {imported.removed}")
 
 
 def _with_detail(result: "Result") -> str:

@@ -1,12 +1,15 @@
 """One run of an import: a file's rows into one school, and the rejected ones into a file beside it."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from domain.money import MINOR_DIGITS
 from ops.http_client import ApiClient, ApiError, Result
+from ops.imports.foretelling import Foretold, foretell
 from ops.imports.importer import Importer
 from ops.imports.layout import Columns, Wish, find_table
 from ops.imports.reading import Table
@@ -25,6 +28,15 @@ class School(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     time_zone: str
     position: int
+
+
+class _Wallet(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+
+
+class _WalletPage(msgspec.Struct, frozen=True, kw_only=True):
+    data: list[_Wallet]
+    next: str | None
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +78,7 @@ def import_file(
     Raises FileError where the file as a whole is refused, ApiError and UnreachableError where the run cannot go on,
     and Interrupted.
     """
-    school = _school(client)
-    kind = kind_for(school)
-    table, total = find_table(file, wish, kind.columns, school.currency)
-    notice(f"{file}: {table.layout}")
+    school, kind, table, total = _prepare(file, client, kind_for, wish, notice)
     check_writable(file)
     done = 0
 
@@ -92,6 +101,47 @@ def import_file(
     before = rejected_path(file).exists()
     written = write_rejections(table, importer.tally.rejections)
     return imported(written, rejected_path(file) if before and written is None else None)
+
+
+def foretell_file(
+    file: Path,
+    client: ApiClient,
+    kind_for: Callable[[School], Kind],
+    *,
+    wish: Wish,
+    notice: Callable[[str], None],
+) -> tuple[School, Foretold]:
+    """What an import of the file would do; nothing is written. Raises as `import_file`."""
+    school, kind, table, _ = _prepare(file, client, kind_for, wish, notice)
+    today = datetime.now(ZoneInfo(school.time_zone)).date()
+    return school, foretell(kind.passes(table), table.layout, today=today, wallets=lambda: _wallets(client))
+
+
+def _prepare(
+    file: Path,
+    client: ApiClient,
+    kind_for: Callable[[School], Kind],
+    wish: Wish,
+    notice: Callable[[str], None],
+) -> tuple[School, Kind, Table, int]:
+    """The school, and the file as it is to be read into it, with how many rows it has."""
+    school = _school(client)
+    kind = kind_for(school)
+    table, total = find_table(file, wish, kind.columns, school.currency)
+    notice(f"{file}: {table.layout}")
+    return school, kind, table, total
+
+
+def _wallets(client: ApiClient) -> frozenset[str]:
+    """The ids of all wallets."""
+    found: list[str] = []
+    parameters: dict[str, str | int] = {"limit": 500}
+    while True:
+        page = msgspec.convert(client.get("wallets", **parameters).body, _WalletPage)
+        found += [wallet.account for wallet in page.data]
+        if page.next is None:
+            return frozenset(found)
+        parameters["cursor"] = page.next
 
 
 def _school(client: ApiClient) -> School:

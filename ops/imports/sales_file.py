@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from domain.ids import NAME_PATTERN
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.http_client import Element
 from ops.imports.amounts import Decimals, read_decimal
+from ops.imports.customers import Customers
 from ops.imports.reading import Table
 from ops.imports.records import FileError, Plain, Record, stripped
 from ops.imports.rejected import KEY_COLUMN
@@ -48,6 +48,7 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     tender: TenderType = "cash"
     prefund: bool = False
+    customers: Customers = Customers()
     source: str
     currency: str
     time_zone: str
@@ -81,7 +82,7 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
     """A row, normalised, so that the way a file writes it makes no other sale of it."""
 
-    customer: str
+    customer: str | None
     date: date
     amount_minor: int
     quantity: int
@@ -130,7 +131,7 @@ class _Reader:
         try:
             cells = _cells(record, self._columns, self._width)
             given_key = self._given_key(record)
-            self._check_is_no_total(cells[self._options.customer], amount_minor, is_last=is_last)
+            self._check_is_no_total(record, amount_minor, is_last=is_last)
             sale = _sale(cells, self._options, self._decimal)
             key = given_key or self._key(sale)
             entry = _entry(record.line, sale, key, self._options, self._opened)
@@ -156,10 +157,12 @@ class _Reader:
         except (IndexError, ValueError):
             return None
 
-    def _check_is_no_total(self, customer: str, amount_minor: int | None, *, is_last: bool) -> None:
+    def _check_is_no_total(self, record: Record, amount_minor: int | None, *, is_last: bool) -> None:
         """Refuse what a spreadsheet adds below its rows: posted, it would sell all of them again."""
         adds_up = is_last and self._rows_above >= MIN_ROWS_OF_TOTAL and amount_minor == self._sum_minor
-        if adds_up or _TOTAL.fullmatch(customer):
+        customer = record.cells[self._columns[self._options.customer]].strip()
+        named = [customer] if customer else record.cells
+        if adds_up or any(_TOTAL.fullmatch(cell.strip()) for cell in named):
             raise RowError("this row reads as the total of the rows above")
 
     def _key(self, sale: Sale) -> str:
@@ -213,26 +216,13 @@ def _cells(record: Record, columns: Mapping[str, int], width: int) -> dict[str, 
 
 def _sale(cells: Mapping[str, str], options: SalesOptions, decimal: Decimals) -> Sale:
     return Sale(
-        customer=account(cells[options.customer]),
+        customer=options.customers.id_of(cells[options.customer]),
         date=_date(cells[options.date], options),
         amount_minor=amount(cells[options.amount], options.currency, decimal),
         quantity=_quantity(cells[options.quantity]) if options.quantity else 1,
         description=str(cells[options.description]) if options.description else "",
         reference=str(cells[options.reference]) if options.reference else "",
     )
-
-
-def account(text: str) -> str:
-    """The id that a customer's text is, upper-cased. Raises RowError where it is none."""
-    if not text:
-        raise RowError("the customer is empty")
-    if not re.match(NAME_PATTERN, text):
-        raise RowError(
-            f"customer {text[:60]!r} is not an id: at most 40 letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit",
-            kind="the customer is not an id",
-        )
-    return text.upper()
 
 
 def amount(text: str, currency: str, decimal: Decimals) -> int:
@@ -281,7 +271,7 @@ def _digest(sale: Sale, source: str) -> bytes:
     """
     values = (
         source,
-        sale.customer,
+        sale.customer or "",
         sale.date.isoformat(),
         sale.amount_minor,
         sale.quantity,
@@ -300,15 +290,17 @@ def _key_of_unreadable(record: Record, source: str) -> str:
 
 def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str]) -> Entry:
     """What posts the row. Raises RowError where the API would refuse the shape of any of it."""
-    by_wallet = options.tender == "wallet"
     elements: list[Element] = []
-    if by_wallet and sale.customer not in opened:
-        elements.append(_open_wallet(sale.customer, options.currency))
-    if by_wallet and options.prefund:
-        elements.append(_prefund(sale, key, options.currency))
+    if options.tender == "wallet":
+        if sale.customer is None:
+            raise RowError("the customer is empty")
+        if sale.customer not in opened:
+            elements.append(_open_wallet(sale.customer, options.currency))
+        if options.prefund:
+            elements.append(_prefund(sale, key, options.currency))
     elements.append(_checkout(sale, key, options))
     return Entry(
-        line=line, lane=sale.customer, amount_minor=sale.amount_minor, elements=tuple(elements), key=key
+        line=line, lane=sale.customer or "", amount_minor=sale.amount_minor, elements=tuple(elements), key=key
     )
 
 
@@ -343,12 +335,13 @@ def _checkout(sale: Sale, key: str, options: SalesOptions) -> Element:
     elif options.tender in REFERENCE_REQUIRED:
         raise RowError("the reference is empty")
     data: dict[str, Any] = {
-        "customer": sale.customer,
         "currency": options.currency,
         "lines": [line],
         "tenders": [tender],
         "effective_date": sale.date.isoformat(),
     }
+    if sale.customer is not None:
+        data["customer"] = sale.customer
     if options.tender == "wallet":
         data["wallet"] = sale.customer
     return element("pos.checkout", key=key, data=data)

@@ -310,6 +310,133 @@ def test_ctrl_c_tells_what_was_done(school, tmp_path):
     until(lambda: school.balance("sales") - before == told["total_minor"], "what was told is what was posted")
 
 
+# --- what would be done
+
+
+def test_a_dry_run_tells_all_and_writes_nothing(school, tmp_path):
+    body = {"account": "D-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-D-1"}).raise_for_status()
+    path = write(
+        tmp_path / "dry.csv",
+        HEADER
+        + "D-1,2026-01-05,12.50,1,Pen\nD-2,2026-02-06,1,1,Pen\nD-2,2026-02-07,2,1,Pen\nD-3,2026-02-07,x,1,Pen\n"
+        "D-4,2999-01-01,5,1,Pen\n,,,,\n",
+    )
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run")
+    assert result.exit_code == 3, result.output
+    assert json.loads(result.stdout) | {"file": None} == {
+        "dry_run": True,
+        "read": 5,
+        "would_post": 3,
+        "already_there": 0,
+        "rejected": 2,
+        "total_minor": 1550,
+        "customers": 2,
+        "months": [
+            {"month": "2026-01", "rows": 1, "amount_minor": 1250},
+            {"month": "2026-02", "rows": 2, "amount_minor": 300},
+        ],
+        "would_open": ["D-2"],
+        "rejected_by_reason": [
+            {"reason": "the amount is not a decimal to the cent", "rows": 1, "amount_minor": 0},
+            {"reason": "effective_date_in_future", "rows": 1, "amount_minor": 500},
+        ],
+        "blank": 1,
+        "not_receipts": 0,
+        "not_receipts_by_reason": [],
+        "file": None,
+    }
+    told = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run", words=True).stdout
+    assert "nothing is written. read 5: would post 3 (15.50 KES) of 2 customers, rejected 2" in told
+    assert "2026-02: 2 rows, 3.00 KES" in told
+    assert "wallets that would be opened, 1: D-2" in told
+    assert "not known before it is posted: which rows are there already" in told
+    assert school.get("ping")["position"] == position
+    assert [each.name for each in tmp_path.iterdir()] == ["dry.csv"]
+
+
+def test_a_dry_run_of_a_statement(school, tmp_path):
+    body = {"account": "T-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-T-1"}).raise_for_status()
+    row = "{},2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. {},{},100,,0\n"
+    path = write(
+        tmp_path / "dry-statement.csv",
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        + row.format("QT10001", "T-1", "Completed")
+        + row.format("QT10002", "T-NOBODY", "Completed")
+        + row.format("QT10003", "T-1", "Failed")
+        + row.format("QT10001", "T-1", "Completed"),
+    )
+    result = school.run("mpesa", path, "--dry-run")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert (told["would_post"], told["already_there"], told["not_receipts"]) == (1, 1, 1)
+    assert told["rejected_by_reason"] == [{"reason": "wallet_not_found", "rows": 1, "amount_minor": 10000}]
+    assert school.wallet("T-1") == 0
+
+
+# --- whose sale it is
+
+
+def test_customers_become_ids_by_a_pattern(school, tmp_path):
+    path = write(
+        tmp_path / "pattern.csv",
+        HEADER
+        + f"ADM/2024/0045,2026-01-05,1,1,Pen\nJane,2026-01-05,1,1,Pen\n{'9' * 201},2026-01-05,1,1,Pen\n",
+    )
+    result = school.run("sales", path, *COLUMNS, "--customer-pattern", r"ADM/\d+/(.*)|\d+")
+    assert (result.exit_code, counts(result)) == (3, [3, 1, 0, 2, 100]), result.output
+    assert [row["reason"] for row in rejected(path)] == [
+        "customer 'Jane' does not match --customer-pattern",
+        f"customer '{'9' * 60}' is longer than 200 characters",
+    ]
+
+
+def test_customers_become_ids_by_a_table(school, tmp_path):
+    table = write(tmp_path / "customers.csv", "Name;Wallet id\nJane  Doe;n-1\nJOHN DOE;N-2\n;\n")
+    path = write(tmp_path / "names.csv", HEADER + "jane doe,2026-01-05,1,1,Pen\nJim Doe,2026-01-05,1,1,Pen\n")
+    options = ("--tender", "wallet", "--prefund", "--customers", table)
+    result = school.run("sales", path, *COLUMNS, *options)
+    assert (result.exit_code, counts(result)) == (3, [2, 1, 0, 1, 100]), result.output
+    assert rejected(path)[0]["reason"] == "customer 'Jim Doe' is not in the file of --customers"
+    assert school.wallet("N-1") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Jane,N-1\nJANE,N-2\n", "two wallets for 'JANE', the second on line 2"),
+        ("Jane,N-1\nJohn,\n", "line 2: customer '' is not an id"),
+        ("Jane,N-1\n,N-2\n", "no customer and id on line 2"),
+        ("Jane,N-1\nJohn,N-2,x\n", "no customer and id on line 2"),
+        ("Jane\n", "has not two columns"),
+        ("Name,Wallet id\n", "has no customers"),
+    ],
+)
+def test_a_bad_table_of_customers_is_refused_before_anything(school, tmp_path, text, expected):
+    path = write(tmp_path / "table.csv", HEADER + "Jane,2026-01-05,1,1,Pen\n")
+    table = write(tmp_path / "customers.csv", text)
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS, "--customers", table)
+    assert result.exit_code == 1
+    assert expected in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def test_rows_without_a_customer_are_sold_to_nobody_where_that_is_allowed(school, tmp_path):
+    path = write(
+        tmp_path / "walk-in.csv",
+        HEADER + ",2026-01-05,1,1,Pen\n,2026-01-05,1,1,Pen\nY-1,2026-01-05,1,1,Pen\n,2026-01-05,9,1,Total\n",
+    )
+    assert counts(school.run("sales", path, *COLUMNS)) == [4, 1, 0, 3, 100]
+    sales = school.balance("sales")
+    result = school.run("sales", path, *COLUMNS, "--allow-anonymous")
+    assert (result.exit_code, counts(result)) == (3, [4, 2, 1, 1, 200]), result.output
+    assert rejected(path)[0]["reason"] == "this row reads as the total of the rows above"
+    assert school.balance("sales") - sales == 200
+
+
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
     path = write(tmp_path / "x.csv", "Name,Day,Total\nA,2026-01-05,1\n")
     result = school.run("sales", path, *COLUMNS)
@@ -331,6 +458,10 @@ def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
         (["--encoding", "base64"], "--encoding 'base64' is not one of a text"),
         (["--encoding", "klingon"], "--encoding 'klingon' is not one of a text"),
         (["--decimal", "both"], "both"),
+        (["--allow-anonymous", "--tender", "wallet"], "--allow-anonymous does not go with"),
+        (["--customer-pattern", "("], "--customer-pattern '('"),
+        (["--customer-pattern", "A"], "has 0 groups, and needs one"),
+        (["--customers", "nowhere.csv"], "nowhere.csv"),
     ],
 )
 def test_options_that_are_wrong(tmp_path, options, expected):
