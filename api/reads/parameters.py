@@ -72,6 +72,10 @@ class InvoiceParameters(PageParameters):
     status: Annotated[Status | None, Takes(f"one of {', '.join(get_args(Status))}")] = None
 
 
+class ImportParameters(PageParameters):
+    sketch: Annotated[bool, Takes("true or false")] = False
+
+
 class StatementParameters(PageParameters):
     account: NameParameter
     from_: Annotated[DateParameter | None, Takes("a date such as 2026-12-31")] = Field(

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from api.commands.routes import PREFIX
-from api.reads import accounts, exports, invoices, receipts, sales, service, wallets
+from api.reads import accounts, exports, imports, invoices, receipts, sales, service, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -23,5 +23,6 @@ def router(services: Services) -> APIRouter:
     sales.add(routes, reader)
     accounts.add(routes, reader)
     exports.add(routes, reader)
+    imports.add(routes, reader)
     receipts.add(routes, services)
     return routes
