@@ -1,12 +1,13 @@
 """What `bursar import` tells of a run, or of one that would be made."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ops.cli.output import print_json
+from ops.cli.output import print_json, print_table
 
 if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
     from ops.imports.foretelling import Foretold
+    from ops.imports.history import PastImport
     from ops.imports.run import Imported
     from ops.imports.tally import Kind
 
@@ -46,6 +47,13 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
         f"nothing is written. read {foretold.read}: would post {foretold.would_post} "
         f"({money(foretold.total_minor)}) of {foretold.customers} customers, rejected {foretold.rejected}"
     )
+    for each in foretold.imported_before:
+        what = "this file" if each.same_file else f"about {each.part:.0%} of its rows, or of that file's"
+        print(
+            f"  imported before: {what}, on {each.at:%Y-%m-%d %H:%M} UTC from {each.name}, source {each.source}"
+        )
+    if foretold.would_refuse:
+        print("it would be refused, since it was imported under another source: see --source and --again")
     for month in foretold.months:
         print(f"  {month.month}: {month.rows} rows, {money(month.amount_minor)}")
     _tell_rejected(foretold.rejected_by_reason, money)
@@ -57,6 +65,27 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
     print(
         "not known before it is posted: which rows are there already, whether wallets have the funds, and what "
         "the key may not do"
+    )
+
+
+def tell_imports(imports: "Sequence[PastImport]", *, json: bool) -> None:
+    """Print imports, as one line of JSON or as a table."""
+    if json:
+        print_json(imports)
+        return
+    headers = ("BEGUN (UTC)", "SOURCE", "FILE", "READ", "POSTED", "ALREADY THERE", "REJECTED", "FINISHED")
+    print_table(
+        headers,
+        (
+            (
+                f"{each.at:%Y-%m-%d %H:%M}",
+                each.source,
+                each.name,
+                *map(str, (each.read, each.posted, each.already_there, each.rejected)),
+                "yes" if each.finished else "no",
+            )
+            for each in imports
+        ),
     )
 
 

@@ -16,7 +16,7 @@ import typer
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.cli.connection import DataOption, KeyOption, Target, UrlOption, find_target
-from ops.cli.import_output import tell, tell_foretold
+from ops.cli.import_output import tell, tell_foretold, tell_imports
 from ops.cli.output import INTERRUPTED, NOT_ALL, JsonOption, fail, progress
 from ops.imports.amounts import Decimals
 
@@ -96,6 +96,9 @@ def sales(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Post it even if its rows were imported under another source.")
+    ] = False,
     dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -139,7 +142,7 @@ def sales(
             currency=school.currency,
             time_zone=school.time_zone,
         )
-        return Kind(columns=options, passes=lambda table: (sales_of(table, options),))
+        return Kind(columns=options, passes=lambda table: (sales_of(table, options),), source=options.source)
 
     wish = _wish(decimal, delimiter, encoding, sheet)
     _run(
@@ -147,6 +150,7 @@ def sales(
         find_target(url, key, data),
         kind_for,
         wish=wish,
+        again=again,
         explain=_with_detail,
         dry_run=dry_run,
         json=json,
@@ -173,7 +177,7 @@ def mpesa(
     """Post the completed receipts of an M-Pesa paybill statement as top-ups."""
 
     def kind_for(school: "School") -> "Kind":
-        from ops.imports.mpesa_statement import CURRENCY, StatementColumns, receipts
+        from ops.imports.mpesa_statement import CURRENCY, SOURCE, StatementColumns, receipts
         from ops.imports.records import FileError
         from ops.imports.rows import Entry
         from ops.imports.run import Kind
@@ -186,11 +190,37 @@ def mpesa(
             repeated: list[Entry] = []
             return receipts(table, columns, repeated=repeated), repeated
 
-        return Kind(columns=columns, passes=passes)
+        return Kind(columns=columns, passes=passes, source=SOURCE)
 
     # The service's detail may name the account, which a payer typed: the code alone says enough.
     wish = _wish(decimal, delimiter, encoding, sheet)
-    _run(file, find_target(url, key, data), kind_for, wish=wish, explain=_code, dry_run=dry_run, json=json)
+    _run(
+        file,
+        find_target(url, key, data),
+        kind_for,
+        wish=wish,
+        again=False,
+        explain=_code,
+        dry_run=dry_run,
+        json=json,
+    )
+
+
+@app.command("list")
+def list_imports(
+    url: UrlOption = None, key: KeyOption = None, data: DataOption = None, json: JsonOption = False
+) -> None:
+    """List the imports that were made, the newest first."""
+    from ops.http_client import ApiClient, ApiError, UnreachableError
+    from ops.imports.history import past_imports
+
+    target = find_target(url, key, data)
+    try:
+        with ApiClient(target.url, target.key, notice=_notice) as client:
+            imports = past_imports(client, sketch=False)
+    except (ApiError, UnreachableError) as error:
+        fail(str(error))
+    tell_imports(imports, json=json)
 
 
 def _wish(decimal: Decimals | None, delimiter: str | None, encoding: str | None, sheet: str | None) -> "Wish":
@@ -245,6 +275,7 @@ def _run(
     kind_for: "Callable[[School], Kind]",
     *,
     wish: "Wish",
+    again: bool,
     explain: "Callable[[Result], str]",
     dry_run: bool,
     json: bool,
@@ -253,20 +284,19 @@ def _run(
     from ops.imports.records import FileError
     from ops.imports.run import Interrupted, foretell_file, import_file
 
-    def notice(text: str) -> None:
-        print(text, file=sys.stderr)
-
     try:
         with (
-            ApiClient(target.url, target.key, notice=notice) as client,
+            ApiClient(target.url, target.key, notice=_notice) as client,
             progress("Importing", quiet=json) as report,
         ):
             if dry_run:
-                school, foretold = foretell_file(file, client, kind_for, wish=wish, notice=notice)
+                school, foretold = foretell_file(
+                    file, client, kind_for, wish=wish, again=again, notice=_notice
+                )
                 tell_foretold(foretold, school.currency, json=json)
-                raise typer.Exit(NOT_ALL if foretold.rejected else 0)
+                raise typer.Exit(NOT_ALL if foretold.rejected or foretold.would_refuse else 0)
             imported = import_file(
-                file, client, kind_for, wish=wish, explain=explain, report=report, notice=notice
+                file, client, kind_for, wish=wish, again=again, explain=explain, report=report, notice=_notice
             )
     except (FileError, ApiError) as error:
         fail(str(error))
@@ -278,6 +308,10 @@ def _run(
     tell(imported, json=json)
     if imported.summary.rejected:
         raise typer.Exit(NOT_ALL)
+
+
+def _notice(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _with_detail(result: "Result") -> str:

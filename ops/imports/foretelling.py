@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from domain.errors import Code
+from ops.imports.history import Likeness
 from ops.imports.reading import Layout
 from ops.imports.rows import Entry, Rejection, Row, Skipped
 from ops.imports.tally import Kind, Tally
@@ -29,6 +30,8 @@ class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     """A run that is not made: read = would_post + already_there + rejected.
 
     Of what is there already only a receipt is known that stands in the file twice. `would_open` are wallets.
+    `imported_before` are imports of this file or of one much like it; where one had another source, the file would be
+    refused as a whole.
     """
 
     dry_run: bool = True
@@ -45,6 +48,8 @@ class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     not_receipts: int
     not_receipts_by_reason: tuple[Kind, ...]
     file: Layout
+    imported_before: tuple[Likeness, ...] = ()
+    would_refuse: bool = False
 
 
 def foretell(

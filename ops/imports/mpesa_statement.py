@@ -17,10 +17,13 @@ from domain.ids import NAME_PATTERN
 from ops.imports.amounts import Decimals
 from ops.imports.reading import Table
 from ops.imports.records import FileError, Record, stripped
-from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element
+from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
 from ops.imports.sales_file import amount
 
 CURRENCY: Final = "KES"
+
+SOURCE: Final = "mpesa"
+"""The source of all statements: a receipt's number is its key, so statements may overlap."""
 
 # The portal writes one of these, depending on its language setting; an American order is not among them.
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%d %H:%M", "%d-%m-%Y %H:%M")
@@ -151,7 +154,9 @@ def _entry(row: StatementRow) -> Entry:
         "effective_date": _completed_on(row).isoformat(),
     }
     top_up = element("wallet.top_up", key=f"mpesa-{receipt}", data=data)
-    return Entry(line=row.line, lane=receipt, amount_minor=paid, elements=(top_up,))
+    return Entry(
+        line=row.line, lane=receipt, amount_minor=paid, elements=(top_up,), values_hash=hash_of(receipt)
+    )
 
 
 def _check_is_receipt(row: StatementRow) -> None:

@@ -1,6 +1,7 @@
 """What a file's rows become before anything is sent: entries to be posted, rejections, and what is passed over."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -40,16 +41,25 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A row to be posted: `elements` in order, the last of which is the row itself; `key` as of its rejection."""
+    """A row to be posted: `elements` in order, the last of which is the row itself; `key` as of its rejection.
+
+    `values_hash` is of the row's values alone, in 16 hexadecimal digits: the same in whatever file.
+    """
 
     line: int
     lane: str
     amount_minor: int
     elements: tuple[Element, ...]
     key: str = ""
+    values_hash: str = "0" * 16
 
 
 Row = Entry | Rejection | Skipped
+
+
+def hash_of(*values: str | int) -> str:
+    """The hash of a row's values."""
+    return sha256(msgspec.json.encode(values)).hexdigest()[:16]
 
 
 def element(action: str, *, key: str, data: Mapping[str, Any]) -> Element:

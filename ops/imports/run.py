@@ -1,6 +1,7 @@
 """One run of an import: a file's rows into one school, and the rejected ones into a file beside it."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -8,8 +9,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from domain.money import MINOR_DIGITS
-from ops.http_client import ApiClient, ApiError, Result
+from ops.http_client import ApiClient, ApiError, Result, UnreachableError
 from ops.imports.foretelling import Foretold, foretell
+from ops.imports.history import ImportRecord, facts_of, past_imports
 from ops.imports.importer import Importer
 from ops.imports.layout import Columns, Wish, find_table
 from ops.imports.reading import Table
@@ -40,10 +42,11 @@ class _WalletPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of file: the columns that it must have, and how its rows are read into a school."""
+    """A kind of file: the columns that it must have, how its rows are read into a school, and under which source."""
 
     columns: Columns
     passes: Callable[[Table], Passes]
+    source: str
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +54,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
     currency: str
     summary: Summary
-    written: Path | None
-    removed: Path | None
+    written: Path | None = None
+    removed: Path | None = None
 
 
 class Interrupted(Exception):  # noqa: N818 - somebody's wish, not an error
@@ -69,17 +72,20 @@ def import_file(
     kind_for: Callable[[School], Kind],
     *,
     wish: Wish,
+    again: bool,
     explain: Callable[[Result], str],
     report: Callable[[int, int], None],
     notice: Callable[[str], None],
 ) -> Imported:
-    """Post a file. `report` hears how many rows are done, of all; `notice` how the file is read.
+    """Post a file, unless its rows were imported under another source; with `again` also then.
 
-    Raises FileError where the file as a whole is refused, ApiError and UnreachableError where the run cannot go on,
-    and Interrupted.
+    `report` hears how many rows are done, of all; `notice` how the file is read. Raises FileError where the file as a
+    whole is refused, ApiError and UnreachableError where the run cannot go on, and Interrupted.
     """
     school, kind, table, total = _prepare(file, client, kind_for, wish, notice)
+    record = _new_record(client, kind, table, again=again)
     check_writable(file)
+    record.begin()
     done = 0
 
     def advance() -> None:
@@ -88,19 +94,34 @@ def import_file(
         report(done, total)
 
     importer = Importer(client, start_position=school.position, explain=explain, advance=advance)
-
-    def imported(written: Path | None = None, removed: Path | None = None) -> Imported:
-        summary = msgspec.structs.replace(importer.tally.summary(), file=table.layout)
-        return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
-
     try:
         for rows in kind.passes(table):
             importer.run(rows)
-    except KeyboardInterrupt:
-        raise Interrupted(imported()) from None
+    except BaseException as error:
+        summary = _summary(importer, table)
+        with suppress(ApiError, UnreachableError):
+            record.end(summary, finished=False)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(Imported(currency=school.currency, summary=summary)) from None
+        raise
+    summary = _summary(importer, table)
     before = rejected_path(file).exists()
     written = write_rejections(table, importer.tally.rejections)
-    return imported(written, rejected_path(file) if before and written is None else None)
+    record.end(summary, finished=True)
+    removed = rejected_path(file) if before and written is None else None
+    return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
+
+
+def _new_record(client: ApiClient, kind: Kind, table: Table, *, again: bool) -> ImportRecord:
+    facts = facts_of(table.path, kind.source, kind.passes(table))
+    past = past_imports(client, sketch=True)
+    if not again:
+        facts.check_is_new(facts.likenesses(past))
+    return ImportRecord(client, facts, past)
+
+
+def _summary(importer: Importer, table: Table) -> Summary:
+    return msgspec.structs.replace(importer.tally.summary(), file=table.layout)
 
 
 def foretell_file(
@@ -109,12 +130,19 @@ def foretell_file(
     kind_for: Callable[[School], Kind],
     *,
     wish: Wish,
+    again: bool,
     notice: Callable[[str], None],
 ) -> tuple[School, Foretold]:
     """What an import of the file would do; nothing is written. Raises as `import_file`."""
     school, kind, table, _ = _prepare(file, client, kind_for, wish, notice)
     today = datetime.now(ZoneInfo(school.time_zone)).date()
-    return school, foretell(kind.passes(table), table.layout, today=today, wallets=lambda: _wallets(client))
+    foretold = foretell(kind.passes(table), table.layout, today=today, wallets=lambda: _wallets(client))
+    facts = facts_of(file, kind.source, kind.passes(table))
+    likenesses = tuple(facts.likenesses(past_imports(client, sketch=True)))
+    others = [each for each in likenesses if each.source != facts.source]
+    return school, msgspec.structs.replace(
+        foretold, imported_before=likenesses, would_refuse=bool(others) and not again
+    )
 
 
 def _prepare(

@@ -18,7 +18,7 @@ from ops.imports.customers import Customers
 from ops.imports.reading import Table
 from ops.imports.records import FileError, Plain, Record, stripped
 from ops.imports.rejected import KEY_COLUMN
-from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element
+from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
 
 SKU: Final = "SALE"
 """What every imported line is sold as; the file's own text is its description."""
@@ -269,15 +269,11 @@ def _digest(sale: Sale, source: str) -> bytes:
 
     Neither how a row was paid nor under which reference is in it, so that no option sells a row twice.
     """
-    values = (
-        source,
-        sale.customer or "",
-        sale.date.isoformat(),
-        sale.amount_minor,
-        sale.quantity,
-        sale.description,
-    )
-    return sha256(msgspec.json.encode(values)).digest()
+    return sha256(msgspec.json.encode((source, *_values(sale)))).digest()
+
+
+def _values(sale: Sale) -> tuple[str | int, ...]:
+    return sale.customer or "", sale.date.isoformat(), sale.amount_minor, sale.quantity, sale.description
 
 
 def _key_of_unreadable(record: Record, source: str) -> str:
@@ -300,7 +296,12 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Conta
             elements.append(_prefund(sale, key, options.currency))
     elements.append(_checkout(sale, key, options))
     return Entry(
-        line=line, lane=sale.customer or "", amount_minor=sale.amount_minor, elements=tuple(elements), key=key
+        line=line,
+        lane=sale.customer or "",
+        amount_minor=sale.amount_minor,
+        elements=tuple(elements),
+        key=key,
+        values_hash=hash_of(*_values(sale)),
     )
 
 

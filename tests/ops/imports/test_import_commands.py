@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -33,8 +34,8 @@ HEADER = "Who,Day,Total,Pieces,What\n"
 class School:
     """The running service: files are imported with `key`, what they did is read with `reading_key`."""
 
-    def __init__(self, url: str, *, key: str, reading_key: str) -> None:
-        self.url, self.key = url, key
+    def __init__(self, ready: Path, url: str, *, key: str, reading_key: str) -> None:
+        self.ready, self.url, self.key = ready, url, key
         self.http = httpx.Client(
             base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {reading_key}"}, timeout=30
         )
@@ -60,7 +61,7 @@ class School:
 @pytest.fixture
 def school(ready_file: Path) -> Iterator[School]:
     ready = json.loads(ready_file.read_text())
-    made = School(ready["url"], key=ready["keys"]["admin"], reading_key=ready["keys"]["admin"])
+    made = School(ready_file, ready["url"], key=ready["keys"]["admin"], reading_key=ready["keys"]["admin"])
     yield made
     made.http.close()
 
@@ -287,9 +288,8 @@ def test_nothing_is_posted_where_rejected_rows_could_not_be_written(school, tmp_
     assert school.get("ping")["position"] == position
 
 
-def test_ctrl_c_tells_what_was_done(school, tmp_path):
-    rows = "".join(f"C-{n % 500},2026-01-05,1,1,Pen\n" for n in range(40_000))
-    path = write(tmp_path / "long.csv", HEADER + rows)
+def broken_off(school: School, path: Path, by: signal.Signals) -> tuple[int, str, str]:
+    """Import a long file, and end it by a signal once rows are posted: exit code, output, errors."""
     before = school.balance("sales")
     command = [sys.executable, "-m", "ops.cli", "import", "sales", path, *COLUMNS, "--json"]
     importing = subprocess.Popen(
@@ -300,14 +300,41 @@ def test_ctrl_c_tells_what_was_done(school, tmp_path):
         cwd=Path(__file__).parents[3],
     )
     until(lambda: school.balance("sales") > before, "rows are posted")
-    importing.send_signal(signal.SIGINT)
+    importing.send_signal(by)
     printed, errors = importing.communicate(timeout=60)
-    assert importing.returncode == 130, errors
+    return importing.returncode, printed, errors
+
+
+def long_file(path: Path, prefix: str, rows: int) -> Path:
+    return write(path, HEADER + "".join(f"{prefix}-{n % 500},2026-01-05,1,1,Pen\n" for n in range(rows)))
+
+
+def test_ctrl_c_tells_what_was_done(school, tmp_path):
+    path = long_file(tmp_path / "long.csv", "C", 40_000)
+    before = school.balance("sales")
+    code, printed, errors = broken_off(school, path, signal.SIGINT)
+    assert code == 130, errors
     assert "Traceback" not in errors
     assert "Run it again" in errors
     told = json.loads(printed)
     assert 0 < told["posted"] < 40_000
+    (record,) = imports_of(school, "long.csv")
+    assert (record["posted"], record["finished"]) == (told["posted"], False)
     until(lambda: school.balance("sales") - before == told["total_minor"], "what was told is what was posted")
+
+
+def test_an_import_that_was_killed_is_known_and_finished_by_the_next(school, tmp_path):
+    path = long_file(tmp_path / "killed.csv", "KI", 20_000)
+    broken_off(school, path, signal.SIGKILL)
+    (record,) = imports_of(school, "killed.csv")
+    assert (record["posted"], record["finished"]) == (0, False)
+    renamed = write(tmp_path / "copy.csv", path.read_text())
+    assert "this file was imported" in school.run("sales", renamed, *COLUMNS).stderr
+    told = summary(school.run("sales", path, *COLUMNS))
+    assert told["read"] == 20_000
+    assert 0 < told["already_there"] < 20_000
+    (finished,) = imports_of(school, "killed.csv")
+    assert (finished["id"], finished["finished"], finished["read"]) == (record["id"], True, 20_000)
 
 
 # --- what would be done
@@ -346,6 +373,8 @@ def test_a_dry_run_tells_all_and_writes_nothing(school, tmp_path):
         "not_receipts": 0,
         "not_receipts_by_reason": [],
         "file": None,
+        "imported_before": [],
+        "would_refuse": False,
     }
     told = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run", words=True).stdout
     assert "nothing is written. read 5: would post 3 (15.50 KES) of 2 customers, rejected 2" in told
@@ -435,6 +464,83 @@ def test_rows_without_a_customer_are_sold_to_nobody_where_that_is_allowed(school
     assert (result.exit_code, counts(result)) == (3, [4, 2, 1, 1, 200]), result.output
     assert rejected(path)[0]["reason"] == "this row reads as the total of the rows above"
     assert school.balance("sales") - sales == 200
+
+
+# --- what was imported before
+
+
+def lines_of(prefix: str, count: int) -> str:
+    return "".join(f"{prefix}-{n},2026-01-05,1.{n:02},1,Pen\n" for n in range(count))
+
+
+def imports_of(school: School, source: str) -> list[dict[str, object]]:
+    listed = CliRunner().invoke(app, ["import", "list", "--url", school.url, "--key", school.key, "--json"])
+    assert listed.exit_code == 0
+    return [each for each in json.loads(listed.stdout) if each["source"] == source]
+
+
+def test_an_import_is_recorded_once_with_its_counts(school, tmp_path):
+    path = write(tmp_path / "recorded.csv", HEADER + lines_of("RE", 3) + "RE-9,never,1,1,Pen\n")
+    assert school.run("sales", path, *COLUMNS).exit_code == 3
+    (record,) = imports_of(school, "recorded.csv")
+    assert (record["read"], record["posted"], record["already_there"], record["rejected"]) == (4, 3, 0, 1)
+    assert (record["name"], record["finished"]) == ("recorded.csv", True)
+    assert record["sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert "sketch" not in record
+    school.run("sales", path, *COLUMNS)
+    assert len(imports_of(school, "recorded.csv")) == 1  # nothing was posted the second time
+    listed = CliRunner().invoke(app, ["import", "list", "--url", school.url, "--key", school.key]).stdout
+    assert "BEGUN (UTC)" in listed
+    assert "recorded.csv" in listed
+
+
+def test_a_file_under_another_name_is_refused_unless_again(school, tmp_path):
+    path = write(tmp_path / "first.csv", HEADER + lines_of("AG", 10))
+    assert counts(school.run("sales", path, *COLUMNS)) == [10, 10, 0, 0, 1045]
+    renamed = write(tmp_path / "renamed.csv", path.read_text())
+    rewritten = "Who;Day;Total;Pieces;What\n" + lines_of("AG", 11).replace(",", ";").replace("1.", "1,")
+    shuffled = write(tmp_path / "shuffled.csv", rewritten)
+    for other, what in ((renamed, "this file was"), (shuffled, "of its rows")):
+        position = school.get("ping")["position"]
+        result = school.run("sales", other, *COLUMNS)
+        assert result.exit_code == 1
+        assert what in result.stderr
+        assert "from first.csv, under the source 'first.csv'" in result.stderr
+        told = json.loads(school.run("sales", other, *COLUMNS, "--dry-run").stdout)
+        assert told["would_refuse"] is True
+        assert told["imported_before"][0]["source"] == "first.csv"
+        assert school.get("ping")["position"] == position
+    words = school.run("sales", renamed, *COLUMNS, "--dry-run", words=True)
+    assert words.exit_code == 3
+    assert "imported before: this file, on" in words.stdout
+    assert counts(school.run("sales", renamed, *COLUMNS, "--source", "first.csv")) == [10, 0, 10, 0, 0]
+    assert counts(school.run("sales", shuffled, *COLUMNS, "--source", "first.csv")) == [11, 1, 10, 0, 110]
+    assert counts(school.run("sales", renamed, *COLUMNS, "--again")) == [10, 10, 0, 0, 1045]
+
+
+def test_a_key_that_may_not_record_an_import_posts_nothing(school, tmp_path):
+    path = write(tmp_path / "auditor.csv", HEADER + lines_of("AU", 3))
+    ready = json.loads(school.ready.read_text())
+    school.key = ready["keys"]["auditor"]
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "wallet.top_up" in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def test_statements_that_overlap_are_no_copies(school, tmp_path):
+    body = {"account": "OV-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-OV-1"}).raise_for_status()
+    header = "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+    rows = [
+        f"QV{n}0001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. OV-1,Completed,100,,0\n"
+        for n in range(5)
+    ]
+    week = write(tmp_path / "week.csv", header + "".join(rows[:4]))
+    month = write(tmp_path / "month.csv", header + "".join(rows))
+    assert counts(school.run("mpesa", week)) == [4, 4, 0, 0, 40000]
+    assert counts(school.run("mpesa", month)) == [5, 1, 4, 0, 10000]
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
