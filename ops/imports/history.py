@@ -201,7 +201,7 @@ class ImportRecord:
         try:
             self._write({**own_id, **counts, "finished": finished})
         except ApiError as error:
-            if error.code != Code.IMPORT_FINISHED:  # by another run of the same file, at the same time
+            if error.code != str(Code.IMPORT_FINISHED):  # by another run of the same file, at the same time
                 raise
 
     def _write(self, data: dict[str, object]) -> str:
