@@ -8,7 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from domain import export_batch, invoice, ledger_account, provider_receipt, sale, series, tenant, wallet
+from domain import (
+    export_batch,
+    file_import,
+    invoice,
+    ledger_account,
+    provider_receipt,
+    sale,
+    series,
+    tenant,
+    wallet,
+)
 from domain.event import Event, State, registered
 
 AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
@@ -20,6 +30,7 @@ AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "series": (series.Series, series.evolve),
     "receipt": (provider_receipt.ProviderReceipt, provider_receipt.evolve),
     "export": (export_batch.ExportBatch, export_batch.evolve),
+    "import": (file_import.FileImport, file_import.evolve),
 }
 """By the second part of a stream's name: its state, and how an event changes it."""
 

@@ -61,6 +61,7 @@ class Code(ErrorCode):
     TENANT_EXISTS = "tenant_exists", "conflict", "The tenant is already registered."
     KEY_EXISTS = "key_exists", "conflict", "The tenant has a key of this prefix."
     SERIES_EXHAUSTED = "series_exhausted", "conflict", "The numbering series has no number left in its format."
+    IMPORT_FINISHED = "import_finished", "conflict", "The import has finished; nothing more is recorded of it."
 
     # --- there is no such thing
 
@@ -70,6 +71,7 @@ class Code(ErrorCode):
     INVOICE_NOT_FOUND = "invoice_not_found", "not_found", "The tenant has no such invoice."
     SALE_NOT_FOUND = "sale_not_found", "not_found", "The tenant has no such sale."
     ACCOUNT_NOT_FOUND = "account_not_found", "not_found", "The tenant's chart has no such account."
+    IMPORT_NOT_FOUND = "import_not_found", "not_found", "The tenant has no such import."
     KEY_NOT_FOUND = "key_not_found", "not_found", "No live API key has this prefix."
 
     # --- the credential does not do

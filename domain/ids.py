@@ -65,5 +65,9 @@ def provider_receipt_stream(tenant: str, provider: str, reference: str) -> str:
     return f"{tenant}/receipt/{provider}/{reference}"
 
 
+def import_stream(tenant: str, import_id: str) -> str:
+    return f"{tenant}/import/{import_id}"
+
+
 def export_stream(tenant: str, batch: str) -> str:
     return f"{tenant}/export/{batch}"

@@ -137,6 +137,22 @@ FIELDS: Final = {
     "ExportDocument.quickbooks_id": "Its id in QuickBooks, once it is `confirmed`.",
     "ExportDocument.attempts": "In how many calls it was.",
     "DocumentSource.leg": "Which part of the transaction; 0 where there is one.",
+    # --- imports
+    "RecordImport.id": "The import that was begun; without it one begins.",
+    "RecordImport.finished": "Whether it has ended; nothing more is recorded of it then.",
+    "source": "What names the file in its rows' keys.",
+    "name": "The file's name.",
+    "sha256": "The SHA-256 of its bytes.",
+    "read": "How many of its rows were read.",
+    "posted": "How many of them it posted.",
+    "already_there": "How many were posted before.",
+    "rejected": "How many it did not post.",
+    "sketch": "The 64 smallest hashes of its rows' values, ascending: they tell how much of a file is in another.",
+    "ImportRecordedAnswer.id": "The import's id, to record by what becomes of it.",
+    "ImportRecordedAnswer.finished": "Whether it has ended.",
+    "ImportView.id": "The import's id.",
+    "ImportView.finished": "Whether it has ended; else it goes on, or was broken off.",
+    "ImportView.at": "When it began.",
     # --- the service
     "Ping.tenant": "Whose key this is.",
     "Ping.version": "The service's version.",
@@ -194,6 +210,7 @@ PARAMETERS: Final = {
     "state": "Only documents in this state.",
     "from": "The first effective date, inclusive.",
     "to": "The last effective date, inclusive.",
+    "sketch": "Whether each import comes with its sketch.",
     "dry_run": "True: decide and answer what would happen, and write nothing. The key stays unused.",
     "Idempotency-Key": (
         "Names this one command of this client for ever. Send the same key again after a time-out: what was done is"

@@ -48,11 +48,12 @@ TAGS: Final = {
     "Ledger": "The accounts that every movement is posted to, and their entries.",
     "Statements": "The movements of a wallet over a range of dates.",
     "QuickBooks": "Batches that take what is posted to QuickBooks Online.",
+    "Imports": "Which files were imported, and what became of their rows.",
     "Bulk": "Many commands in one request, each standing alone.",
     "Service": "The service itself.",
 }
 GROUPS: Final = {
     "Money": ("Wallets", "Invoices", "Point of sale", "Receipts"),
     "Books": ("Ledger", "Statements", "QuickBooks"),
-    "Operation": ("Bulk", "Service"),
+    "Operation": ("Imports", "Bulk", "Service"),
 }

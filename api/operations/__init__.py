@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.operations import exports, invoices, ledger, pos, receipts, service, wallets
+from api.operations import exports, imports, invoices, ledger, pos, receipts, service, wallets
 from api.operations.form import CommandForm, ReadForm
 from api.operations.service import BULK
 
@@ -13,6 +13,7 @@ FORMS: Final = (
     *invoices.FORMS,
     *pos.FORMS,
     *exports.FORMS,
+    *imports.FORMS,
     *ledger.FORMS,
     *receipts.FORMS,
     *service.FORMS,

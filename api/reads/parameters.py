@@ -87,6 +87,10 @@ class DocumentParameters(PageParameters):
     state: Annotated[DocumentState | None, Takes(f"one of {', '.join(get_args(DocumentState))}")] = None
 
 
+class ImportParameters(PageParameters):
+    sketch: Annotated[bool, Takes("true or false")] = False
+
+
 class StatementParameters(PageParameters):
     account: NameParameter
     from_: Annotated[DateParameter | None, Takes("a date such as 2026-12-31")] = Field(

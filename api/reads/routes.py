@@ -1,6 +1,6 @@
 """Every read under `/v2/finance`."""
 
-from api.reads import accounts, exports, invoices, receipts, sales, service, wallets
+from api.reads import accounts, exports, imports, invoices, receipts, sales, service, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -14,5 +14,6 @@ def reads(services: Services) -> Reader:
     reader.add_one(sales.SALE)
     accounts.add(reader)
     exports.add(reader)
+    imports.add(reader)
     reader.add_one(receipts.receipt(services.receipts))
     return reader

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from application.commands.fields import BRANCH_PATTERN, COUNTRY_PATTERN, KEY_HASH_PATTERN, Text
+from application.commands.fields import BRANCH_PATTERN, COUNTRY_PATTERN, SHA256_PATTERN, Text
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain import ledger_account, series, tenant
@@ -47,7 +47,7 @@ class CreateKey(Command, frozen=True, kw_only=True):
     uppercase: ClassVar = ("client",)
     client: Name
     prefix: Text
-    key_hash: Annotated[str, Meta(pattern=KEY_HASH_PATTERN)]
+    key_hash: Annotated[str, Meta(pattern=SHA256_PATTERN)]
     role: Text
     expires_at: datetime | None = None
 

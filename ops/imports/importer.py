@@ -1,22 +1,17 @@
 """Posts what a file says through the bulk endpoint, and accounts for every row of it.
 
-A file module (`sales_file`, `mpesa_statement`) turns rows into entries and rejections; what is here
-sends the entries, tries again what was not answered, and says of each what became of it.
+A file module (`sales_file`, `mpesa_statement`) turns records into rows; what is here sends the entries among
+them, tries again what was not answered, and says of each what became of it.
 """
 
-import csv
-import io
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Final, Literal
+from contextlib import suppress
+from typing import Final, Literal
 from zlib import crc32
 
 import msgspec
 
-from adapters.system.files import write_atomically
-from api.validation import errors_in
-from application.commands import COMMANDS
 from domain.errors import Code
 from domain.money import format_minor
 from ops.http_client import (
@@ -26,9 +21,12 @@ from ops.http_client import (
     Element,
     NotAnsweredError,
     Result,
+    UnreachableError,
     is_missing_right,
     progress,
 )
+from ops.imports.rows import Entry, Rejection, Row, Skipped
+from ops.imports.tally import Tally
 
 LANES: Final = 2
 """Requests in flight. What concerns one wallet goes through one lane, one request after the other."""
@@ -42,120 +40,25 @@ _NOTHING_TO_DO: Final = {
 """By action: the refusal that says that what was asked for is there already."""
 
 
-class FileError(Exception):
-    """The file as a whole cannot be read; nothing of it was posted."""
-
-
-class RowError(Exception):
-    """The row cannot be posted; the message is the reason."""
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of a CSV file; `line` is the physical line where it starts. `flaw` says why it has no cells."""
-
-    line: int
-    cells: Sequence[str] = ()
-    flaw: str = ""
-
-
-class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was not posted. `label` tells the row apart beside its line, such as a receipt number."""
-
-    line: int
-    reason: str
-    label: str = ""
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A row to be posted: `elements` in order, the last of which is the row itself."""
-
-    line: int
-    lane: str
-    amount_minor: int
-    elements: tuple[Element, ...]
-    label: str = ""
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an entry; `reason` only where it was rejected, `prefunded_minor` what its wallet got."""
+    """What became of an entry.
+
+    Only where it was rejected: `reason`, `refusal`, the service's code for it, and `prefunded_minor`, what its wallet
+    got.
+    """
 
     entry: Entry
     kind: Literal["posted", "already_there", "rejected"]
     reason: str = ""
+    refusal: str = ""
     prefunded_minor: int = 0
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The counts of one run: read = posted + already there + rejected. `total_minor` is what was posted.
-
-    `rejected_after_prefund` counts those of the rejected whose money lies in their wallet, `stranded_minor` adds it up.
-    """
-
-    read: int
-    posted: int
-    already_there: int
-    rejected: int
-    total_minor: int
-    rejected_after_prefund: int = 0
-    stranded_minor: int = 0
-
-
-# --- reading
-
-
-def records(path: Path) -> Generator[Record]:
-    """The records of a CSV file in UTF-8, blank lines left out.
-
-    A record with broken quoting comes as a flaw. Raises FileError where the text is not UTF-8, or a quote
-    that is never closed swallows the rest of the file.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader, None)
-            except UnicodeDecodeError:
-                raise FileError(f"{path} is not UTF-8 text; save it as UTF-8 and run again") from None
-            except csv.Error as error:
-                if "end of data" in str(error) or "field limit" in str(error):
-                    why = f"a quote opened on line {line} is never closed, or a field is far too long"
-                    raise FileError(f"{path}: {why}") from None
-                yield Record(line=line, flaw=f"broken quoting, up to line {reader.line_num}: {error}")
-                continue
-            if cells is None:
-                return
-            if cells:
-                yield Record(line=line, cells=cells)
-
-
-def count_records(path: Path) -> int:
-    """Read the file once to its end, so that a broken one is refused before anything is posted."""
-    try:
-        return sum(1 for _ in records(path))
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
 
 
 # --- posting
 
 
-def element(action: str, *, key: str, data: Mapping[str, Any]) -> Element:
-    """An element whose data has the shape of its command. Raises RowError where the API would refuse it.
-
-    A row is refused before anything of it is sent: an earlier element would be accepted all the same.
-    """
-    command_type = COMMANDS[action].command_type
-    try:
-        msgspec.convert(data, command_type)
-    except msgspec.ValidationError:
-        first = errors_in(msgspec.json.encode(data), command_type)[0]
-        raise RowError(f"{first.pointer.rpartition('/')[2]}: {first.detail}") from None
-    return Element(action=action, idempotency_key=key, data=data)
-
-
 class Importer:
-    """One run: posts entries through `client` and counts.
+    """One run: posts entries through `client`, and counts in `tally`.
 
     `start_position` is the log's position before the run, `explain` says why a result was refused,
     `advance` is called once for each row that has become something.
@@ -173,45 +76,40 @@ class Importer:
         self._start_position = start_position
         self._explain = explain
         self._advance = advance
-        self._posted = self._already_there = self._total_minor = 0
-        self._rejected_after_prefund = self._stranded_minor = 0
-        self.rejections: list[Rejection] = []
+        self.tally = Tally()
 
-    def run(self, rows: Iterable[Entry | Rejection]) -> None:
+    def run(self, rows: Iterable[Row]) -> None:
         """Post every entry, in the file's order within a lane.
 
-        Raises ApiError or UnreachableError where the run cannot go on; the same file may be run again.
+        Raises ApiError or UnreachableError where the run cannot go on; the same file may be run again. However it
+        ends, what was in flight is waited for and counted.
         """
         with ThreadPoolExecutor(LANES) as pool:
+            lanes = [_Lane(pool, self._post) for _ in range(LANES)]
             try:
-                for outcome in self._outcomes(self._entries(rows), pool):
+                for outcome in self._outcomes(self._entries(rows), lanes):
                     self._count(outcome)
             except BaseException:
                 self._client.stop()
+                for lane in lanes:
+                    with suppress(ApiError, UnreachableError):
+                        for outcome in lane.collect():
+                            self._count(outcome)
                 raise
 
-    def summary(self) -> Summary:
-        rejected = len(self.rejections)
-        return Summary(
-            read=self._posted + self._already_there + rejected,
-            posted=self._posted,
-            already_there=self._already_there,
-            rejected=rejected,
-            total_minor=self._total_minor,
-            rejected_after_prefund=self._rejected_after_prefund,
-            stranded_minor=self._stranded_minor,
-        )
-
-    def _entries(self, rows: Iterable[Entry | Rejection]) -> Iterator[Entry]:
+    def _entries(self, rows: Iterable[Row]) -> Iterator[Entry]:
         for row in rows:
-            if isinstance(row, Entry):
-                yield row
-            else:
-                self.rejections.append(row)
-                self._advance()
+            match row:
+                case Entry():
+                    yield row
+                    continue
+                case Rejection():
+                    self.tally.reject(row)
+                case Skipped():
+                    self.tally.skip(row)
+            self._advance()
 
-    def _outcomes(self, entries: Iterable[Entry], pool: ThreadPoolExecutor) -> Iterator[Outcome]:
-        lanes = [_Lane(pool, self._post) for _ in range(LANES)]
+    def _outcomes(self, entries: Iterable[Entry], lanes: Sequence["_Lane"]) -> Iterator[Outcome]:
         for entry in entries:
             yield from lanes[crc32(entry.lane.encode()) % LANES].add(entry)
         for lane in lanes:
@@ -223,14 +121,18 @@ class Importer:
         entry = outcome.entry
         match outcome.kind:
             case "posted":
-                self._posted += 1
-                self._total_minor += entry.amount_minor
+                self.tally.post(entry)
             case "already_there":
-                self._already_there += 1
+                self.tally.find_there()
             case "rejected":
-                self._rejected_after_prefund += outcome.prefunded_minor > 0
-                self._stranded_minor += outcome.prefunded_minor
-                self.rejections.append(Rejection(line=entry.line, reason=outcome.reason, label=entry.label))
+                rejection = Rejection(
+                    line=entry.line,
+                    reason=outcome.reason,
+                    kind=outcome.refusal,
+                    amount_minor=entry.amount_minor,
+                    key=entry.key,
+                )
+                self.tally.reject(rejection, prefunded_minor=outcome.prefunded_minor)
         self._advance()
 
     def _post(self, entries: Sequence[Entry]) -> list[Outcome]:
@@ -291,15 +193,17 @@ class Importer:
     def _rejected(self, entry: Entry, results: Sequence[Result]) -> Outcome:
         """The first refusal is the reason; where the row itself was refused, with what its wallet got for it."""
         answered = list(zip(entry.elements, results, strict=False))
-        refused, refusal = next(each for each in answered if not _is_there(*each))
-        reason = _booked_otherwise(refused, refusal) or self._explain(refusal)
-        for element, result in answered[: len(entry.elements) - 1]:
-            if element.action == "wallet.top_up" and result.accepted:
-                paid_minor = element.data["amount"]
-                paid = format_minor(paid_minor, element.data["currency"])
-                reason = f"prefunded {paid}, sale refused: {reason}"
-                return Outcome(entry=entry, kind="rejected", reason=reason, prefunded_minor=paid_minor)
-        return Outcome(entry=entry, kind="rejected", reason=reason)
+        refused, result = next(each for each in answered if not _is_there(*each))
+        reason = _booked_otherwise(refused, result) or self._explain(result)
+        refusal = result.code or str(result.status)
+        prefunded_minor = 0
+        for element, before in answered[: len(entry.elements) - 1]:
+            if element.action == "wallet.top_up" and before.accepted:
+                prefunded_minor = element.data["amount"]
+                reason = f"prefunded {format_minor(prefunded_minor, element.data['currency'])}, sale refused: {reason}"
+        return Outcome(
+            entry=entry, kind="rejected", reason=reason, refusal=refusal, prefunded_minor=prefunded_minor
+        )
 
 
 def _is_there(element: Element, result: Result) -> bool:
@@ -358,32 +262,6 @@ class _Lane:
 
     def collect(self) -> list[Outcome]:
         """Wait for the request in flight; returns what it brought."""
-        flying, self._flying = self._flying, None
-        return [] if flying is None else flying.result()
-
-
-# --- what was rejected
-
-
-def rejected_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.rejected.csv")
-
-
-def write_rejections(path: Path, rejections: Sequence[Rejection], *, label: str | None) -> Path | None:
-    """Write the rejected rows of the file at `path` beside it, whole or not at all, in the order of lines.
-
-    Where nothing was rejected the file of an earlier run is removed, and None returned. `label` is the
-    header of the column for the rows' labels, None for no such column.
-    """
-    target = rejected_path(path)
-    if not rejections:
-        target.unlink(missing_ok=True)
-        return None
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["line", "reason"] if label is None else ["line", label, "reason"])
-    for rejection in sorted(rejections, key=lambda rejection: rejection.line):
-        middle = [] if label is None else [rejection.label]
-        writer.writerow([rejection.line, *middle, rejection.reason])
-    write_atomically(target, text.getvalue().encode())
-    return target
+        outcomes = [] if self._flying is None else self._flying.result()
+        self._flying = None
+        return outcomes

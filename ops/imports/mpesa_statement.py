@@ -1,4 +1,4 @@
-"""An M-Pesa paybill statement as Safaricom's organisation portal makes it, as CSV.
+"""An M-Pesa paybill statement as Safaricom's organisation portal makes it.
 
 Lines of text stand before the header. The rows mix types: pay-bill receipts, charges, withdrawals,
 settlements, reversals, completed or not. Of the details, which hold names and phone numbers, nothing is
@@ -6,16 +6,24 @@ kept but the account; no reason quotes them.
 """
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from domain.ids import NAME_PATTERN
-from ops.imports.importer import Entry, FileError, Record, Rejection, RowError, element, records
+from ops.imports.amounts import Decimals
+from ops.imports.reading import Table
+from ops.imports.records import FileError, Record, stripped
+from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
 from ops.imports.sales_file import amount
 
 CURRENCY: Final = "KES"
+
+SOURCE: Final = "mpesa"
+"""The source of all statements: a receipt's number is its key, so statements may overlap."""
 
 # The portal writes one of these, depending on its language setting; an American order is not among them.
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%d %H:%M", "%d-%m-%Y %H:%M")
@@ -31,66 +39,91 @@ _RECEIPT = re.compile(r"[A-Za-z0-9]{4,40}", re.ASCII)
 _ACCOUNT = re.compile(r"\bAcc\.\s*(?P<account>\S.*)\Z", re.IGNORECASE | re.DOTALL)
 # What a row is stands before the other party: "Pay Bill from 254712345678 - JANE DOE Acc. STU-0042".
 _PARTY = re.compile(r"\s(?:from|to|by)\s|\s-\s|\d|\bAcc\b", re.IGNORECASE)
-_NOTHING = re.compile(r"-?|[+-]?0+(\.0*)?", re.ASCII)  # what stands beside a credit under "Withdrawn"
+_NOTHING = re.compile(r"-?|[+-]?0+([.,]0*)?", re.ASCII)  # what stands beside a credit under "Withdrawn"
 _PAY_BILL = re.compile(r"pay\s*bill|pay\s*utility", re.IGNORECASE)
+
+
+class StatementColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a statement, by their normalised names; the account's under `acno`, or as it is named."""
+
+    account_column: str | None = None
+
+    def places(self, header: Sequence[str]) -> dict[str, int]:
+        """Where each column stands, the first of a name."""
+        names = [_normal(cell) for cell in header]
+        places = {name: place for place, name in reversed(list(enumerate(names)))}
+        if self.account_column is not None:
+            places["acno"] = places[_normal(self.account_column)]
+        return places
+
+    # --- what `layout` asks of a kind of file
+
+    def missing(self, header: Sequence[str]) -> list[str]:
+        names = {_normal(cell) for cell in header}
+        missing = [name for name in _NEEDED if name not in names]
+        if self.account_column is not None and _normal(self.account_column) not in names:
+            missing.append(self.account_column)
+        return missing
+
+    def amount_column(self, header: Sequence[str]) -> int:
+        return self.places(header)["paidin"]
+
+    def refusal(self, path: Path, nearest: Sequence[str]) -> FileError:
+        if self.missing(nearest) == [self.account_column]:
+            listed = ", ".join(nearest)
+            return FileError(f"{path} has no column {self.account_column!r}; its columns are {listed}")
+        return FileError(f"{path} is no paybill statement: no line has the columns {', '.join(_NEEDED)}")
+
+
+class NotAReceiptError(Exception):
+    """The row is none that brings money from a payer; the message says what it is."""
 
 
 class StatementRow:
     """The cells of one row by the normalised name of their column; empty where the row is too short."""
 
-    def __init__(self, record: Record, columns: Mapping[str, int]) -> None:
+    def __init__(self, record: Record, places: Mapping[str, int], decimal: Decimals) -> None:
         self.line = record.line
+        self.decimal: Decimals = decimal
         self._cells = {
-            name: record.cells[index].strip() if index < len(record.cells) else ""
-            for name, index in columns.items()
+            name: stripped(record.cells[place]) if place < len(record.cells) else ""
+            for name, place in places.items()
         }
 
     def __getitem__(self, name: str) -> str:
         return self._cells.get(name, "")
 
 
-def receipts(
-    path: Path, *, account_column: str | None, repeated: list[Entry]
-) -> Generator[Entry | Rejection]:
-    """The statement's rows as entries and rejections, in order.
+def receipts(table: Table, columns: StatementColumns, *, repeated: list[Entry]) -> Generator[Row]:
+    """The statement's rows, in order.
 
     A receipt number that has come before goes to `repeated` instead: those are to be posted after all
-    others, so that they meet what the first of them became. Raises FileError where there is no header, or
-    no column `account_column`.
+    others, so that they meet what the first of them became.
     """
-    rows = records(path)
-    columns, width = _header(path, rows, account_column)
     seen: set[str] = set()
-    for record in rows:
-        row = StatementRow(record, columns)
-        try:
-            _check_shape(record, width)
-            entry = _entry(row)
-        except RowError as error:
-            label = row["receiptno"].upper() if _RECEIPT.fullmatch(row["receiptno"]) else ""
-            yield Rejection(line=record.line, reason=str(error), label=label)
-            continue
-        if entry.label in seen:
-            repeated.append(entry)
+    places = columns.places(table.header.cells)
+    for record in table.rows():
+        row = _row(record, table, places)
+        if not isinstance(row, Entry):
+            yield row
+        elif row.lane in seen:
+            repeated.append(row)
         else:
-            seen.add(entry.label)
-            yield entry
+            seen.add(row.lane)
+            yield row
 
 
-def _header(path: Path, rows: Generator[Record], account_column: str | None) -> tuple[dict[str, int], int]:
-    """Read up to the header: where each column stands, the account's under `acno`, and how many there are."""
-    for record in rows:
-        names = [_normal(cell) for cell in record.cells]
-        if all(name in names for name in _NEEDED):
-            columns = {name: index for index, name in reversed(list(enumerate(names)))}
-            if account_column is not None:
-                wanted = _normal(account_column)
-                if wanted not in columns:
-                    listed = ", ".join(cell.strip() for cell in record.cells)
-                    raise FileError(f"{path} has no column {account_column!r}; its columns are {listed}")
-                columns["acno"] = columns[wanted]
-            return columns, len(names)
-    raise FileError(f"{path} is no paybill statement: no line has the columns {', '.join(_NEEDED)}")
+def _row(record: Record, table: Table, places: Mapping[str, int]) -> Row:
+    if record.blank:
+        return Skipped(kind="blank")
+    row = StatementRow(record, places, table.layout.decimal)
+    try:
+        _check_shape(record, len(table.header.cells))
+        return _entry(row)
+    except NotAReceiptError as what:
+        return Skipped(kind="not_receipt", reason=str(what))
+    except RowError as error:
+        return Rejection(line=record.line, reason=str(error), kind=error.kind, amount_minor=_paid_in(row))
 
 
 def _normal(cell: str) -> str:
@@ -112,7 +145,7 @@ def _entry(row: StatementRow) -> Entry:
         raise RowError("no receipt number")
     _check_is_receipt(row)
     receipt = row["receiptno"].upper()
-    paid = _money(row["paidin"])
+    paid = _money(row)
     data = {
         "account": _account(row),
         "amount": paid,
@@ -121,32 +154,51 @@ def _entry(row: StatementRow) -> Entry:
         "effective_date": _completed_on(row).isoformat(),
     }
     top_up = element("wallet.top_up", key=f"mpesa-{receipt}", data=data)
-    return Entry(line=row.line, lane=receipt, amount_minor=paid, elements=(top_up,), label=receipt)
+    return Entry(
+        line=row.line, lane=receipt, amount_minor=paid, elements=(top_up,), values_hash=hash_of(receipt)
+    )
 
 
 def _check_is_receipt(row: StatementRow) -> None:
-    """Let pass only a completed payment of a bill."""
+    """Let pass only a completed payment of a bill.
+
+    Raises NotAReceiptError for what every statement has beside its receipts and nobody has to look at; RowError where
+    money may have come in or gone back that somebody has to book.
+    """
     kind = _PARTY.split(row["details"], maxsplit=1)[0]
     what = f"{kind} {row['reasontype']}".lower()
+    if not row["transactionstatus"]:
+        raise RowError("not completed: the row has no transaction status")
     if row["transactionstatus"].lower() != "completed":
-        raise RowError("not completed")
+        raise NotAReceiptError("not completed")
     if "revers" in what:
         raise RowError("a reversal: the provider takes money back")
-    if "charge" in what:
-        raise RowError("a provider's charge")
     if not re.search(r"[1-9]", row["paidin"]):
-        raise RowError("a withdrawal or settlement: no money was paid in")
+        raise NotAReceiptError(
+            "a provider's charge" if "charge" in what else "a withdrawal or settlement: no money was paid in"
+        )
+    if "charge" in what:
+        raise RowError("a provider's charge that was paid in")
     if not _NOTHING.fullmatch(row["withdrawn"]):
         raise RowError("the row says both paid in and withdrawn")
+    if "settle" in what:
+        raise NotAReceiptError("a settlement")
     if not _PAY_BILL.search(what) and not _ACCOUNT.search(row["details"]):
         raise RowError("not the payment of a bill")
 
 
-def _money(text: str) -> int:
+def _money(row: StatementRow) -> int:
     try:
-        return amount(text, CURRENCY)
+        return amount(row["paidin"], CURRENCY, row.decimal)
     except RowError:
         raise RowError("the amount paid in is not a decimal above zero, to the cent") from None
+
+
+def _paid_in(row: StatementRow) -> int | None:
+    try:
+        return _money(row)
+    except RowError:
+        return None
 
 
 def _account(row: StatementRow) -> str:

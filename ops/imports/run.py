@@ -1,24 +1,26 @@
 """One run of an import: a file's rows into one school, and the rejected ones into a file beside it."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from domain.money import MINOR_DIGITS
-from ops.http_client import ApiClient, ApiError, Result
-from ops.imports.importer import (
-    Entry,
-    FileError,
-    Importer,
-    Rejection,
-    Summary,
-    count_records,
-    rejected_path,
-    write_rejections,
-)
+from ops.http_client import ApiClient, ApiError, Result, UnreachableError
+from ops.imports.foretelling import Foretold, foretell
+from ops.imports.history import ImportRecord, facts_of, past_imports
+from ops.imports.importer import Importer
+from ops.imports.layout import Columns, Wish, find_table
+from ops.imports.reading import Table
+from ops.imports.records import FileError
+from ops.imports.rejected import check_writable, rejected_path, write_rejections
+from ops.imports.rows import Row
+from ops.imports.tally import Summary
 
-Passes = Iterable[Iterable[Entry | Rejection]]
+Passes = Iterable[Iterable[Row]]
 """The rows of a file, and after all of them those that have to wait for what the others became."""
 
 
@@ -30,30 +32,60 @@ class School(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+class _Wallet(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+
+
+class _WalletPage(msgspec.Struct, frozen=True, kw_only=True):
+    data: list[_Wallet]
+    next: str | None
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of file: the columns that it must have, how its rows are read into a school, and under which source."""
+
+    columns: Columns
+    passes: Callable[[Table], Passes]
+    source: str
+
+
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file: the counts, and the file of what was rejected, written or removed (None: neither)."""
 
     currency: str
     summary: Summary
-    written: Path | None
-    removed: Path | None
+    written: Path | None = None
+    removed: Path | None = None
+
+
+class Interrupted(Exception):  # noqa: N818 - somebody's wish, not an error
+    """Ctrl-C ended the run; `imported` is what it had done by then."""
+
+    def __init__(self, imported: Imported) -> None:
+        super().__init__("interrupted")
+        self.imported = imported
 
 
 def import_file(
     file: Path,
     client: ApiClient,
-    passes: Callable[[School], Passes],
+    kind_for: Callable[[School], Kind],
     *,
+    wish: Wish,
+    again: bool,
     explain: Callable[[Result], str],
-    label: str | None,
     report: Callable[[int, int], None],
+    notice: Callable[[str], None],
 ) -> Imported:
-    """Post a file. `label` heads the column of the rejections' labels; `report` hears how many rows are done, of all.
+    """Post a file, unless its rows were imported under another source; with `again` also then.
 
-    Raises FileError where the file as a whole is refused, ApiError and UnreachableError where the run cannot go on.
+    `report` hears how many rows are done, of all; `notice` how the file is read. Raises FileError where the file as a
+    whole is refused, ApiError and UnreachableError where the run cannot go on, and Interrupted.
     """
-    total = count_records(file)
-    school = _school(client)
+    school, kind, table, total = _prepare(file, client, kind_for, wish, notice)
+    record = _new_record(client, kind, table, again=again)
+    check_writable(file)
+    record.begin()
     done = 0
 
     def advance() -> None:
@@ -62,12 +94,82 @@ def import_file(
         report(done, total)
 
     importer = Importer(client, start_position=school.position, explain=explain, advance=advance)
-    for rows in passes(school):
-        importer.run(rows)
+    try:
+        for rows in kind.passes(table):
+            importer.run(rows)
+    except BaseException as error:
+        summary = _summary(importer, table)
+        with suppress(ApiError, UnreachableError):
+            record.end(summary, finished=False)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(Imported(currency=school.currency, summary=summary)) from None
+        raise
+    summary = _summary(importer, table)
     before = rejected_path(file).exists()
-    written = write_rejections(file, importer.rejections, label=label)
+    written = write_rejections(table, importer.tally.rejections)
+    record.end(summary, finished=True)
     removed = rejected_path(file) if before and written is None else None
-    return Imported(currency=school.currency, summary=importer.summary(), written=written, removed=removed)
+    return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
+
+
+def _new_record(client: ApiClient, kind: Kind, table: Table, *, again: bool) -> ImportRecord:
+    facts = facts_of(table.path, kind.source, kind.passes(table))
+    past = past_imports(client, sketch=True)
+    if not again:
+        facts.check_is_new(facts.likenesses(past))
+    return ImportRecord(client, facts, past)
+
+
+def _summary(importer: Importer, table: Table) -> Summary:
+    return msgspec.structs.replace(importer.tally.summary(), file=table.layout)
+
+
+def foretell_file(
+    file: Path,
+    client: ApiClient,
+    kind_for: Callable[[School], Kind],
+    *,
+    wish: Wish,
+    again: bool,
+    notice: Callable[[str], None],
+) -> tuple[School, Foretold]:
+    """What an import of the file would do; nothing is written. Raises as `import_file`."""
+    school, kind, table, _ = _prepare(file, client, kind_for, wish, notice)
+    today = datetime.now(ZoneInfo(school.time_zone)).date()
+    foretold = foretell(kind.passes(table), table.layout, today=today, wallets=lambda: _wallets(client))
+    facts = facts_of(file, kind.source, kind.passes(table))
+    likenesses = tuple(facts.likenesses(past_imports(client, sketch=True)))
+    others = [each for each in likenesses if each.source != facts.source]
+    return school, msgspec.structs.replace(
+        foretold, imported_before=likenesses, would_refuse=bool(others) and not again
+    )
+
+
+def _prepare(
+    file: Path,
+    client: ApiClient,
+    kind_for: Callable[[School], Kind],
+    wish: Wish,
+    notice: Callable[[str], None],
+) -> tuple[School, Kind, Table, int]:
+    """The school, and the file as it is to be read into it, with how many rows it has."""
+    school = _school(client)
+    kind = kind_for(school)
+    table, total = find_table(file, wish, kind.columns, school.currency)
+    notice(f"{file}: {table.layout}")
+    return school, kind, table, total
+
+
+def _wallets(client: ApiClient) -> frozenset[str]:
+    """The ids of all wallets."""
+    found: list[str] = []
+    parameters: dict[str, str | int] = {"limit": 500}
+    while True:
+        page = msgspec.convert(client.get("wallets", **parameters).body, _WalletPage)
+        found += [wallet.account for wallet in page.data]
+        if page.next is None:
+            return frozenset(found)
+        parameters["cursor"] = page.next
 
 
 def _school(client: ApiClient) -> School:

@@ -1,7 +1,7 @@
-"""A file of sales: each row of a CSV is a sale to a customer on a date, for an amount."""
+"""A file of sales: each row is a sale to a customer on a date, for an amount."""
 
 import re
-from collections.abc import Container, Generator, Mapping
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,12 +10,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from domain.ids import NAME_PATTERN
-from domain.money import parse_decimal
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.http_client import Element
-from ops.imports.importer import Entry, FileError, Record, Rejection, RowError, element, records
+from ops.imports.amounts import Decimals, read_decimal
+from ops.imports.customers import Customers
+from ops.imports.reading import Table
+from ops.imports.records import FileError, Plain, Record, stripped
+from ops.imports.rejected import KEY_COLUMN
+from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
 
 SKU: Final = "SALE"
 """What every imported line is sold as; the file's own text is its description."""
@@ -23,6 +26,13 @@ SKU: Final = "SALE"
 TAX_CODE: Final = "A"
 """Exempt: the file says nothing of tax, and only untaxed codes are accepted."""
 
+MIN_ROWS_OF_TOTAL: Final = 3
+"""Of so many rows above it a last amount may be the total; of fewer it may well be a sale."""
+
+_TOTAL = re.compile(
+    r"(((grand|sub|general)[ -]?)?totals?( general)?|sum|jumla( kuu)?)\s*[:.]?", re.IGNORECASE
+)
+_KEY = re.compile(r"sale-[0-9a-f]{64}")
 _QUANTITY = re.compile(r"\+?(\d+)(\.0+)?", re.ASCII)  # spreadsheets write 3 as 3.0
 
 
@@ -38,6 +48,7 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     tender: TenderType = "cash"
     prefund: bool = False
+    customers: Customers = Customers()
     source: str
     currency: str
     time_zone: str
@@ -54,11 +65,24 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
         return [name for name in named if name is not None]
 
+    # --- what `layout` asks of a kind of file
+
+    def missing(self, header: Sequence[str]) -> list[str]:
+        names = {cell.strip() for cell in header}
+        return [name for name in self.columns() if name not in names]
+
+    def amount_column(self, header: Sequence[str]) -> int:
+        return [cell.strip() for cell in header].index(self.amount)
+
+    def refusal(self, path: Path, nearest: Sequence[str]) -> FileError:
+        missing = ", ".join(repr(name) for name in self.missing(nearest))
+        return FileError(f"{path} has no column {missing}; its columns are {', '.join(nearest) or 'none'}")
+
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
     """A row, normalised, so that the way a file writes it makes no other sale of it."""
 
-    customer: str
+    customer: str | None
     date: date
     amount_minor: int
     quantity: int
@@ -66,35 +90,111 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
 
 
-def sales(path: Path, options: SalesOptions) -> Generator[Entry | Rejection]:
-    """The file's rows as entries and rejections, in order. Raises FileError where a column is not there."""
-    rows = records(path)
-    header = next(rows, None)
-    columns = header_columns(path, header, options.columns())
-    occurrences: dict[bytes, int] = {}
-    opened: set[str] = set()
-    width = len(header.cells) if header else 0
-    for record in rows:
+def sales(table: Table, options: SalesOptions) -> Generator[Row]:
+    """The file's rows, in order. Raises FileError where a column is there twice."""
+    reader = _Reader(table, options)
+    for record, is_last in _with_last(table.rows()):
+        yield Skipped(kind="blank") if record.blank else reader.row(record, is_last=is_last)
+
+
+def _with_last(records: Iterable[Record]) -> Generator[tuple[Record, bool]]:
+    """Each record, and whether it is the last that is not blank: one of these is held back until another comes."""
+    held: Record | None = None
+    for record in records:
+        if record.blank:
+            yield record, False
+            continue
+        if held is not None:
+            yield held, False
+        held = record
+    if held is not None:
+        yield held, True
+
+
+class _Reader:
+    """Makes rows of records, in order: it knows which sales have come before, and what they add up to."""
+
+    def __init__(self, table: Table, options: SalesOptions) -> None:
+        self._options = options
+        self._decimal: Decimals = table.layout.decimal
+        self._width = len(table.header.cells)
+        self._columns = columns_of(table, options.columns())
+        self._has_keys = table.of_rejected and table.header.cells[-1] == KEY_COLUMN
+        self._occurrences: dict[bytes, int] = {}
+        self._given_keys: set[str] = set()
+        self._opened: set[str] = set()
+        self._rows_above = self._sum_minor = 0
+
+    def row(self, record: Record, *, is_last: bool) -> Entry | Rejection:
+        amount_minor = self._amount_of(record)
+        given_key = ""
         try:
-            sale = _sale(_cells(record, columns, width), options)
-            digest = _digest(sale, options.source)
-            occurrences[digest] = occurrence = occurrences.get(digest, 0) + 1
-            key = "sale-" + sha256(digest + occurrence.to_bytes(8)).hexdigest()
-            entry = _entry(record.line, sale, key, options, opened)
+            cells = _cells(record, self._columns, self._width)
+            given_key = self._given_key(record)
+            self._check_is_no_total(record, amount_minor, is_last=is_last)
+            sale = _sale(cells, self._options, self._decimal)
+            key = given_key or self._key(sale)
+            entry = _entry(record.line, sale, key, self._options, self._opened)
         except RowError as error:
-            yield Rejection(line=record.line, reason=str(error))
-        else:
-            opened.add(entry.lane)
-            yield entry
+            key = given_key or _key_of_unreadable(record, self._options.source)
+            return Rejection(
+                line=record.line, reason=str(error), kind=error.kind, amount_minor=amount_minor, key=key
+            )
+        finally:
+            self._rows_above += amount_minor is not None
+            self._sum_minor += amount_minor or 0
+        self._opened.add(entry.lane)
+        return entry
+
+    def _amount_of(self, record: Record) -> int | None:
+        """The row's amount, whatever else is wrong with it."""
+        try:
+            return read_decimal(
+                stripped(record.cells[self._columns[self._options.amount]]),
+                self._options.currency,
+                self._decimal,
+            )
+        except (IndexError, ValueError):
+            return None
+
+    def _check_is_no_total(self, record: Record, amount_minor: int | None, *, is_last: bool) -> None:
+        """Refuse what a spreadsheet adds below its rows: posted, it would sell all of them again."""
+        adds_up = is_last and self._rows_above >= MIN_ROWS_OF_TOTAL and amount_minor == self._sum_minor
+        customer = record.cells[self._columns[self._options.customer]].strip()
+        named = [customer] if customer else record.cells
+        if adds_up or any(_TOTAL.fullmatch(cell.strip()) for cell in named):
+            raise RowError("this row reads as the total of the rows above")
+
+    def _key(self, sale: Sale) -> str:
+        digest = _digest(sale, self._options.source)
+        self._occurrences[digest] = occurrence = self._occurrences.get(digest, 0) + 1
+        return "sale-" + sha256(digest + occurrence.to_bytes(8)).hexdigest()
+
+    def _given_key(self, record: Record) -> str:
+        """The key that a file of rejected rows gives to its row, so that no mending makes another sale of it."""
+        key = (
+            record.cells[self._width - 1].strip()
+            if self._has_keys and len(record.cells) == self._width
+            else ""
+        )
+        if not key:
+            return ""
+        if not _KEY.fullmatch(key):
+            raise RowError(f"the {KEY_COLUMN} was changed; give it back, or leave it empty for another sale")
+        if key in self._given_keys:
+            raise RowError(f"the {KEY_COLUMN} stands on an earlier row too; leave it empty for another sale")
+        self._given_keys.add(key)
+        return key
 
 
-def header_columns(path: Path, header: Record | None, wanted: list[str]) -> dict[str, int]:
-    """Where each wanted column stands. Raises FileError for one that is not there, or there twice."""
-    names = [cell.strip() for cell in header.cells] if header else []
+def columns_of(table: Table, wanted: list[str]) -> dict[str, int]:
+    """Where each wanted column of a header stands. Raises FileError for one that is there twice."""
+    names = [cell.strip() for cell in table.header.cells]
     for name in wanted:
-        if names.count(name) != 1:
-            problem = "has no column" if name not in names else "has more than one column"
-            raise FileError(f"{path} {problem} {name!r}; its columns are {', '.join(names) or 'none'}")
+        if names.count(name) > 1:
+            raise FileError(
+                f"{table.path} has more than one column {name!r}; its columns are {', '.join(names)}"
+            )
     return {name: names.index(name) for name in wanted}
 
 
@@ -104,48 +204,38 @@ def header_columns(path: Path, header: Record | None, wanted: list[str]) -> dict
 def _cells(record: Record, columns: Mapping[str, int], width: int) -> dict[str, str]:
     """The row's cells by column. Raises RowError where one is missing or the row is wider than the header."""
     if record.flaw:
-        raise RowError(record.flaw)
+        raise RowError(record.flaw, kind="broken quoting")
     if len(record.cells) > width:
-        raise RowError(f"the row has {len(record.cells)} cells, the header {width}")
+        reason = f"the row has {len(record.cells)} cells, the header {width}"
+        raise RowError(reason, kind="the row has more cells than the header")
     missing = [name for name, index in columns.items() if index >= len(record.cells)]
     if missing:
         raise RowError(f"the row has no column {', '.join(missing)}")
-    return {name: record.cells[index].strip() for name, index in columns.items()}
+    return {name: stripped(record.cells[index]) for name, index in columns.items()}
 
 
-def _sale(cells: Mapping[str, str], options: SalesOptions) -> Sale:
+def _sale(cells: Mapping[str, str], options: SalesOptions, decimal: Decimals) -> Sale:
     return Sale(
-        customer=account(cells[options.customer]),
+        customer=options.customers.id_of(cells[options.customer]),
         date=_date(cells[options.date], options),
-        amount_minor=amount(cells[options.amount], options.currency),
+        amount_minor=amount(cells[options.amount], options.currency, decimal),
         quantity=_quantity(cells[options.quantity]) if options.quantity else 1,
-        description=cells[options.description] if options.description else "",
-        reference=cells[options.reference] if options.reference else "",
+        description=str(cells[options.description]) if options.description else "",
+        reference=str(cells[options.reference]) if options.reference else "",
     )
 
 
-def account(text: str) -> str:
-    """The id that a customer's text is, upper-cased. Raises RowError where it is none."""
-    if not text:
-        raise RowError("the customer is empty")
-    if not re.match(NAME_PATTERN, text):
-        raise RowError(
-            f"customer {text[:60]!r} is not an id: at most 40 letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit"
-        )
-    return text.upper()
-
-
-def amount(text: str, currency: str) -> int:
-    """A decimal above zero, exactly, in minor units; a comma only groups thousands. Raises RowError."""
+def amount(text: str, currency: str, decimal: Decimals) -> int:
+    """A decimal above zero, exactly, in minor units. Raises RowError."""
     if not text:
         raise RowError("the amount is empty")
     try:
-        minor = parse_decimal(text, currency)
+        minor = read_decimal(text, currency, decimal)
     except ValueError as error:
-        raise RowError(f"amount {error}".replace(text, text[:60])) from None
+        reason = f"amount {error}".replace(text, text[:60])
+        raise RowError(reason, kind="the amount is not a decimal to the cent") from None
     if minor <= 0:
-        raise RowError(f"amount {text[:60]} is not above zero")
+        raise RowError(f"amount {text[:60]} is not above zero", kind="the amount is not above zero")
     return minor
 
 
@@ -154,20 +244,21 @@ def _quantity(text: str) -> int:
     try:
         return int(whole[1] if whole else "")
     except ValueError:  # also of thousands of digits
-        raise RowError(f"quantity {text[:60]!r} is not a whole number") from None
+        reason = f"quantity {text[:60]!r} is not a whole number"
+        raise RowError(reason, kind="the quantity is not a whole number") from None
 
 
 def _date(text: str, options: SalesOptions) -> date:
     """The day in the tenant's time zone. Raises RowError."""
+    date_format = None if isinstance(text, Plain) else options.date_format
     try:
-        if options.date_format is None:
-            moment = datetime.fromisoformat(text)
-        else:
-            moment = datetime.strptime(text, options.date_format)  # noqa: DTZ007 - a zone only where the file has one
+        moment = (
+            datetime.fromisoformat(text) if date_format is None else datetime.strptime(text, date_format)  # noqa: DTZ007 - a zone only where the file has one
+        )
         return moment.astimezone(ZoneInfo(options.time_zone)).date() if moment.tzinfo else moment.date()
     except (ValueError, OverflowError):
-        expected = "an ISO date" if options.date_format is None else f"of the form {options.date_format}"
-        raise RowError(f"date {text[:60]!r} is not {expected}") from None
+        expected = "an ISO date" if date_format is None else f"of the form {date_format}"
+        raise RowError(f"date {text[:60]!r} is not {expected}", kind=f"the date is not {expected}") from None
 
 
 # --- making elements of it
@@ -178,27 +269,40 @@ def _digest(sale: Sale, source: str) -> bytes:
 
     Neither how a row was paid nor under which reference is in it, so that no option sells a row twice.
     """
-    values = (
-        source,
-        sale.customer,
-        sale.date.isoformat(),
-        sale.amount_minor,
-        sale.quantity,
-        sale.description,
+    return sha256(msgspec.json.encode((source, *_values(sale)))).digest()
+
+
+def _values(sale: Sale) -> tuple[str | int, ...]:
+    return sale.customer or "", sale.date.isoformat(), sale.amount_minor, sale.quantity, sale.description
+
+
+def _key_of_unreadable(record: Record, source: str) -> str:
+    """The key for a row whose values are not known until it is mended: of its place and of what stands there."""
+    return (
+        "sale-"
+        + sha256(msgspec.json.encode((source, record.line, [str(cell) for cell in record.cells]))).hexdigest()
     )
-    return sha256(msgspec.json.encode(values)).digest()
 
 
 def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str]) -> Entry:
     """What posts the row. Raises RowError where the API would refuse the shape of any of it."""
-    by_wallet = options.tender == "wallet"
     elements: list[Element] = []
-    if by_wallet and sale.customer not in opened:
-        elements.append(_open_wallet(sale.customer, options.currency))
-    if by_wallet and options.prefund:
-        elements.append(_prefund(sale, key, options.currency))
+    if options.tender == "wallet":
+        if sale.customer is None:
+            raise RowError("the customer is empty")
+        if sale.customer not in opened:
+            elements.append(_open_wallet(sale.customer, options.currency))
+        if options.prefund:
+            elements.append(_prefund(sale, key, options.currency))
     elements.append(_checkout(sale, key, options))
-    return Entry(line=line, lane=sale.customer, amount_minor=sale.amount_minor, elements=tuple(elements))
+    return Entry(
+        line=line,
+        lane=sale.customer or "",
+        amount_minor=sale.amount_minor,
+        elements=tuple(elements),
+        key=key,
+        values_hash=hash_of(*_values(sale)),
+    )
 
 
 def _open_wallet(wallet: str, currency: str) -> Element:
@@ -232,12 +336,13 @@ def _checkout(sale: Sale, key: str, options: SalesOptions) -> Element:
     elif options.tender in REFERENCE_REQUIRED:
         raise RowError("the reference is empty")
     data: dict[str, Any] = {
-        "customer": sale.customer,
         "currency": options.currency,
         "lines": [line],
         "tenders": [tender],
         "effective_date": sale.date.isoformat(),
     }
+    if sale.customer is not None:
+        data["customer"] = sale.customer
     if options.tender == "wallet":
         data["wallet"] = sale.customer
     return element("pos.checkout", key=key, data=data)

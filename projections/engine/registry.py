@@ -7,7 +7,7 @@ import psycopg
 
 from projections.engine.fold import Projection
 from projections.engine.reading import rows_of
-from projections.views import exports, invoices, ledger, receipts, sales, tenants, wallets
+from projections.views import exports, imports, invoices, ledger, receipts, sales, tenants, wallets
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     tenants.PROJECTION,
@@ -17,6 +17,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     receipts.PROJECTION,
     sales.PROJECTION,
     exports.PROJECTION,
+    imports.PROJECTION,
 )
 
 

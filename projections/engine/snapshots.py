@@ -12,7 +12,7 @@ import psycopg
 from domain.aggregates import AGGREGATES, apply, decode, initial, kind_of
 from domain.event import State
 
-SNAPSHOT_FORMAT: Final = 4
+SNAPSHOT_FORMAT: Final = 5
 """Changes with the shape of any state. A snapshot of another format is as good as none."""
 
 INTERVAL: Final = 2_000

@@ -19,6 +19,7 @@ READS = {
     "accounts": "account.read",
     "accounts/1000/balance": "account.read",
     "accounts/1000/entries": "account.read",
+    "imports": "statement.read",
     "quickbooks/exports": "export.run",
     f"quickbooks/exports/{_UUID}": "export.run",
     f"quickbooks/exports/{_UUID}/documents": "export.run",

@@ -306,6 +306,7 @@ def tried(school: Client) -> dict[str, Any]:
     sale = ask("pos.checkout")
     ask("pos.refund", sale=sale["sale"]["id"])
     ask("quickbooks.export")
+    ask("import.record")
     found["bulk"] = school.bulk(
         [
             {**one, "data": {**one["data"], "source": {"type": "mpesa", "reference": fresh_name("RKT")}}}

@@ -48,6 +48,8 @@ INSERT INTO finance_payments SELECT tenant, invoice, position, gen_random_uuid()
     current_date, now() FROM finance_invoices;
 INSERT INTO finance_sales SELECT tenant, invoice, number, NULL, currency, 1, 0, '[]', '[]', current_date, now(), position
     FROM finance_invoices;
+INSERT INTO finance_imports SELECT 'greenhill', gen_random_uuid(), 'a', 'a', '', 0, 0, 0, 0, '{{}}', true, now(), n
+    FROM generate_series(1, {ROWS}) n;
 INSERT INTO export_requests SELECT 'greenhill', gen_random_uuid(), 'quickbooks', now(), n
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO finance_export_batches (batch_id, tenant, position, status, requested_at)

@@ -19,7 +19,7 @@ from adapters.quickbooks.sending.turn import Absences
 from adapters.quickbooks.settings import QuickBooksSettings
 from application.feed.port import PoisonError
 from projections.engine.reading import SET_TENANT
-from projections.views.export_batches import ExportBatchView, export_batch, export_batches
+from projections.views.export_batches import ExportBatchView, export_batches, find
 from tests.conftest import Database
 from tests.support.emulator import Emulator, emulator
 from tests.support.exporter import Export, play

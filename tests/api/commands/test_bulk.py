@@ -88,7 +88,7 @@ def test_mixed_results_in_order(service, admin):
         "Give a whole number of minor units from 1 to 1000000000000000, not a decimal."
     )
     assert found[7]["errors"][0]["detail"] == (
-        "There is no action wallet.steal in bulk; give one of invoice.create, invoice.issue, invoice.settle, "
+        "There is no action wallet.steal in bulk; give one of import.record, invoice.create, invoice.issue, invoice.settle, "
         "pos.checkout, pos.refund, wallet.charge, wallet.freeze, wallet.open, wallet.top_up, wallet.unfreeze."
     )
     assert (

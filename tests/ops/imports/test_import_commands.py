@@ -2,7 +2,11 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -10,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli.main import app
+from tests.support.service import until
 
 COLUMNS = [
     "--customer",
@@ -29,8 +34,8 @@ HEADER = "Who,Day,Total,Pieces,What\n"
 class School:
     """The running service: files are imported with `key`, what they did is read with `reading_key`."""
 
-    def __init__(self, url: str, *, key: str, reading_key: str) -> None:
-        self.url, self.key = url, key
+    def __init__(self, ready: Path, url: str, *, key: str, reading_key: str) -> None:
+        self.ready, self.url, self.key = ready, url, key
         self.http = httpx.Client(
             base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {reading_key}"}, timeout=30
         )
@@ -56,7 +61,7 @@ class School:
 @pytest.fixture
 def school(ready_file: Path) -> Iterator[School]:
     ready = json.loads(ready_file.read_text())
-    made = School(ready["url"], key=ready["keys"]["admin"], reading_key=ready["keys"]["admin"])
+    made = School(ready_file, ready["url"], key=ready["keys"]["admin"], reading_key=ready["keys"]["admin"])
     yield made
     made.http.close()
 
@@ -70,7 +75,7 @@ def summary(result: Result) -> dict[str, int]:
 
 
 def counts(result: Result) -> list[int]:
-    return list(summary(result).values())
+    return list(summary(result).values())[:5]
 
 
 def write(path: Path, text: str) -> Path:
@@ -92,7 +97,8 @@ def test_a_file_of_cash_sales(school, tmp_path):
     assert result.exit_code == 3, result.output
     assert counts(result) == [3, 2, 0, 1, 2500]
     assert (school.balance("sales") - sales, school.balance("till_cash") - till) == (2500, 2500)
-    assert rejected(tmp_path / "cash.csv") == [{"line": "4", "reason": "amount 0 is not above zero"}]
+    (row,) = rejected(tmp_path / "cash.csv")
+    assert (row["line"], row["reason"], row["Who"]) == ("4", "amount 0 is not above zero", "S-2")
     assert school.http.get("wallets/S-1").status_code == 404
 
 
@@ -158,7 +164,8 @@ def test_a_sale_that_is_refused_after_its_prefunding_says_so(school, tmp_path):
     path = write(tmp_path / "after.csv", HEADER + "P-1,2026-01-05,12.50,1,Pen\n")
     school.run("sales", path, *COLUMNS)
     result = school.run("sales", path, *COLUMNS, *PREFUNDED)
-    assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0, 1, 1250]), result.output
+    assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0]), result.output
+    assert (summary(result)["rejected_after_prefund"], summary(result)["stranded_minor"]) == (1, 1250)
     assert rejected(path)[0]["reason"].startswith("prefunded 12.50, sale refused: idempotency_key_reused")
     told = school.run("sales", path, *COLUMNS, *PREFUNDED, words=True).stdout
     assert "read 1: posted 0 (0.00 KES), already there 0, rejected 1" in told
@@ -192,17 +199,348 @@ def test_an_mpesa_statement(school, tmp_path):
     )
     clearing = school.balance("mpesa_clearing")
     result = school.run("mpesa", path)
-    assert (result.exit_code, counts(result)) == (3, [6, 1, 2, 3, 150000]), result.output
+    assert (result.exit_code, counts(result)) == (3, [5, 1, 2, 2, 150000]), result.output
     assert school.balance("mpesa_clearing") - clearing == 150000
     assert (school.wallet("M-1"), school.wallet("M-2")) == (150900, 700)
-    text = (tmp_path / "statement.csv.rejected.csv").read_text()
-    assert text.splitlines() == [
-        "line,receipt,reason",
-        "4,QA20001,wallet_not_found",
-        "5,QA30001,not completed",
-        '7,QA50001,"reference_already_used: booked with 9.00 on M-1, the file says 90.00 on M-2"',
+    told = summary(result)
+    assert (told["not_receipts"], told["not_receipts_by_reason"]) == (
+        1,
+        [{"reason": "not completed", "rows": 1}],
+    )
+    assert told["rejected_by_reason"] == [
+        {"reason": "wallet_not_found", "rows": 1, "amount_minor": 10000},
+        {"reason": "reference_already_used", "rows": 1, "amount_minor": 9000},
     ]
-    assert counts(school.run("mpesa", path)) == [6, 0, 3, 3, 0]
+    assert [(row["line"], row["Receipt No."], row["reason"]) for row in rejected(path)] == [
+        ("4", "QA20001", "wallet_not_found"),
+        ("7", "QA50001", "reference_already_used: booked with 9.00 on M-1, the file says 90.00 on M-2"),
+    ]
+    assert counts(school.run("mpesa", path)) == [5, 0, 3, 2, 0]
+
+
+def test_what_is_no_receipt_makes_no_failure(school, tmp_path):
+    path = write(
+        tmp_path / "charges.csv",
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        "QB10001,2026-01-05 08:00:00,Pay Bill Charge,Completed,,-15.00,0\n,,,,,,\n"
+        "QB10002,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. M-1,Failed,100,,0\n",
+    )
+    result = school.run("mpesa", path)
+    assert (result.exit_code, counts(result)) == (0, [0, 0, 0, 0, 0]), result.output
+    assert (summary(result)["not_receipts"], summary(result)["blank"]) == (2, 1)
+    told = school.run("mpesa", path, words=True).stdout
+    assert "passed over: 1 blank rows, 2 that are not receipts" in told
+    assert "passed over 1: a provider's charge" in told
+
+
+def test_how_a_file_is_read_is_told(school, tmp_path):
+    path = write(tmp_path / "told.csv", "sep=;\nWho;Day;Total;Pieces;What\nH-1;2026-01-05;12,50;1;Pen\n")
+    result = school.run("sales", path, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (0, [1, 1, 0, 0, 1250]), result.output
+    assert summary(result)["file"] == {
+        "encoding": "utf-8",
+        "delimiter": ";",
+        "sheet": None,
+        "decimal": "comma",
+        "header_line": 2,
+    }
+    told = school.run("sales", path, *COLUMNS, words=True).stderr
+    assert f"{path}: utf-8, delimiter semicolon, decimal comma, header on line 2" in told
+    refused = school.run("sales", path, *COLUMNS, "--decimal", "point")
+    assert (refused.exit_code, counts(refused)) == (3, [1, 0, 0, 1, 0])
+
+
+def test_a_mended_file_of_rejected_rows_is_imported(school, tmp_path):
+    rows = "Q-1,2026-01-05,5,1,Pen\nQ-1,2026-31-01,5,1,Pen\nQ-1,2026-01-05,many,1,Pen\n"
+    path = write(tmp_path / "mend.csv", HEADER + rows)
+    result = school.run("sales", path, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (3, [3, 1, 0, 2, 500])
+    assert summary(result)["rejected_by_reason"] == [
+        {"reason": "the date is not an ISO date", "rows": 1, "amount_minor": 500},
+        {"reason": "the amount is not a decimal to the cent", "rows": 1, "amount_minor": 0},
+    ]
+    mended = tmp_path / "mend.csv.rejected.csv"
+    write(mended, mended.read_text().replace("2026-31-01", "2026-01-05").replace("many", "7.50"))
+    result = school.run("sales", mended, *COLUMNS)
+    assert (result.exit_code, counts(result)) == (0, [2, 2, 0, 0, 1250]), result.output
+    assert counts(school.run("sales", mended, *COLUMNS)) == [2, 0, 2, 0, 0]
+
+
+def test_what_the_service_refused_is_the_same_sale_in_either_file(school, tmp_path):
+    path = write(tmp_path / "funds.csv", HEADER + "F-1,2026-01-05,5,1,Pen\n")
+    assert counts(school.run("sales", path, *COLUMNS, "--tender", "wallet")) == [1, 0, 0, 1, 0]
+    body = {"amount": 1000, "currency": "KES", "source": {"type": "cash"}}
+    paid = school.http.post("wallets/F-1/top-up", json=body, headers={"Idempotency-Key": "funds-for-f-1"})
+    paid.raise_for_status()
+    rejections = tmp_path / "funds.csv.rejected.csv"
+    assert counts(school.run("sales", rejections, *COLUMNS, "--tender", "wallet")) == [1, 1, 0, 0, 500]
+    assert counts(school.run("sales", path, *COLUMNS, "--tender", "wallet")) == [1, 0, 1, 0, 0]
+    assert school.wallet("F-1") == 500
+
+
+def test_nothing_is_posted_where_rejected_rows_could_not_be_written(school, tmp_path):
+    path = write(tmp_path / "shut.csv", HEADER + "K-1,2026-01-05,5,1,Pen\n")
+    (tmp_path / "shut.csv.rejected.csv").mkdir()
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "shut.csv.rejected.csv is a folder" in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def broken_off(school: School, path: Path, by: signal.Signals) -> tuple[int, str, str]:
+    """Import a long file, and end it by a signal once rows are posted: exit code, output, errors."""
+    before = school.balance("sales")
+    command = [sys.executable, "-m", "ops.cli", "import", "sales", path, *COLUMNS, "--json"]
+    importing = subprocess.Popen(
+        [*command, "--url", school.url, "--key", school.key],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    until(lambda: school.balance("sales") > before, "rows are posted")
+    importing.send_signal(by)
+    printed, errors = importing.communicate(timeout=60)
+    return importing.returncode, printed, errors
+
+
+def long_file(path: Path, prefix: str, rows: int) -> Path:
+    return write(path, HEADER + "".join(f"{prefix}-{n % 500},2026-01-05,1,1,Pen\n" for n in range(rows)))
+
+
+def test_ctrl_c_tells_what_was_done(school, tmp_path):
+    path = long_file(tmp_path / "long.csv", "C", 40_000)
+    before = school.balance("sales")
+    code, printed, errors = broken_off(school, path, signal.SIGINT)
+    assert code == 130, errors
+    assert "Traceback" not in errors
+    assert "Run it again" in errors
+    told = json.loads(printed)
+    assert 0 < told["posted"] < 40_000
+    (record,) = imports_of(school, "long.csv")
+    assert (record["posted"], record["finished"]) == (told["posted"], False)
+    until(lambda: school.balance("sales") - before == told["total_minor"], "what was told is what was posted")
+
+
+def test_an_import_that_was_killed_is_known_and_finished_by_the_next(school, tmp_path):
+    path = long_file(tmp_path / "killed.csv", "KI", 20_000)
+    broken_off(school, path, signal.SIGKILL)
+    (record,) = imports_of(school, "killed.csv")
+    assert (record["posted"], record["finished"]) == (0, False)
+    renamed = write(tmp_path / "copy.csv", path.read_text())
+    assert "this file was imported" in school.run("sales", renamed, *COLUMNS).stderr
+    told = summary(school.run("sales", path, *COLUMNS))
+    assert told["read"] == 20_000
+    assert 0 < told["already_there"] < 20_000
+    (finished,) = imports_of(school, "killed.csv")
+    assert (finished["id"], finished["finished"], finished["read"]) == (record["id"], True, 20_000)
+
+
+# --- what would be done
+
+
+def test_a_dry_run_tells_all_and_writes_nothing(school, tmp_path):
+    body = {"account": "D-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-D-1"}).raise_for_status()
+    path = write(
+        tmp_path / "dry.csv",
+        HEADER
+        + "D-1,2026-01-05,12.50,1,Pen\nD-2,2026-02-06,1,1,Pen\nD-2,2026-02-07,2,1,Pen\nD-3,2026-02-07,x,1,Pen\n"
+        "D-4,2999-01-01,5,1,Pen\n,,,,\n",
+    )
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run")
+    assert result.exit_code == 3, result.output
+    assert json.loads(result.stdout) | {"file": None} == {
+        "dry_run": True,
+        "read": 5,
+        "would_post": 3,
+        "already_there": 0,
+        "rejected": 2,
+        "total_minor": 1550,
+        "customers": 2,
+        "months": [
+            {"month": "2026-01", "rows": 1, "amount_minor": 1250},
+            {"month": "2026-02", "rows": 2, "amount_minor": 300},
+        ],
+        "would_open": ["D-2"],
+        "rejected_by_reason": [
+            {"reason": "the amount is not a decimal to the cent", "rows": 1, "amount_minor": 0},
+            {"reason": "effective_date_in_future", "rows": 1, "amount_minor": 500},
+        ],
+        "blank": 1,
+        "not_receipts": 0,
+        "not_receipts_by_reason": [],
+        "file": None,
+        "imported_before": [],
+        "would_refuse": False,
+    }
+    told = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run", words=True).stdout
+    assert "nothing is written. read 5: would post 3 (15.50 KES) of 2 customers, rejected 2" in told
+    assert "2026-02: 2 rows, 3.00 KES" in told
+    assert "wallets that would be opened, 1: D-2" in told
+    assert "not known before it is posted: which rows are there already" in told
+    assert school.get("ping")["position"] == position
+    assert [each.name for each in tmp_path.iterdir()] == ["dry.csv"]
+
+
+def test_a_dry_run_of_a_statement(school, tmp_path):
+    body = {"account": "T-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-T-1"}).raise_for_status()
+    row = "{},2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. {},{},100,,0\n"
+    path = write(
+        tmp_path / "dry-statement.csv",
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        + row.format("QT10001", "T-1", "Completed")
+        + row.format("QT10002", "T-NOBODY", "Completed")
+        + row.format("QT10003", "T-1", "Failed")
+        + row.format("QT10001", "T-1", "Completed"),
+    )
+    result = school.run("mpesa", path, "--dry-run")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert (told["would_post"], told["already_there"], told["not_receipts"]) == (1, 1, 1)
+    assert told["rejected_by_reason"] == [{"reason": "wallet_not_found", "rows": 1, "amount_minor": 10000}]
+    assert school.wallet("T-1") == 0
+
+
+# --- whose sale it is
+
+
+def test_customers_become_ids_by_a_pattern(school, tmp_path):
+    path = write(
+        tmp_path / "pattern.csv",
+        HEADER
+        + f"ADM/2024/0045,2026-01-05,1,1,Pen\nJane,2026-01-05,1,1,Pen\n{'9' * 201},2026-01-05,1,1,Pen\n",
+    )
+    result = school.run("sales", path, *COLUMNS, "--customer-pattern", r"ADM/\d+/(.*)|\d+")
+    assert (result.exit_code, counts(result)) == (3, [3, 1, 0, 2, 100]), result.output
+    assert [row["reason"] for row in rejected(path)] == [
+        "customer 'Jane' does not match --customer-pattern",
+        f"customer '{'9' * 60}' is longer than 200 characters",
+    ]
+
+
+def test_customers_become_ids_by_a_table(school, tmp_path):
+    table = write(tmp_path / "customers.csv", "Name;Wallet id\nJane  Doe;n-1\nJOHN DOE;N-2\n;\n")
+    path = write(tmp_path / "names.csv", HEADER + "jane doe,2026-01-05,1,1,Pen\nJim Doe,2026-01-05,1,1,Pen\n")
+    options = ("--tender", "wallet", "--prefund", "--customers", table)
+    result = school.run("sales", path, *COLUMNS, *options)
+    assert (result.exit_code, counts(result)) == (3, [2, 1, 0, 1, 100]), result.output
+    assert rejected(path)[0]["reason"] == "customer 'Jim Doe' is not in the file of --customers"
+    assert school.wallet("N-1") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Jane,N-1\nJANE,N-2\n", "two wallets for 'JANE', the second on line 2"),
+        ("Jane,N-1\nJohn,\n", "line 2: customer '' is not an id"),
+        ("Jane,N-1\n,N-2\n", "no customer and id on line 2"),
+        ("Jane,N-1\nJohn,N-2,x\n", "no customer and id on line 2"),
+        ("Jane\n", "has not two columns"),
+        ("Name,Wallet id\n", "has no customers"),
+    ],
+)
+def test_a_bad_table_of_customers_is_refused_before_anything(school, tmp_path, text, expected):
+    path = write(tmp_path / "table.csv", HEADER + "Jane,2026-01-05,1,1,Pen\n")
+    table = write(tmp_path / "customers.csv", text)
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS, "--customers", table)
+    assert result.exit_code == 1
+    assert expected in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def test_rows_without_a_customer_are_sold_to_nobody_where_that_is_allowed(school, tmp_path):
+    path = write(
+        tmp_path / "walk-in.csv",
+        HEADER + ",2026-01-05,1,1,Pen\n,2026-01-05,1,1,Pen\nY-1,2026-01-05,1,1,Pen\n,2026-01-05,9,1,Total\n",
+    )
+    assert counts(school.run("sales", path, *COLUMNS)) == [4, 1, 0, 3, 100]
+    sales = school.balance("sales")
+    result = school.run("sales", path, *COLUMNS, "--allow-anonymous")
+    assert (result.exit_code, counts(result)) == (3, [4, 2, 1, 1, 200]), result.output
+    assert rejected(path)[0]["reason"] == "this row reads as the total of the rows above"
+    assert school.balance("sales") - sales == 200
+
+
+# --- what was imported before
+
+
+def lines_of(prefix: str, count: int) -> str:
+    return "".join(f"{prefix}-{n},2026-01-05,1.{n:02},1,Pen\n" for n in range(count))
+
+
+def imports_of(school: School, source: str) -> list[dict[str, object]]:
+    listed = CliRunner().invoke(app, ["import", "list", "--url", school.url, "--key", school.key, "--json"])
+    assert listed.exit_code == 0
+    return [each for each in json.loads(listed.stdout) if each["source"] == source]
+
+
+def test_an_import_is_recorded_once_with_its_counts(school, tmp_path):
+    path = write(tmp_path / "recorded.csv", HEADER + lines_of("RE", 3) + "RE-9,never,1,1,Pen\n")
+    assert school.run("sales", path, *COLUMNS).exit_code == 3
+    (record,) = imports_of(school, "recorded.csv")
+    assert (record["read"], record["posted"], record["already_there"], record["rejected"]) == (4, 3, 0, 1)
+    assert (record["name"], record["finished"]) == ("recorded.csv", True)
+    assert record["sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert "sketch" not in record
+    school.run("sales", path, *COLUMNS)
+    assert len(imports_of(school, "recorded.csv")) == 1  # nothing was posted the second time
+    listed = CliRunner().invoke(app, ["import", "list", "--url", school.url, "--key", school.key]).stdout
+    assert "BEGUN (UTC)" in listed
+    assert "recorded.csv" in listed
+
+
+def test_a_file_under_another_name_is_refused_unless_again(school, tmp_path):
+    path = write(tmp_path / "first.csv", HEADER + lines_of("AG", 10))
+    assert counts(school.run("sales", path, *COLUMNS)) == [10, 10, 0, 0, 1045]
+    renamed = write(tmp_path / "renamed.csv", path.read_text())
+    rewritten = "Who;Day;Total;Pieces;What\n" + lines_of("AG", 11).replace(",", ";").replace("1.", "1,")
+    shuffled = write(tmp_path / "shuffled.csv", rewritten)
+    for other, what in ((renamed, "this file was"), (shuffled, "of its rows")):
+        position = school.get("ping")["position"]
+        result = school.run("sales", other, *COLUMNS)
+        assert result.exit_code == 1
+        assert what in result.stderr
+        assert "from first.csv, under the source 'first.csv'" in result.stderr
+        told = json.loads(school.run("sales", other, *COLUMNS, "--dry-run").stdout)
+        assert told["would_refuse"] is True
+        assert told["imported_before"][0]["source"] == "first.csv"
+        assert school.get("ping")["position"] == position
+    words = school.run("sales", renamed, *COLUMNS, "--dry-run", words=True)
+    assert words.exit_code == 3
+    assert "imported before: this file, on" in words.stdout
+    assert counts(school.run("sales", renamed, *COLUMNS, "--source", "first.csv")) == [10, 0, 10, 0, 0]
+    assert counts(school.run("sales", shuffled, *COLUMNS, "--source", "first.csv")) == [11, 1, 10, 0, 110]
+    assert counts(school.run("sales", renamed, *COLUMNS, "--again")) == [10, 10, 0, 0, 1045]
+
+
+def test_a_key_that_may_not_record_an_import_posts_nothing(school, tmp_path):
+    path = write(tmp_path / "auditor.csv", HEADER + lines_of("AU", 3))
+    ready = json.loads(school.ready.read_text())
+    school.key = ready["keys"]["auditor"]
+    position = school.get("ping")["position"]
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "wallet.top_up" in result.stderr
+    assert school.get("ping")["position"] == position
+
+
+def test_statements_that_overlap_are_no_copies(school, tmp_path):
+    body = {"account": "OV-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-OV-1"}).raise_for_status()
+    header = "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+    rows = [
+        f"QV{n}0001,2026-01-05 08:00:00,Pay Bill from 254700 - JANE DOE Acc. OV-1,Completed,100,,0\n"
+        for n in range(5)
+    ]
+    week = write(tmp_path / "week.csv", header + "".join(rows[:4]))
+    month = write(tmp_path / "month.csv", header + "".join(rows))
+    assert counts(school.run("mpesa", week)) == [4, 4, 0, 0, 40000]
+    assert counts(school.run("mpesa", month)) == [5, 1, 4, 0, 10000]
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
@@ -222,6 +560,14 @@ def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
         (["--date-format", "%Q"], "names no day"),
         (["--tender", "barter"], "barter"),
         (["--tender", "mpesa"], "--tender mpesa needs --reference COLUMN"),
+        (["--delimiter", "comma"], "--delimiter 'comma' is not one character"),
+        (["--encoding", "base64"], "--encoding 'base64' is not one of a text"),
+        (["--encoding", "klingon"], "--encoding 'klingon' is not one of a text"),
+        (["--decimal", "both"], "both"),
+        (["--allow-anonymous", "--tender", "wallet"], "--allow-anonymous does not go with"),
+        (["--customer-pattern", "("], "--customer-pattern '('"),
+        (["--customer-pattern", "A"], "has 0 groups, and needs one"),
+        (["--customers", "nowhere.csv"], "nowhere.csv"),
     ],
 )
 def test_options_that_are_wrong(tmp_path, options, expected):

@@ -13,7 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ops.http_client import ApiClient, ApiError, Element, NotAnsweredError, UnreachableError, progress
-from ops.imports.importer import Entry, Importer, Rejection, RowError, element
+from ops.imports.importer import Importer
+from ops.imports.rows import Entry, Rejection, RowError, Skipped, element
+from ops.imports.tally import Kind
 
 WALLET_FAULT = {
     "status": 409,
@@ -131,7 +133,13 @@ def entry(line: int, wallet: str = "A", amount: int = 100) -> Entry:
     return Entry(line=line, lane=wallet, amount_minor=amount, elements=elements)
 
 
-def run(service: Service, rows, *, give_up_seconds: float = 60.0) -> tuple[Importer, list[str]]:
+def refusal(line: int, reason: str, kind: str) -> Rejection:
+    return Rejection(line=line, reason=reason, kind=kind, amount_minor=100)
+
+
+def run(
+    service: Service, rows, *, give_up_seconds: float = 60.0, passed_over: int = 0
+) -> tuple[Importer, list[str]]:
     notices: list[str] = []
     advanced: list[None] = []
     with ApiClient(service.url, "key", notice=notices.append, give_up_seconds=give_up_seconds) as client:
@@ -142,12 +150,12 @@ def run(service: Service, rows, *, give_up_seconds: float = 60.0) -> tuple[Impor
             advance=lambda: advanced.append(None),
         )
         importer.run(rows)
-    assert len(advanced) == importer.summary().read
+    assert len(advanced) == importer.tally.summary().read + passed_over
     return importer, notices
 
 
 def counts(importer: Importer) -> tuple[int, int, int, int, int]:
-    summary = importer.summary()
+    summary = importer.tally.summary()
     assert summary.read == summary.posted + summary.already_there + summary.rejected
     return summary.read, summary.posted, summary.already_there, summary.rejected, summary.total_minor
 
@@ -212,11 +220,14 @@ def test_a_refusal_rejects_its_row_alone_and_the_first_of_several_is_the_reason(
     service.refusals["sale-00000004"] = WALLET_FAULT
     importer, _ = run(service, [entry(n) for n in range(2, 6)])
     assert counts(importer) == (4, 2, 0, 2, 200)
-    assert importer.rejections == [
-        Rejection(line=3, reason="prefunded 1.00, sale refused: insufficient_funds: Empty."),
-        Rejection(line=4, reason="wallet_not_open: Frozen."),
+    assert importer.tally.rejections == [
+        refusal(3, "prefunded 1.00, sale refused: insufficient_funds: Empty.", "insufficient_funds"),
+        refusal(4, "wallet_not_open: Frozen.", "wallet_not_open"),
     ]
-    assert (importer.summary().rejected_after_prefund, importer.summary().stranded_minor) == (1, 100)
+    assert (importer.tally.summary().rejected_after_prefund, importer.tally.summary().stranded_minor) == (
+        1,
+        100,
+    )
 
 
 @pytest.mark.parametrize("code", ["account_not_open", "effective_date_in_future", "wallet_not_open"])
@@ -224,8 +235,8 @@ def test_a_sale_whose_prefunding_is_refused_draws_on_nothing_else(service, code)
     service.refusals["sale-00000002:prefund"] = {**WALLET_FAULT, "code": code}
     importer, _ = run(service, [entry(2), entry(3)])
     assert counts(importer) == (2, 1, 0, 1, 100)
-    assert importer.rejections == [Rejection(line=2, reason=f"{code}: Empty.")]
-    assert importer.summary().rejected_after_prefund == 0
+    assert importer.tally.rejections == [refusal(2, f"{code}: Empty.", code)]
+    assert importer.tally.summary().rejected_after_prefund == 0
     assert "sale-00000002" not in service.known
 
 
@@ -233,7 +244,7 @@ def test_a_sale_that_was_refused_is_tried_again_without_another_prefunding(servi
     service.refusals["sale-00000002"] = WALLET_FAULT
     for _ in range(2):
         importer, _ = run(service, [entry(2)])
-        assert importer.summary().rejected_after_prefund == 1
+        assert importer.tally.summary().rejected_after_prefund == 1
     del service.refusals["sale-00000002"]
     assert counts(run(service, [entry(2)])[0]) == (1, 1, 0, 0, 100)
     assert [acted["idempotency_key"] for acted in service.acted] == ["sale-00000002:prefund", "sale-00000002"]
@@ -255,8 +266,21 @@ def test_an_element_has_the_shape_of_its_command():
 
 
 def test_a_row_that_the_file_alone_refuses_is_counted(service):
-    importer, _ = run(service, [Rejection(line=2, reason="bad"), entry(3)])
-    assert counts(importer) == (2, 1, 0, 1, 100)
+    importer, _ = run(
+        service,
+        [Rejection(line=2, reason="bad", kind="bad", amount_minor=5), entry(3), refusal(4, "bad", "bad")],
+    )
+    assert counts(importer) == (3, 1, 0, 2, 100)
+    assert importer.tally.summary().rejected_by_reason == (Kind(reason="bad", rows=2, amount_minor=105),)
+
+
+def test_what_is_passed_over_is_counted_apart(service):
+    charge = Skipped(kind="not_receipt", reason="a charge")
+    importer, _ = run(service, [Skipped(kind="blank"), charge, entry(3), charge], passed_over=3)
+    assert counts(importer) == (1, 1, 0, 0, 100)
+    summary = importer.tally.summary()
+    assert (summary.blank, summary.not_receipts) == (1, 2)
+    assert summary.not_receipts_by_reason == (Kind(reason="a charge", rows=2),)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +301,7 @@ def test_a_reference_that_came_in_by_another_door_is_there_only_as_it_was_paid(s
     importer, _ = run(service, [Entry(line=2, lane="A", amount_minor=100, elements=(top_up,))])
     if reason:
         assert counts(importer) == (1, 0, 0, 1, 0)
-        assert importer.rejections[0].reason == f"reference_already_used: {reason}"
+        assert importer.tally.rejections[0].reason == f"reference_already_used: {reason}"
     else:
         assert counts(importer) == (1, 0, 1, 0, 0)
 
@@ -289,7 +313,7 @@ def test_a_wallet_that_exists_is_fine(service):
     rows = [Entry(line=n, lane="A", amount_minor=100, elements=(opening, *entry(n).elements)) for n in (2, 3)]
     importer, _ = run(service, rows)
     assert counts(importer) == (2, 1, 0, 1, 100)
-    assert importer.rejections[0].reason == "prefunded 1.00, sale refused: insufficient_funds: Empty."
+    assert importer.tally.rejections[0].reason == "prefunded 1.00, sale refused: insufficient_funds: Empty."
 
 
 def test_a_key_without_the_right_ends_the_run(service):
@@ -315,7 +339,7 @@ def test_a_service_that_stays_away_is_given_up(service, fault):
 def test_a_service_that_says_when_is_left_alone_until_then(service):
     service.faults = ["later"]
     importer, [notice] = run(service, [entry(2)])
-    assert importer.summary().posted == 1
+    assert importer.tally.summary().posted == 1
     assert notice.endswith("/v2/finance/bulk: 503; trying again in 1.0 s")
 
 

@@ -1,11 +1,16 @@
 """A file of sales, read: which rows become which commands, under which keys, and which are refused and why."""
 
+import csv
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from ops.imports.importer import Entry, FileError, Rejection, count_records, rejected_path, write_rejections
+from ops.imports.layout import Wish, find_table
+from ops.imports.reading import Table
+from ops.imports.records import FileError
+from ops.imports.rejected import rejected_path, write_rejections
+from ops.imports.rows import Entry, Rejection, Row, Skipped
 from ops.imports.sales_file import SalesOptions, sales
 
 OPTIONS = SalesOptions(
@@ -26,11 +31,15 @@ def options(**changes) -> SalesOptions:
     return SalesOptions(**{**values, **changes})
 
 
-def rows(tmp_path: Path, text: str, **changes) -> list[Entry | Rejection]:
+def table_of(path: Path, wanted: SalesOptions, **wish) -> Table:
+    table, _ = find_table(path, Wish(**{"decimal": "point", **wish}), wanted, "KES")
+    return table
+
+
+def rows(tmp_path: Path, text: str, **changes) -> list[Row]:
     path = tmp_path / "shop.csv"
     path.write_text(text, encoding="utf-8", newline="")
-    count_records(path)
-    return list(sales(path, options(**changes)))
+    return list(sales(table_of(path, options(**changes)), options(**changes)))
 
 
 def entries(tmp_path: Path, text: str, **changes) -> list[Entry]:
@@ -123,7 +132,8 @@ def test_a_reference_goes_with_the_tender_and_changes_no_key(tmp_path):
     assert isinstance(paid, Entry)
     assert paid.elements[-1].data["tenders"] == [{"type": "mpesa", "reference": "rkt1"}]
     assert keys([paid]) == keys(entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n"))
-    assert refused == Rejection(line=3, reason="the reference is empty")
+    assert isinstance(refused, Rejection)
+    assert (refused.line, refused.reason, refused.amount_minor) == (3, "the reference is empty", 100)
     paid, unnamed = entries(tmp_path, text, tender="card", reference="Ref")
     assert unnamed.elements[-1].data["tenders"] == [{"type": "card"}]
 
@@ -234,7 +244,7 @@ def test_a_quantity_that_is_none(tmp_path, quantity):
     ("row", "expected"),
     [
         ("A,2026-01-31", "no column Total, Pieces, What"),
-        (",,,,", "customer is empty"),
+        (",,1,,", "customer is empty"),
         ("A,2026-01-31,1,1,x,y", "6 cells, the header 5"),
         ("A,2026-01-31,1,500,x,", "6 cells, the header 5"),  # an amount of 1,500 without its quotes
         (
@@ -257,7 +267,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
         HEADER
         + 'A,2026-01-31,1,1,"two\nlines"\n\n\nB,2026-01-31,0,1,x\n"C\nC",2026-01-31,1,1,x\nD,2026-01-31,1,1,x\n'
     )
-    found = rows(tmp_path, text)
+    found = [row for row in rows(tmp_path, text) if not isinstance(row, Skipped)]
     assert [row.line for row in found] == [2, 6, 7, 9]
     assert [isinstance(row, Entry) for row in found] == [False, False, False, True]
 
@@ -274,7 +284,11 @@ def test_a_file_of_a_spreadsheet(tmp_path, newline):
         (b"", "no column 'Who'"),
         (b"Name,Day,Total,Pieces,What\nA,2026-01-31,1,1,x\n", "no column 'Who'; its columns are Name, Day"),
         (b"Who,Who,Day,Total,Pieces,What\n", "more than one column 'Who'"),
-        (HEADER.encode() + b"A,2026-01-31,1,1,caf\xe9\n", "not UTF-8"),
+        (
+            HEADER.encode() + "A,2026-01-31,1,1,caf\xe9\n".encode() + b"B,2026-01-31,1,1,caf\xe9\n",
+            "not; save it as UTF-8",
+        ),
+        (HEADER.encode("utf-16-le"), "zero bytes"),
         (HEADER.encode() + b'A,2026-01-31,1,1,"x\nB,2026-01-31,1,1,x\n', "line 2 is never closed"),
     ],
 )
@@ -282,22 +296,113 @@ def test_a_file_that_is_refused_as_a_whole(tmp_path, content, expected):
     path = tmp_path / "shop.csv"
     path.write_bytes(content)
     with pytest.raises(FileError, match=expected):
-        _ = count_records(path), next(sales(path, OPTIONS))
+        next(sales(table_of(path, OPTIONS), OPTIONS))
 
 
-def test_rejections_are_written_beside_the_file_in_its_order(tmp_path):
+def rejection(line: int, reason: str, key: str = "") -> Rejection:
+    return Rejection(line=line, reason=reason, kind=reason, key=key)
+
+
+def test_rejections_are_written_beside_the_file_in_its_order_and_whole(tmp_path):
     path = tmp_path / "shop.csv"
-    found = [Rejection(line=9, reason="b"), Rejection(line=3, reason='a, "quoted"')]
-    written = write_rejections(path, found, label=None)
+    path.write_text(HEADER + 'A,2026-01-31,1,1,x\nB,2026-01-31,2,1,"x, y"\nC,2026-01-31\nD,2026,1,500,1,x\n')
+    found = [rejection(5, "c"), rejection(4, "b"), rejection(3, 'a, "quoted"')]
+    written = write_rejections(table_of(path, OPTIONS), found)
     assert written == rejected_path(path) == tmp_path / "shop.csv.rejected.csv"
-    assert written.read_text() == 'line,reason\n3,"a, ""quoted"""\n9,b\n'
+    assert written.read_text().splitlines() == [
+        "line,reason,Who,Day,Total,Pieces,What",
+        '3,"a, ""quoted""",B,2026-01-31,2,1,"x, y"',
+        "4,b,C,2026-01-31,,,",
+        "5,c,D,2026,1,500,1,x",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
+def test_rejections_are_written_as_their_file_is(tmp_path, encoding):
+    path = tmp_path / "shop.csv"
+    path.write_text(HEADER.replace(",", ";") + "A;2026-01-31;1;1;caf\xe9\n", encoding=encoding)
+    written = write_rejections(table_of(path, OPTIONS), [rejection(2, "a")])
+    assert written is not None
+    assert written.read_text(encoding).splitlines()[1] == "2;a;A;2026-01-31;1;1;caf\xe9"
+
+
+@pytest.mark.parametrize("cell", ["=CMD()", "+CMD()", "-CMD()", "@SUM(A1)", "'=CMD()", "'", "''"])
+def test_no_cell_of_the_rejections_is_a_formula_and_every_one_is_read_as_it_was(tmp_path, cell):
+    path = tmp_path / "shop.csv"
+    path.write_text(HEADER + f"A,2026-01-31,-1,1,{cell}\n")
+    written = write_rejections(table_of(path, OPTIONS), [rejection(2, "a")])
+    assert written is not None
+    _, row = csv.reader(written.read_text().splitlines())
+    assert (row[4], row[6][0]) == ("-1", "'")
+    (record,) = table_of(written, OPTIONS).rows()
+    assert list(record.cells) == ["2", "a", "A", "2026-01-31", "-1", "1", cell]
+
+
+def test_a_mended_row_keeps_its_key_and_another_one_gets_its_own(tmp_path):
+    path = tmp_path / "shop.csv"
+    text = HEADER + "A,2026-01-31,1,1,x\nA,2026-31-01,1,1,x\n"
+    path.write_text(text)
+    _, refused = sales(table_of(path, OPTIONS), OPTIONS)
+    assert isinstance(refused, Rejection)
+    written = write_rejections(table_of(path, OPTIONS), [refused])
+    assert written is not None
+    mended = written.read_text().replace("2026-31-01", "2026-01-31")
+    row = mended.splitlines()[1]
+    written.write_text(
+        mended + row + "\n" + row.replace(refused.key, "") + "\n" + row.replace("sale-", "x") + "\n"
+    )
+    same, twice, new, changed = sales(table_of(written, OPTIONS), OPTIONS)
+    assert isinstance(same, Entry)
+    assert isinstance(new, Entry)
+    assert isinstance(twice, Rejection)
+    assert isinstance(changed, Rejection)
+    assert keys([same]) == [refused.key]  # not that of the first row, whose values it has now
+    assert keys([new]) == keys(entries(tmp_path, HEADER + "A,2026-01-31,1,1,x\n"))
+    assert "stands on an earlier row" in twice.reason
+    assert "was changed" in changed.reason
+    again = write_rejections(table_of(written, OPTIONS), [twice])
+    assert again is not None
+    assert again.read_text().splitlines()[0] == "line,reason,Who,Day,Total,Pieces,What,bursar key"
 
 
 def test_a_run_without_rejections_leaves_no_old_ones(tmp_path):
     path = tmp_path / "shop.csv"
-    write_rejections(path, [Rejection(line=2, reason="a")], label=None)
-    assert write_rejections(path, [], label=None) is None
-    assert list(tmp_path.iterdir()) == []
+    path.write_text(HEADER + "A,2026-01-31,1,1,x\n")
+    write_rejections(table_of(path, OPTIONS), [rejection(2, "a")])
+    assert write_rejections(table_of(path, OPTIONS), []) is None
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("blank", ["", ",,,,", " , ,,,", "\t"])
+def test_blank_rows_are_passed_over(tmp_path, blank):
+    found = rows(tmp_path, HEADER + f"A,2026-01-31,1,1,x\n{blank}\nB,2026-01-31,1,1,x\n{blank}\n")
+    assert sorted(type(row).__name__ for row in found) == ["Entry", "Entry", "Skipped", "Skipped"]
+
+
+@pytest.mark.parametrize(
+    "customer", ["Total", "TOTAL:", "Grand total", "Grand Total :", "Sub-total", "Sum", "jumla", "Jumla kuu"]
+)
+def test_a_row_of_totals_is_no_sale(tmp_path, customer):
+    text = HEADER + f"A,2026-01-31,1,1,x\n{customer},2026-01-31,7,1,x\nPrinted by Jane,,,,\n"
+    _, refused, _ = rows(tmp_path, text)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "this row reads as the total of the rows above"
+
+
+def test_a_last_row_that_adds_up_is_no_sale(tmp_path):
+    three = "A,2026-01-31,1,1,x\nB,2026-01-31,2.50,1,x\n,2026-01-31,3,1,x\n"
+    last = "C,2026-01-31,6.50,1,x\n"
+    refused = rows(tmp_path, HEADER + three + last + ",,,,\n")[-1]
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "this row reads as the total of the rows above"
+    assert isinstance(rows(tmp_path, HEADER + three + last + three)[3], Entry)  # not the last
+    assert isinstance(
+        rows(
+            tmp_path,
+            HEADER + three.partition(",2026-01-31,3,")[0].rpartition("\n")[0] + "\nC,2026-01-31,3.50,1,x\n",
+        )[-1],
+        Entry,
+    )  # of two
 
 
 def test_keys_differ_by_occurrence_alone(tmp_path):

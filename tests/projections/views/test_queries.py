@@ -13,7 +13,7 @@ from domain.sale import SaleView
 from domain.wallet import WalletView
 from projections.engine.reading import Page
 from projections.engine.registry import positions
-from projections.views import invoices, ledger, receipts, sales, tenants, wallets
+from projections.views import imports, invoices, ledger, receipts, sales, tenants, wallets
 from tests.conftest import Database
 from tests.support.projected import AWKWARD, a_day, ask, catch_up, put
 from tests.support.school import School
@@ -49,7 +49,16 @@ def all_pages(database: Database, limit: int, query: Callable[..., Awaitable[Pag
 def test_positions_are_the_head(database: Database, head: int) -> None:
     found = ask(database, None, positions)
     assert set(found.values()) == {head}
-    assert set(found) == {"tenants", "ledger", "wallets", "invoices", "receipts", "sales", "exports"}
+    assert set(found) == {
+        "tenants",
+        "ledger",
+        "wallets",
+        "invoices",
+        "receipts",
+        "sales",
+        "exports",
+        "imports",
+    }
 
 
 def test_a_sale_is_read_back_as_its_checkout_answered(database: Database, school: School) -> None:
@@ -67,6 +76,20 @@ def test_a_sale_is_read_back_as_its_checkout_answered(database: Database, school
     assert found == msgspec.convert(refunds[-1]["sale"], SaleView)
     assert (found.refunded, found.receipt) == (50, sold["receipt"]["number"])
     assert ask(database, "maple", lambda c: sales.find(c, [sale])) == {}
+
+
+def test_imports_are_listed_the_newest_first_as_they_were_recorded_last(
+    database: Database, head: int
+) -> None:
+    assert head
+    newest, ended = all_pages(database, 1, partial(imports.imports, sketch=True))
+    assert (newest.source, newest.finished, newest.read) == ("b.csv", False, 0)
+    assert (ended.source, ended.name, ended.sha256) == ("a.csv", AWKWARD, "a" * 64)
+    assert (ended.read, ended.posted, ended.already_there, ended.rejected) == (3, 1, 1, 1)
+    assert (ended.finished, ended.sketch) == (True, ("0" * 16, "f" * 16))
+    assert ended.position < newest.position
+    without = ask(database, "greenhill", lambda c: imports.imports(c, sketch=False, limit=5))
+    assert [one.sketch for one in without.data] == [None, None]
 
 
 def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:

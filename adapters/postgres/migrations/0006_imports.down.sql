@@ -1,0 +1,2 @@
+DELETE FROM projection_positions WHERE name = 'imports';
+DROP TABLE finance_imports;

@@ -1,0 +1,83 @@
+"""The command that records the import of a file."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from application.commands.fields import ROW_HASH_PATTERN, SHA256_PATTERN, Text
+from application.pipeline.command import Command, CommandSpec
+from application.pipeline.unit_of_work import UnitOfWork
+from domain import file_import
+from domain.capability import Capability
+from domain.file_import import SKETCH_ROWS
+from domain.ids import UUID, import_stream
+
+Count = Annotated[int, Meta(ge=0, le=10**9)]
+
+
+class RecordImport(Command, frozen=True, kw_only=True):
+    """Record that the import of a file begins or, with the id of the one begun, what became of it."""
+
+    id: Annotated[str, UUID] | None = None
+    source: Text
+    name: Text
+    sha256: Annotated[str, Meta(pattern=SHA256_PATTERN)]
+    read: Count = 0
+    posted: Count = 0
+    already_there: Count = 0
+    rejected: Count = 0
+    sketch: Annotated[
+        tuple[Annotated[str, Meta(pattern=ROW_HASH_PATTERN)], ...], Meta(max_length=SKETCH_ROWS)
+    ] = ()
+    finished: bool = False
+
+
+# --- answers
+
+
+class ImportRecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An import that is recorded."""
+
+    id: str
+    finished: bool
+
+
+# --- handlers
+
+
+def handle_record(command: RecordImport, unit: UnitOfWork) -> ImportRecordedAnswer:
+    facts: file_import.Facts = {
+        "source": command.source,
+        "name": command.name,
+        "sha256": command.sha256,
+        "read": command.read,
+        "posted": command.posted,
+        "already_there": command.already_there,
+        "rejected": command.rejected,
+        "sketch": command.sketch,
+        "finished": command.finished,
+    }
+    import_id = command.id or unit.command_id
+    stream = import_stream(unit.tenant_name, import_id)
+    if command.id is None:
+        unit.create(stream, file_import.begin(import_id=import_id, recorded_at=unit.recorded_at, facts=facts))
+    else:
+        state = unit.state(file_import.FileImport, stream)
+        event = file_import.go_on(state, import_id=import_id, recorded_at=unit.recorded_at, facts=facts)
+        unit.emit(stream, event)
+    return ImportRecordedAnswer(id=import_id, finished=command.finished)
+
+
+SPECS = (
+    CommandSpec(
+        action="import.record",
+        command_type=RecordImport,
+        handler=handle_record,
+        answer_type=ImportRecordedAnswer,
+        # Of all who may import: what keys may do was stored when they were made, so that one of its own would
+        # shut out those that import today.
+        capability=Capability.WALLET_TOP_UP,
+        key_required=True,
+    ),
+)

@@ -1,0 +1,107 @@
+"""What `bursar import` tells of a run, or of one that would be made."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ops.cli.output import print_json, print_table
+
+if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
+    from ops.imports.foretelling import Foretold
+    from ops.imports.history import PastImport
+    from ops.imports.run import Imported
+    from ops.imports.tally import Kind
+
+Money = Callable[[int], str]
+
+
+def tell(imported: "Imported", *, json: bool) -> None:
+    """Print what a run did, as one line of JSON or in words."""
+    summary, money = imported.summary, _money_in(imported.currency)
+    if json:
+        print_json(summary)
+        return
+    print(
+        f"read {summary.read}: posted {summary.posted} ({money(summary.total_minor)}), "
+        f"already there {summary.already_there}, rejected {summary.rejected}"
+    )
+    _tell_rejected(summary.rejected_by_reason, money)
+    _tell_passed_over(summary.blank, summary.not_receipts, summary.not_receipts_by_reason)
+    if summary.rejected_after_prefund:
+        print(
+            f"rejected after their wallet was prefunded: {summary.rejected_after_prefund}; "
+            f"{money(summary.stranded_minor)} lie there"
+        )
+    if imported.written is not None:
+        print(f"what was rejected, and why: {imported.written}")
+    if imported.removed is not None:
+        print(f"nothing was rejected this time: removed {imported.removed}")
+
+
+def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
+    """Print what a run would do, as one line of JSON or in words."""
+    money = _money_in(currency)
+    if json:
+        print_json(foretold)
+        return
+    print(
+        f"nothing is written. read {foretold.read}: would post {foretold.would_post} "
+        f"({money(foretold.total_minor)}) of {foretold.customers} customers, rejected {foretold.rejected}"
+    )
+    for each in foretold.imported_before:
+        what = "this file" if each.same_file else f"about {each.part:.0%} of its rows, or of that file's"
+        print(
+            f"  imported before: {what}, on {each.at:%Y-%m-%d %H:%M} UTC from {each.name}, source {each.source}"
+        )
+    if foretold.would_refuse:
+        print("it would be refused, since it was imported under another source: see --source and --again")
+    for month in foretold.months:
+        print(f"  {month.month}: {month.rows} rows, {money(month.amount_minor)}")
+    _tell_rejected(foretold.rejected_by_reason, money)
+    _tell_passed_over(foretold.blank, foretold.not_receipts, foretold.not_receipts_by_reason)
+    if foretold.already_there:
+        print(f"receipts that stand in the file again: {foretold.already_there}")
+    if foretold.would_open:
+        print(f"wallets that would be opened, {len(foretold.would_open)}: {', '.join(foretold.would_open)}")
+    print(
+        "not known before it is posted: which rows are there already, whether wallets have the funds, and what "
+        "the key may not do"
+    )
+
+
+def tell_imports(imports: "Sequence[PastImport]", *, json: bool) -> None:
+    """Print imports, as one line of JSON or as a table."""
+    if json:
+        print_json(imports)
+        return
+    headers = ("BEGUN (UTC)", "SOURCE", "FILE", "READ", "POSTED", "ALREADY THERE", "REJECTED", "FINISHED")
+    print_table(
+        headers,
+        (
+            (
+                f"{each.at:%Y-%m-%d %H:%M}",
+                each.source,
+                each.name,
+                *map(str, (each.read, each.posted, each.already_there, each.rejected)),
+                "yes" if each.finished else "no",
+            )
+            for each in imports
+        ),
+    )
+
+
+def _tell_rejected(kinds: "Iterable[Kind]", money: Money) -> None:
+    for kind in kinds:
+        print(f"  rejected {kind.rows} ({money(kind.amount_minor or 0)}): {kind.reason}")
+
+
+def _tell_passed_over(blank: int, not_receipts: int, kinds: "Iterable[Kind]") -> None:
+    if blank or not_receipts:
+        print(f"passed over: {blank} blank rows, {not_receipts} that are not receipts")
+    for kind in kinds:
+        print(f"  passed over {kind.rows}: {kind.reason}")
+
+
+def _money_in(currency: str) -> Money:
+    from domain.money import format_minor
+
+    return lambda amount_minor: f"{format_minor(amount_minor, currency)} {currency}"

@@ -1,0 +1,63 @@
+"""The import of a file: begun, gone on with, and finished once."""
+
+import pytest
+
+from domain import file_import
+from domain.errors import Code
+from domain.file_import import Facts, ImportRecorded
+from tests.support.given import AT, given
+
+STREAM = "t/import/i-1"
+FACTS: Facts = {
+    "source": "a.csv",
+    "name": "a.csv",
+    "sha256": "a" * 64,
+    "read": 0,
+    "posted": 0,
+    "already_there": 0,
+    "rejected": 0,
+    "sketch": ("0" * 16, "f" * 16),
+    "finished": False,
+}
+
+
+def facts(**changes: object) -> Facts:
+    return {**FACTS, **changes}  # type: ignore[typeddict-item]  # as the tests change them
+
+
+def recorded(**changes: object) -> ImportRecorded:
+    return ImportRecorded(id="i-1", recorded_at=AT, **facts(**changes))
+
+
+def go_on(**changes: object):
+    return lambda state: file_import.go_on(state, import_id="i-1", recorded_at=AT, facts=facts(**changes))
+
+
+def test_an_import_begins() -> None:
+    decision = lambda _: file_import.begin(import_id="i-1", recorded_at=AT, facts=FACTS)  # noqa: E731
+    given(STREAM).when(decision).then(recorded())
+
+
+def test_what_became_of_it_is_recorded_until_it_has_finished() -> None:
+    broken_off, finished = {"read": 2, "posted": 2}, {"read": 3, "posted": 2, "rejected": 1, "finished": True}
+    given(STREAM, recorded()).when(go_on(**broken_off)).then(recorded(**broken_off))
+    given(STREAM, recorded(), recorded(**broken_off)).when(go_on(**finished)).then(recorded(**finished))
+    given(STREAM, recorded(**finished)).when(go_on()).then_refused(Code.IMPORT_FINISHED)
+
+
+def test_an_import_that_never_began_does_not_go_on() -> None:
+    given(STREAM).when(go_on()).then_refused(Code.IMPORT_NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "b.csv"},
+        {"sha256": "b" * 64},
+        {"read": 1},
+        {"sketch": ("f" * 16, "0" * 16)},
+        {"sketch": ("0" * 16, "0" * 16)},
+    ],
+)
+def test_another_file_or_what_does_not_add_up_is_refused(changes: dict[str, object]) -> None:
+    given(STREAM, recorded()).when(go_on(**changes)).then_refused(Code.INVALID_REQUEST)
