@@ -56,7 +56,7 @@ def claim(
     account: WalletId | None,
     may_read: bool,
 ) -> ProviderReceiptClaimed:
-    """Claim a reference, for the wallet `account` where it is topped up.
+    """Claim a reference, for the wallet `account` where one is credited with it or with what exceeds an invoice.
 
     A second claim is refused with `reference_already_used` and names the first; who `may_read` wallets hears of its
     amount and wallet too, since the provider's money may have been booked otherwise than it was paid.

@@ -16,6 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from domain.capability import Capability
 from domain.errors import Code
 
 BULK_ELEMENTS: Final = 1000
@@ -66,6 +67,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one element; `detail` says why it was refused, for people, `amount` and `account` with what.
+    `capability` is what the credential lacked.
 
     `tried_again` says that an earlier sending of it may have been what acted.
     """
@@ -78,6 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     amount: int | None = None
     account: str | None = None
+    capability: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -243,8 +246,13 @@ def _failure(state: RetryCallState) -> NotAnsweredError:
 
 
 def is_missing_right(result: Result) -> bool:
-    """Whether the credential may not do this at all, so that no other element like it will fare better."""
-    return result.code in {Code.UNAUTHENTICATED, Code.CAPABILITY_MISSING}
+    """Whether the credential may not do this at all, so that no other element like it will fare better.
+
+    What it lacks for a date, it lacks for this row alone.
+    """
+    if result.code == Code.CAPABILITY_MISSING:
+        return not (result.capability or "").startswith(Capability.TRANSACTION_BACKDATE)
+    return result.code == Code.UNAUTHENTICATED
 
 
 def _answer(response: httpx.Response) -> Answer:

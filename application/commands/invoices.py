@@ -182,6 +182,7 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
             provider=share.type,
             reference=share.reference,
             amount_minor=share.amount_minor + share.excess_minor,
+            account=excess_wallets.get(share.leg),
         )
     for share in shares:
         if share.amount_minor:

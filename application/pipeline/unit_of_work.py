@@ -197,7 +197,7 @@ class UnitOfWork:
         amount_minor: int,
         account: WalletId | None = None,
     ) -> None:
-        """Claim a provider's reference, where the tender has one that can be claimed, for the wallet topped up."""
+        """Claim a provider's reference, where the tender has one that can be claimed, for the wallet that is credited."""
         if reference is None:
             provider_receipt.check_unnamed(provider, card_reference=self.tenant().policies.card_reference)
             return

@@ -77,6 +77,7 @@ class Importer:
         self._explain = explain
         self._advance = advance
         self.tally = Tally()
+        self._denied: ApiError | None = None
 
     def run(self, rows: Iterable[Row]) -> None:
         """Post every entry, in the file's order within a lane.
@@ -97,6 +98,10 @@ class Importer:
                             self._count(outcome)
                 raise
 
+    def _check_right(self) -> None:
+        if self._denied is not None:
+            raise self._denied
+
     def _entries(self, rows: Iterable[Row]) -> Iterator[Entry]:
         for row in rows:
             match row:
@@ -111,11 +116,13 @@ class Importer:
 
     def _outcomes(self, entries: Iterable[Entry], lanes: Sequence["_Lane"]) -> Iterator[Outcome]:
         for entry in entries:
+            self._check_right()
             yield from lanes[crc32(entry.lane.encode()) % LANES].add(entry)
         for lane in lanes:
             yield from lane.flush()
         for lane in lanes:
             yield from lane.collect()
+        self._check_right()
 
     def _count(self, outcome: Outcome) -> None:
         entry = outcome.entry
@@ -173,11 +180,15 @@ class Importer:
         return found
 
     def _bulk(self, elements: Sequence[Element]) -> list[Result]:
-        """Send elements. Raises ApiError where the credential has not the right to one of them."""
+        """Send elements.
+
+        Where the credential has not the right to one of them the run ends, but only once the rows have gone whose
+        prefunding was accepted: money must not lie there without its sale.
+        """
         results = self._client.bulk(elements) if elements else []
         for result in results:
             if is_missing_right(result):
-                raise ApiError(result.status, result.code or "", result.detail)
+                self._denied = ApiError(result.status, result.code or "", result.detail)
         return results
 
     def _outcome(self, entry: Entry, results: Sequence[Result], *, tried_again: bool) -> Outcome:
@@ -218,7 +229,7 @@ def _booked_otherwise(element: Element, result: Result) -> str:
 
     Where it paid an invoice or a sale there is no wallet to compare.
     """
-    if result.code != str(Code.REFERENCE_ALREADY_USED):
+    if element.action != "wallet.top_up" or result.code != str(Code.REFERENCE_ALREADY_USED):
         return ""
     amount, account, currency = element.data["amount"], element.data["account"], element.data["currency"]
     if result.amount is None:

@@ -39,7 +39,8 @@ _RECEIPT = re.compile(r"[A-Za-z0-9]{4,40}", re.ASCII)
 _ACCOUNT = re.compile(r"\bAcc\.\s*(?P<account>\S.*)\Z", re.IGNORECASE | re.DOTALL)
 # What a row is stands before the other party: "Pay Bill from 254712345678 - JANE DOE Acc. STU-0042".
 _PARTY = re.compile(r"\s(?:from|to|by)\s|\s-\s|\d|\bAcc\b", re.IGNORECASE)
-_NOTHING = re.compile(r"-?|[+-]?0+([.,]0*)?", re.ASCII)  # what stands beside a credit under "Withdrawn"
+# What stands beside a credit under "Withdrawn". Not `000.00`: a thousand paid in that nobody quoted ends so.
+_NOTHING = re.compile(r"-?|[+-]?0([.,]0{0,2})?", re.ASCII)
 _PAY_BILL = re.compile(r"pay\s*bill|pay\s*utility", re.IGNORECASE)
 
 

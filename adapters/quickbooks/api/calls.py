@@ -75,7 +75,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored call. `resent`: it may have been sent before, last at `sent_at` (seconds since 1970)."""
+    """A stored call. `resent`: it may have been sent before, last at `sent_at` (seconds since 1970).
+
+    `look`: it is only looked for, since an answer to it left open what became of it.
+    """
 
     id: int
     request_id: str
@@ -83,6 +86,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
     resent: bool
     sent_at: float
+    look: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,13 +116,15 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
     """The same call must be sent again: after `seconds`, or after the caller's own back-off.
 
     `quiet`: QuickBooks wants to hear nothing of this company until then. `harmless`: this time it was
-    refused before anything happened, which is as good as not sent.
+    refused before anything happened, which is as good as not sent. `look`: not sent again, but looked for: it was answered,
+    and what became of it may still come.
     """
 
     reason: str
     seconds: float | None = None
     quiet: bool = False
     harmless: bool = False
+    look: bool = False
 
 
 class Halted(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,18 +152,19 @@ def perform(client: Client, call: Call, *, settle_seconds: float) -> Verdict:
 
 
 def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
-    if call.resent and any(job.kind in UNGUARDED for job in call.jobs):
+    if call.look or (call.resent and any(job.kind in UNGUARDED for job in call.jobs)):
         seen = _seen_already(client, call, settle_seconds)
         if seen is not None:
             return seen
+    call = msgspec.structs.replace(call, sent_at=time.time())  # what comes of it is waited for from now on
     outcome = client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
     return _verdict(client, call, outcome, settle_seconds)
 
 
 def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict | None:
-    """Settle a call by what of it is in QuickBooks; None if nothing is."""
+    """Settle a call by what of it is in QuickBooks; None if nothing is, and it may be sent again."""
     held = look_up(client, call.jobs)
-    if not held:
+    if not held and not call.look:
         return None
     coming = _coming(call, call.jobs, held, settle_seconds)
     if coming is not None:
@@ -171,7 +178,7 @@ def _coming(call: Call, jobs: Sequence[Job], held: "Held", settle_seconds: float
     seconds = call.sent_at + settle_seconds - time.time()
     if seconds <= 0 or all((job.kind, job.number) in held for job in jobs):
         return None
-    return Again(reason="Not all of the call is there; the rest may be coming.", seconds=seconds)
+    return Again(reason="Not all of the call is there; the rest may be coming.", seconds=seconds, look=True)
 
 
 def _divided(client: Client, call: Call, fault: Fault, settle_seconds: float) -> Verdict:

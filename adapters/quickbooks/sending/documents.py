@@ -306,11 +306,12 @@ class Sending:
             self._given_up, self._given_up_reason = self._given_up + 1, verdict.reason
             return
         resent = call.resent or not verdict.harmless
-        sent_at = call.sent_at if verdict.seconds is not None else time.time()
+        look = verdict.look or call.look
+        sent_at = call.sent_at if look else time.time()
         self._waiting.append(
             _WaitingCall(
                 due=time.monotonic() + wait,
-                call=msgspec.structs.replace(call, resent=resent, sent_at=sent_at),
+                call=msgspec.structs.replace(call, resent=resent, sent_at=sent_at, look=look),
             )
         )
 

@@ -403,9 +403,7 @@ def test_the_counts_of_a_batch(database: Database, export: Export) -> None:
 
 
 def read(database: Database, export: Export, batch: str) -> ExportBatchView:
-    found = asyncio.run(reading(database, export.school.tenant, lambda c: find(c, [batch])))[batch]
-    assert found is not None
-    return found
+    return asyncio.run(reading(database, export.school.tenant, lambda c: find(c, [batch])))[batch]
 
 
 async def reading(database: Database, tenant: str, query: Callable[[Any], Awaitable[T]]) -> T:
@@ -421,5 +419,4 @@ def test_a_request_that_the_exporter_has_not_seen_is_queued(database: Database) 
             "INSERT INTO export_requests VALUES ('greenhill', %s, 'quickbooks', now(), 7)", (batch,)
         )
     found = asyncio.run(reading(database, "greenhill", lambda c: find(c, [batch])))[batch]
-    assert found is not None
     assert (found.batch_id, found.status, found.documents) == (batch, "queued", {})

@@ -286,6 +286,17 @@ def test_an_excess_goes_to_the_paying_wallet_before_the_payers(admin, balance):
     assert [admin.balance(one) for one in (payer, paying)] == [0, balance + 200]
 
 
+def test_the_reference_of_an_excess_tells_whose_wallet_has_it(admin):
+    """A statement that says it was another child's must not be told that all is well."""
+    payer = admin.wallet()
+    invoice = admin.invoice(1000, payer=payer)
+    reference = fresh_name("RKT")
+    ok(admin.settle(invoice["id"], {"type": "mpesa", "amount": 1500, "reference": reference}))
+    body = {"amount": 1500, "currency": "KES", "source": {"type": "mpesa", "reference": reference}}
+    told = refused(admin.post(f"wallets/{admin.wallet()}/top-up", body), 409, "reference_already_used")
+    assert (told["amount"], told["account"]) == (1500, payer)
+
+
 def test_an_excess_that_no_wallet_takes(service, admin):
     invoice = admin.invoice(1000)
     with service.nothing_written():

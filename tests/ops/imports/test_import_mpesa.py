@@ -132,6 +132,11 @@ def test_a_name_that_looks_like_a_kind_changes_nothing(tmp_path):
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,5.00,,,,,,STU-1", "both paid in and withdrawn"),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,KES 5,,,,,,STU-1", "both paid in and withdrawn"),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,0..0,,,,,,STU-1", "both paid in and withdrawn"),
+        # a thousand that nobody quoted, in a row without its last cell
+        (
+            "SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,1,000.00,,,,,,STU-1",
+            "both paid in and withdrawn",
+        ),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,1.500,,,,,,,STU-1", "to the cent"),
         ('SJ2A1BB1,2026-09-02 11:00:00,,"Pay" Bill,Completed,5,,,,,,,STU-1', "broken quoting"),
     ],

@@ -257,6 +257,34 @@ def test_a_key_that_may_sell_but_not_top_up_sells_nothing(service):
     assert service.acted == []
 
 
+def test_a_key_that_may_prefund_and_not_sell_leaves_no_row_half_done(service):
+    """What the others of a request got for their wallets is sold before the run ends."""
+    service.refusals["sale-00000003:prefund"] = {**WALLET_FAULT, "status": 403, "code": "capability_missing"}
+    with ApiClient(service.url, "key", notice=lambda _: None) as client:
+        importer = Importer(client, start_position=service.position, explain=str, advance=lambda: None)
+        with pytest.raises(ApiError, match="capability_missing"):
+            importer.run([entry(2), entry(3)])
+    assert "sale-00000002" in service.known
+    assert counts(importer) == (2, 1, 0, 1, 100)
+
+
+def test_a_date_that_a_key_may_not_write_rejects_its_row_alone(service):
+    service.refusals["sale-00000003:prefund"] = {
+        **WALLET_FAULT,
+        "status": 403,
+        "code": "capability_missing",
+        "capability": "transaction.backdate",
+    }
+    importer, _ = run(service, [entry(2), entry(3), entry(4)])
+    assert counts(importer) == (3, 2, 0, 1, 200)
+
+
+def test_a_sale_whose_reference_is_taken_is_rejected(service):
+    service.refusals["sale-00000002"] = {**WALLET_FAULT, "code": "reference_already_used", "amount": 700}
+    importer, _ = run(service, [entry(2), entry(3)])
+    assert counts(importer) == (2, 1, 0, 1, 100)
+
+
 def test_an_element_has_the_shape_of_its_command():
     data = {"account": "A", "amount": 1, "currency": "KES", "source": {"type": "cash"}}
     assert element("wallet.top_up", key="sale-2:prefund", data=data).data == data

@@ -124,10 +124,21 @@ def test_what_may_yet_come_is_waited_for_where_its_number_does_not_guard_it(kind
     assert isinstance(waited, Again)
     assert waited.seconds is not None
     assert 50 < waited.seconds <= 60
-    long_ago = msgspec.structs.replace(just_sent, sent_at=time.time() - 61)
+    assert waited.look, "and not sent again, which might come too"
+    long_ago = msgspec.structs.replace(just_sent, sent_at=time.time() - 61, resent=True, look=True)
+    client.answer = None
     settled = perform(client, long_ago, settle_seconds=60)
     assert isinstance(settled, Settled)
-    assert [result.state for result in settled.results] == [JobState.CONFIRMED, JobState.PENDING]
+    assert [result.state for result in settled.results] == [JobState.PENDING] * 2
+
+
+def test_a_call_that_is_sent_again_is_waited_for_from_then_on() -> None:
+    """It was lost long ago; what its second sending leaves open may come as late as that of any first."""
+    client: Any = QuickBooks(Answered(outcomes=(Fault(code="10000", message="m"),)))
+    waited = perform(client, call("Payment", sent_at=time.time() - 500, resent=True), settle_seconds=60)
+    assert isinstance(waited, Again)
+    assert waited.seconds is not None
+    assert waited.seconds > 50
 
 
 def test_a_call_refused_as_a_whole_is_divided_once_no_sending_of_it_is_open() -> None:
