@@ -34,7 +34,9 @@ def application(settings: Settings) -> "Application":
         page_url=f"{settings.public_url.rstrip('/')}{PUBLIC.rstrip('/')}",
     )
     writer = Writer(
-        PostgresStore(_noticing_loss(settings.need("writer_database_url"))),
+        PostgresStore(
+            _noticing_loss(settings.need("writer_database_url")), snapshot_key=settings.sealing_key()
+        ),
         receipts=receipts,
         max_tenant_commands=settings.queue_limit,
     )

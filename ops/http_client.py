@@ -250,9 +250,9 @@ def is_missing_right(result: Result) -> bool:
 
     What it lacks for a date, it lacks for this row alone.
     """
-    if result.code == Code.CAPABILITY_MISSING:
-        return not (result.capability or "").startswith(Capability.TRANSACTION_BACKDATE)
-    return result.code == Code.UNAUTHENTICATED
+    if (result.capability or "").startswith(Capability.TRANSACTION_BACKDATE):
+        return False
+    return result.code in {Code.UNAUTHENTICATED, Code.CAPABILITY_MISSING}
 
 
 def _answer(response: httpx.Response) -> Answer:

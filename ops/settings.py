@@ -2,8 +2,11 @@
 
 from typing import Literal
 
+import structlog
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_log = structlog.get_logger("ops")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -27,6 +30,8 @@ class Settings(BaseSettings):
     receipt_key: str = Field(default="", repr=False)
     """Signs receipts; 64 hex digits, the same for all API processes of a store."""
     receipt_key_id: str = "k1"
+    snapshot_key: str = Field(default="", repr=False)
+    """Seals snapshots; 64 hex digits, the same for the API and the projector of a store."""
     queue_limit: int = 4_000
     """How many commands of one tenant wait at most, of all four times as many; beyond, clients hear 503."""
 
@@ -44,6 +49,12 @@ class Settings(BaseSettings):
 
     ready_file: str = ""
     """A file that a worker makes once it works; the supervisor waits for it."""
+
+    def sealing_key(self) -> bytes:
+        """What seals snapshots; without it none are taken, and none count."""
+        if not self.snapshot_key:
+            _log.warning("long streams are read whole: BURSAR_SNAPSHOT_KEY is not set")
+        return bytes.fromhex(self.snapshot_key)
 
     def need(self, name: str) -> str:
         """A setting that must be there. Raises `SystemExit` saying which is missing."""

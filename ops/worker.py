@@ -41,15 +41,16 @@ def run_worker(settings: Settings, work: Work, *, niceness: int) -> None:
     work(stop, ready)
 
 
-def run_projector(url: str, stop: threading.Event, ready: Callable[[], None]) -> None:
+def run_projector(url: str, stop: threading.Event, ready: Callable[[], None], *, snapshot_key: bytes) -> None:
     """Project until `stop` is set, through every loss of the database. Raises `UnknownTopicError`.
 
-    `url` connects as bursar_projector; `ready` is called once all that was there has been folded.
+    `url` connects as bursar_projector; `ready` is called once all that was there has been folded, `snapshot_key`
+    seals snapshots.
     """
     from projections.engine import runner  # no other worker needs the projections
 
     keep_at(
-        partial(runner.follow, url, stop),
+        partial(runner.follow, url, stop, snapshot_key=snapshot_key),
         name="projector",
         stop=stop,
         ready=ready,

@@ -1,6 +1,7 @@
 """The event store in PostgreSQL: implements `application.pipeline.ports.EventStore` on one async connection."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from application.pipeline.ports import (
     MAX_TAIL_EVENTS,
     AppendBatch,
     Appended,
+    BehindError,
     ContentRefusedError,
     Head,
     Known,
@@ -33,6 +35,11 @@ from projections.engine import snapshots
 
 ANSWER_SECONDS: Final = 20.0
 """A database that is connected but does not answer is given up after this long: no caller waits for ever."""
+
+SLICE_EVENTS: Final = 20_000
+"""So many events are read at once."""
+MAX_INLINE_EVENTS: Final = 2_000
+"""So many are folded on the event loop, within some milliseconds; more go elsewhere."""
 
 # Every query of the writer is by an index; plans kept from when the tables were empty must not forget it.
 _OPTIONS: Final = (
@@ -51,25 +58,19 @@ _TAIL: Final = """
     SELECT originator_id, originator_version, topic, state FROM events
     WHERE notification_id > %s ORDER BY notification_id LIMIT %s
 """
+_SNAPSHOTS: Final = """
+    SELECT originator_id, originator_version, position, format, state, seal FROM snapshots
+    WHERE originator_id = ANY (%b::text[])
+"""
 # A stream is read by its own index: with statistics of one hot stream, a plan made for any would scan the positions
 # of the whole log for each cold one, hence the sum that no index has.
 _LOAD: Final = """
-    WITH wanted AS (SELECT unnest(%b::text[]) AS stream),
-    snapped AS (
-        SELECT s.originator_id, s.originator_version, s.state FROM wanted w
-        CROSS JOIN LATERAL (
-            SELECT * FROM snapshots WHERE originator_id = w.stream AND position <= %s AND format = %s OFFSET 0
-        ) AS s
-    )
-    SELECT originator_id, originator_version, NULL, state FROM snapped
-    UNION ALL
     SELECT w.stream, e.originator_version, e.topic, e.state
-    FROM wanted w LEFT JOIN snapped s ON s.originator_id = w.stream
+    FROM unnest(%b::text[], %b::bigint[]) AS w (stream, version)
     CROSS JOIN LATERAL (
         SELECT originator_version, topic, state FROM events
-        WHERE originator_id = w.stream AND originator_version > coalesce(s.originator_version, 0)
-            AND notification_id + 0 <= %s
-        OFFSET 0
+        WHERE originator_id = w.stream AND originator_version > w.version AND notification_id + 0 <= %s
+        ORDER BY originator_version LIMIT %s
     ) AS e
     ORDER BY 1, 2
 """
@@ -93,10 +94,14 @@ _EVENTS_OF: Final = """
 
 
 class PostgresStore:
-    """One process's way to the log. It connects when it is first needed, and again after a loss."""
+    """One process's way to the log. It connects when it is first needed, and again after a loss.
 
-    def __init__(self, writer_url: str) -> None:
+    Without the key that seals snapshots there are none for it, and every stream is read from its first event.
+    """
+
+    def __init__(self, writer_url: str, *, snapshot_key: bytes = b"") -> None:
         self._url = writer_url
+        self._snapshot_key = snapshot_key
         self._connection: AsyncConnection[TupleRow] | None = None
         self._ahead = timedelta(0)
         """How far the database's clock is ahead of this process's."""
@@ -117,13 +122,27 @@ class PostgresStore:
         states = {stream: initial(stream) for stream in streams}
         async with self._unavailable():
             connection = await self._connected()
-            cursor = await connection.execute(_LOAD, (list(streams), at, snapshots.SNAPSHOT_FORMAT, at))
-            async for stream, version, topic, state in cursor:
-                if topic is None:
-                    states[stream] = snapshots.decode_state(stream, state)
-                else:
-                    states[stream] = advance(states[stream], topic, state)
-                assert states[stream].version == version, stream
+            if self._snapshot_key:
+                rows = await (await connection.execute(_SNAPSHOTS, (list(streams),))).fetchall()
+                for snapshot in (snapshots.Snapshot(*row) for row in rows):
+                    state = snapshot.state_if_genuine(self._snapshot_key)
+                    if state is not None and snapshot.position > at:
+                        raise BehindError(snapshot.stream)
+                    states[snapshot.stream] = state or states[snapshot.stream]
+        remaining = list(streams)
+        while remaining:
+            # Cut into slices, so that neither memory nor anybody's patience has to hold a stream of millions.
+            limit = max(SLICE_EVENTS // len(remaining), 1)
+            async with self._unavailable():
+                versions = [states[stream].version for stream in remaining]
+                cursor = await connection.execute(_LOAD, (remaining, versions, at, limit))
+                rows = await cursor.fetchall()
+            if len(rows) > MAX_INLINE_EVENTS:
+                await asyncio.to_thread(_fold, states, rows)
+            else:
+                _fold(states, rows)
+            read = Counter(row[0] for row in rows)
+            remaining = [stream for stream, count in read.items() if count == limit]
         return states
 
     async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
@@ -232,6 +251,12 @@ class PostgresStore:
             _log.warning("the database takes no append", error=told(error))
             return StoreUnavailableError(type(error).__name__)
         return error
+
+
+def _fold(states: dict[str, State], rows: Sequence[TupleRow]) -> None:
+    for stream, version, topic, state in rows:
+        states[stream] = advance(states[stream], topic, state)
+        assert states[stream].version == version, stream
 
 
 def _only(row: TupleRow | None) -> TupleRow:

@@ -92,6 +92,10 @@ class StoreUnavailableError(Exception):
     """The store did not do it: nothing was written."""
 
 
+class BehindError(Exception):
+    """A stream is kept only as of a later position than was asked for: the process must catch up first."""
+
+
 class OutcomeUnknownError(Exception):
     """The connection broke while a batch was being committed: it is written whole, or not at all."""
 
@@ -112,7 +116,10 @@ class EventStore(Protocol):
         ...
 
     async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
-        """The states of all `streams` as of position `at`. Raises `StoreUnavailableError`."""
+        """The states of all `streams` as of position `at`.
+
+        Raises `StoreUnavailableError`, and `BehindError` where `at` lies before what a long stream would be read from.
+        """
         ...
 
     async def append(self, batch: AppendBatch) -> Appended | Moved | Known:

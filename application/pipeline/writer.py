@@ -16,6 +16,7 @@ from application.pipeline.pending import Pending, refuse_all
 from application.pipeline.ports import (
     AppendBatch,
     Appended,
+    BehindError,
     ContentRefusedError,
     EventStore,
     Known,
@@ -159,7 +160,10 @@ class Writer:
         await self._cache.begin()
         while batch:
             if self._careful == 0:
-                batch = await self._append(batch)
+                try:
+                    batch = await self._append(batch)
+                except BehindError:
+                    self._careful = CAREFUL_BATCHES
                 continue
             self._careful -= 1
             try:

@@ -80,12 +80,13 @@ def running_or_fail(data: Path) -> ReadyInfo:
 
 def _of_up(settings: "Settings", data: Path, ready: ReadyInfo) -> "Settings":
     urls = {f"{role.removeprefix('bursar_')}_database_url": url for role, url in ready.database_urls.items()}
-    receipt_key = msgspec.json.decode((data / "secrets.json").read_bytes())["receipt_key"]
+    kept = msgspec.json.decode((data / "secrets.json").read_bytes())
     return settings.model_copy(
         update={
             **urls,
             "database_url": ready.database_url,
-            "receipt_key": settings.receipt_key or receipt_key,
+            "receipt_key": settings.receipt_key or kept["receipt_key"],
+            "snapshot_key": settings.snapshot_key or kept["snapshot_key"],
             "public_url": ready.url,
             "quickbooks_url": ready.quickbooks.url,
             "quickbooks_access_token": ready.quickbooks.access_token,

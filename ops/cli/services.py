@@ -52,7 +52,8 @@ def project(data: DataOption = None) -> None:
     url = settings.need("projector_database_url")
     logs.configure(process="projector")
     logs.started()
-    run_worker(settings, lambda stop, ready: run_projector(url, stop, ready), niceness=0)
+    key = settings.sealing_key()
+    run_worker(settings, lambda stop, ready: run_projector(url, stop, ready, snapshot_key=key), niceness=0)
 
 
 def relay(data: DataOption = None) -> None:

@@ -35,6 +35,7 @@ class _UsageError(Exception):
 class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
     receipt_key: str
     quickbooks_access_token: str
+    snapshot_key: str = ""
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +154,8 @@ def _secrets(data: Path) -> _Secrets:
         kept = msgspec.json.decode(path.read_bytes(), type=_Secrets)
     except FileNotFoundError:
         kept = _Secrets(receipt_key=secrets.token_hex(32), quickbooks_access_token=secrets.token_urlsafe(32))
+    if not kept.snapshot_key:
+        kept = msgspec.structs.replace(kept, snapshot_key=secrets.token_hex(32))
         write_atomically(path, msgspec.json.encode(kept))
     given = os.environ.get("BURSAR_RECEIPT_KEY")
     return msgspec.structs.replace(kept, receipt_key=given) if given else kept
@@ -224,6 +227,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         "BURSAR_PUBLIC_URL": os.environ.get("BURSAR_PUBLIC_URL", plan.url),
         "BURSAR_RECEIPT_KEY": plan.secrets.receipt_key,
     }
+    snapshots = {"BURSAR_SNAPSHOT_KEY": plan.secrets.snapshot_key}
     quickbooks = Part(
         name="quickbooks",
         argv=_command(*books),
@@ -235,7 +239,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         name="api",
         after=database,
         argv=_command("serve", "--port", str(plan.port)),
-        env=_environment(url_of("WRITER", "READER") | public),
+        env=_environment(url_of("WRITER", "READER") | public | snapshots),
         ready=lambda: _answers(f"{plan.url}/health/ready"),
     )
     relay_env = {**url_of("RELAY"), **plan.kafka}
@@ -251,7 +255,7 @@ def _parts(plan: _Plan, set_up: Callable[[], None]) -> list[Part]:
         *postgres,
         quickbooks,
         api,
-        _marked(plan, "projector", "project", url_of("PROJECTOR"), after=database),
+        _marked(plan, "projector", "project", url_of("PROJECTOR") | snapshots, after=database),
         *relay,
         _marked(
             plan,

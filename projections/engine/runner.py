@@ -123,24 +123,28 @@ def _fold(
     return FoldedBatch(after=after, upto=upto, long_streams=long_streams)
 
 
-def follow(url: str, stop: Event, working: Callable[[], None]) -> None:
+def follow(url: str, stop: Event, working: Callable[[], None], *, snapshot_key: bytes) -> None:
     """Project on one connection until `stop` is set; `working` is called whenever all that was there is folded.
 
-    `url` connects as bursar_projector. Raises one of `LOST` when the database is lost, to be begun again, and
+    Snapshots that count for nothing, as after a change of format, are renewed first: until then whoever needs a long
+    stream reads all of it. Without a key none are taken. `url` connects as bursar_projector. Raises one of `LOST` when the database is lost, to be begun again, and
     `UnknownTopicError`.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         prepare(connection)
+        for stream in snapshots.stale(connection, key=snapshot_key) if snapshot_key else ():
+            while not stop.is_set() and not snapshots.advance(connection, stream, key=snapshot_key):
+                pass
         due: set[str] = set()
         while not stop.is_set():
             began = time.monotonic()
             batch = project(connection)
             if batch is not None:
-                due.update(batch.long_streams)
+                due.update(batch.long_streams if snapshot_key else ())
                 if batch.upto - batch.after > _MAX_SMALL_BATCH_EVENTS:
                     continue  # far behind: snapshots can wait
             working()
-            if due and snapshots.advance(connection, stream := next(iter(due))):
+            if due and snapshots.advance(connection, stream := next(iter(due)), key=snapshot_key):
                 due.remove(stream)
             if batch is not None:
                 stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))

@@ -152,7 +152,13 @@ class Service:
         log = self._stack.enter_context((self._folder / f"{command[0]}.log").open("ab"))
         process = spawn(
             [sys.executable, "-m", "ops.cli", *command],
-            env={**os.environ, **given, "BURSAR_RECEIPT_KEY": "00" * 32, **environment},
+            env={
+                **os.environ,
+                **given,
+                "BURSAR_RECEIPT_KEY": "00" * 32,
+                "BURSAR_SNAPSHOT_KEY": "11" * 32,
+                **environment,
+            },
             output=log,
         )
         self._stack.callback(self.stop, process)

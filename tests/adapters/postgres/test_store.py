@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from application.pipeline import recovery
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.ports import (
     Appended,
+    BehindError,
     ContentRefusedError,
     Known,
     Moved,
@@ -39,6 +41,7 @@ from tests.support.store import AT, batch, command, emptied, opened, topped_up, 
 from tests.support.writer import School, answer, charge, running_school, running_writer, top_up
 
 STREAM = "greenhill/wallet/STU-1"
+SNAPSHOT_KEY = b"of the processes"
 
 
 @pytest.fixture
@@ -488,33 +491,76 @@ async def test_a_server_that_is_not_there_is_unavailable(database: Database) -> 
 # --- snapshots
 
 
-def put_snapshot(
-    database: Database, position: int, state: Any, *, format_: int = snapshots.SNAPSHOT_FORMAT
-) -> None:
+def put_snapshot(database: Database, snapshot: snapshots.Snapshot) -> None:
     with psycopg.connect(database.url("bursar_projector")) as connection:
+        connection.execute("DELETE FROM snapshots")
         connection.execute(
-            "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s) ON CONFLICT (originator_id) DO UPDATE"
-            " SET format = excluded.format",
-            (STREAM, state.version, position, format_, snapshots.encode_state(state)),
+            "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s, %s)", msgspec.structs.astuple(snapshot)
         )
 
 
 @on_a_loop
 async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Database) -> None:
-    mine = store(database)
+    mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
     await mine.append(
         batch(0, command(opened(), topped_up(2, 100)), command(topped_up(3, 10)), command(topped_up(4, 1)))
     )
     state: Any = (await mine.load([STREAM], at=3))[STREAM]
     state.balance_minor = 7_000  # not what the events say, so that one sees where it came from
-    put_snapshot(database, 3, state)
-    loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (2, 3, 4)]
-    assert [getattr(one, "balance_minor", None) for one in loaded] == [100, 7_000, 7_001]
-    assert [one.version for one in loaded] == [2, 3, 4]
+    genuine = snapshots.sealed(SNAPSHOT_KEY, STREAM, state, position=3)
+    put_snapshot(database, genuine)
+    loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (3, 4)]
+    assert [getattr(one, "balance_minor", None) for one in loaded] == [7_000, 7_001]
+    assert [one.version for one in loaded] == [3, 4]
+    with pytest.raises(BehindError):
+        await mine.load([STREAM], at=2)
     found = verify(database.url("bursar_auditor"), progress=lambda _position, _head: None)
     assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
-    put_snapshot(database, 3, state, format_=snapshots.SNAPSHOT_FORMAT + 1)
-    assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance_minor", None) == 111
+    for forged in (
+        snapshots.sealed(b"another key", STREAM, state, position=3),
+        msgspec.structs.replace(genuine, seal=b""),
+        msgspec.structs.replace(genuine, position=2),
+        msgspec.structs.replace(genuine, state=genuine.state.replace(b"7000", b"9000")),
+        msgspec.structs.replace(genuine, format=genuine.format - 1),
+    ):
+        put_snapshot(database, forged)
+        assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance_minor", None) == 111
+    await mine.close()
+
+
+@on_a_loop
+async def test_a_process_that_is_behind_the_only_snapshot_catches_up_first(database: Database) -> None:
+    mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
+    async with running_school(mine) as school, running_writer(store(database)) as other:
+        await outcomes(other, *(top_up(amount=1) for _ in range(30)))
+        state = (await mine.load([STREAM], at=other.position))[STREAM]
+        put_snapshot(database, snapshots.sealed(SNAPSHOT_KEY, STREAM, state, position=other.position))
+        school.writer._cache.states.clear()
+        assert answer(await school.give(top_up(amount=1)))["wallet"]["balance"] == 31
+
+
+@on_a_loop
+async def test_a_long_stream_is_read_in_slices_beside_the_loop(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "SLICE_EVENTS", 7)
+    monkeypatch.setattr(postgres_store, "MAX_INLINE_EVENTS", 3)
+    sizes: list[int] = []
+    fold = postgres_store._fold
+
+    def watched(states: Any, rows: Any) -> None:
+        sizes.append(len(rows))
+        assert (threading.current_thread() is threading.main_thread()) == (len(rows) <= 3)
+        fold(states, rows)
+
+    monkeypatch.setattr(postgres_store, "_fold", watched)
+    mine = store(database)
+    await mine.append(batch(0, command(opened(), *(topped_up(n, 1) for n in range(2, 31)))))
+    other = "greenhill/wallet/OTHER"
+    loaded = await mine.load([STREAM, other], at=29)
+    assert (loaded[STREAM].version, loaded[other].version) == (29, 0)
+    assert (sizes[0], sum(sizes)) == (3, 29)
+    assert max(sizes) == 7
     await mine.close()
 
 

@@ -10,8 +10,13 @@ from ops.up import plan as it
 
 SECRETS = {
     "quickbooks": {"BURSAR_QUICKBOOKS_ACCESS_TOKEN"},
-    "api": {"BURSAR_WRITER_DATABASE_URL", "BURSAR_READER_DATABASE_URL", "BURSAR_RECEIPT_KEY"},
-    "projector": {"BURSAR_PROJECTOR_DATABASE_URL"},
+    "api": {
+        "BURSAR_WRITER_DATABASE_URL",
+        "BURSAR_READER_DATABASE_URL",
+        "BURSAR_RECEIPT_KEY",
+        "BURSAR_SNAPSHOT_KEY",
+    },
+    "projector": {"BURSAR_PROJECTOR_DATABASE_URL", "BURSAR_SNAPSHOT_KEY"},
     "relay": {"BURSAR_RELAY_DATABASE_URL"},
     "exporter": {"BURSAR_EXPORTER_DATABASE_URL", "BURSAR_QUICKBOOKS_ACCESS_TOKEN"},
 }
@@ -29,7 +34,7 @@ def plan(data: Path) -> it._Plan:
         database_urls={role: f"postgresql://{role}:ours@db/postgres" for role in LOGIN_ROLES},
         passwords={},
         kafka={"BURSAR_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "BURSAR_KAFKA_TOPIC": "bursar-1"},
-        secrets=it._Secrets(receipt_key="ours", quickbooks_access_token="ours"),
+        secrets=it._Secrets(receipt_key="ours", quickbooks_access_token="ours", snapshot_key="ours"),
     )
 
 

@@ -33,7 +33,7 @@ def running(database: Database) -> Generator[Event]:
 
     def project() -> None:
         try:
-            run_projector(database.url("bursar_projector"), stop, ready.set)
+            run_projector(database.url("bursar_projector"), stop, ready.set, snapshot_key=b"of the processes")
         except BaseException as error:  # noqa: BLE001  handed to the test below
             failures.append(error)
             ready.set()
@@ -147,7 +147,7 @@ def test_it_works_though_commands_keep_coming(database: Database, monkeypatch: p
     with psycopg.connect(database.url("bursar_writer"), autocommit=True) as writer:
         first = append_all(writer, top_ups("greenhill", "HOT", 0))
     monkeypatch.setattr(runner, "project", busy)
-    runner.follow(database.url("bursar_projector"), stop, stop.set)
+    runner.follow(database.url("bursar_projector"), stop, stop.set, snapshot_key=b"")
     assert reached == [first]
 
 

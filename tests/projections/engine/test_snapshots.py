@@ -1,6 +1,5 @@
 """Snapshots: equal to a fresh fold, taken in bounded steps, never mistaken for another format's."""
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -20,6 +19,8 @@ from tests.support.school import School
 from tests.support.waiting import eventually
 
 HOT = wallet_stream("greenhill", "HOT")
+KEY = b"of the processes"
+FORMAT = snapshots.FORMATS["wallet"]
 
 
 def fresh(connection: psycopg.Connection[Any], stream: str, upto: int) -> tuple[State, int]:
@@ -62,16 +63,16 @@ def test_a_long_stream_is_due_when_it_passes_the_interval(database: Database) ->
 def test_steps_end_at_what_a_fresh_fold_gives(database: Database) -> None:
     head = append_hot(database, 12_000)
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
-        assert [snapshots.advance(connection, HOT) for _ in range(3)] == [False, False, True]
+        assert [snapshots.advance(connection, HOT, key=KEY) for _ in range(3)] == [False, False, True]
         version, position, format_, state = stored(database)[HOT]
         expected, last = fresh(connection, HOT, version)
-        assert (version, position, format_) == (12_001, last, snapshots.SNAPSHOT_FORMAT)
+        assert (version, position, format_) == (12_001, last, FORMAT)
         assert position == head
         assert snapshots.decode_state(HOT, state) == expected
         assert isinstance(expected, Wallet)
         assert expected.balance_minor == 1_200_000
         append_hot(database, 10, first_version=12_002)
-        assert snapshots.advance(connection, HOT)
+        assert snapshots.advance(connection, HOT, key=KEY)
         version, _, _, state = stored(database)[HOT]
         assert version == 12_011
         assert snapshots.decode_state(HOT, state) == fresh(connection, HOT, version)[0]
@@ -90,9 +91,9 @@ def test_a_snapshot_of_another_format_is_replaced(database: Database) -> None:
     append_hot(database, 5)
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
         connection.execute("INSERT INTO snapshots VALUES (%s, 1000, 1000, 0, 'what?')", (HOT,))
-        assert snapshots.advance(connection, HOT)
+        assert snapshots.advance(connection, HOT, key=KEY)
     version, _, format_, state = stored(database)[HOT]
-    assert (version, format_) == (6, snapshots.SNAPSHOT_FORMAT)
+    assert (version, format_) == (6, FORMAT)
     assert isinstance(found := snapshots.decode_state(HOT, state), Wallet)
     assert found.balance_minor == 500
 
@@ -103,12 +104,14 @@ def test_an_older_fold_does_not_replace_a_newer_one(
     append_hot(database, 20)
     catch_up(database)
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
-        assert snapshots.advance(connection, HOT)
+        assert snapshots.advance(connection, HOT, key=KEY)
         newer = stored(database)
         # As one that loaded before the newer was stored, and is only now done with its step.
-        monkeypatch.setattr(snapshots, "_LOAD", "SELECT state FROM snapshots WHERE false AND %s = %s::text")
+        monkeypatch.setattr(
+            snapshots, "_LOAD", "SELECT NULL FROM snapshots WHERE false AND originator_id = %s"
+        )
         monkeypatch.setattr(snapshots, "_STEP_EVENTS", 5)
-        assert not snapshots.advance(connection, HOT)
+        assert not snapshots.advance(connection, HOT, key=KEY)
     assert stored(database) == newer
 
 
@@ -127,9 +130,33 @@ def test_a_sum_beyond_64_bits_survives_the_codec() -> None:
     assert snapshots.decode_state("greenhill/wallet/A", snapshots.encode_state(state)) == state
 
 
-def test_the_format_changes_with_the_shape_of_a_state() -> None:
-    """Where this fails, raise `SNAPSHOT_FORMAT` and pin the new digest: old snapshots are then ignored."""
-    _, schemas = msgspec.json.schema_components([state for state, _ in AGGREGATES.values()])
-    described = msgspec.json.encode(schemas, order="sorted")
-    pinned = (snapshots.SNAPSHOT_FORMAT, hashlib.sha256(described).hexdigest())
-    assert pinned == (5, "6434853a63fe487be8913d8d0852343e458d2bfeffb4b4b26fcf3a3d509788e3")
+def test_every_kind_has_a_format_of_its_own_which_changes_with_its_shape_alone() -> None:
+    assert len(set(snapshots.FORMATS.values())) == len(AGGREGATES)
+
+    class Wider(Wallet, kw_only=True):
+        more: int = 0
+
+    assert snapshots._format(Wider) != snapshots._format(Wallet) == snapshots.FORMATS["wallet"]
+
+
+def test_what_counts_for_nothing_is_renewed_before_the_log_is_followed(database: Database) -> None:
+    """A snapshot of an older version, one that somebody forged, and a row of no stream of ours."""
+    append_hot(database, 9)
+    other = wallet_stream("greenhill", "OTHER")
+    with psycopg.connect(database.url("bursar_writer"), autocommit=True) as connection:
+        append_all(connection, top_ups("greenhill", "OTHER", 3))
+    genuine = snapshots.sealed(KEY, HOT, Wallet(version=10**6, balance_minor=10**9), position=10**6)
+    with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
+        for forged in (
+            msgspec.structs.replace(genuine, seal=b"forged"),
+            msgspec.structs.replace(snapshots.sealed(KEY, other, Wallet(version=1), position=1), format=1),
+            msgspec.structs.replace(genuine, stream="nonsense"),
+        ):
+            connection.execute(
+                "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s, %s)", msgspec.structs.astuple(forged)
+            )
+        assert snapshots.stale(connection, key=KEY) == [HOT, other]
+    with running(database):
+        eventually(lambda: stored(database)[HOT][0] == 10 and stored(database)[other][0] == 4)
+    assert isinstance(found := snapshots.decode_state(HOT, stored(database)[HOT][3]), Wallet)
+    assert found.balance_minor == 900
