@@ -27,6 +27,12 @@ MAX_WAITING_READS: Final = 500
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
 
+READ_OPTIONS: Final = (
+    f"-c statement_timeout={MAX_READ_SECONDS}s -c enable_seqscan=off -c enable_bitmapscan=off"
+)
+"""Every read is along an index: a table that was small when its plan was made may not stay so, and of a row that changes
+the newest version is found first."""
+
 _MOMENT: Final = f"SELECT ({REFLECTED}), ({HEAD})"
 
 
@@ -69,8 +75,7 @@ class Services:
                 "autocommit": True,
                 "prepare_threshold": 2,
                 "connect_timeout": 2,
-                # Every read is by an index: a table that was small when its plan was made may not stay so.
-                "options": f"-c statement_timeout={MAX_READ_SECONDS}s -c enable_seqscan=off",
+                "options": READ_OPTIONS,
             },
         )
         self.authenticator = Authenticator(self._look_up)

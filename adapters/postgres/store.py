@@ -43,7 +43,7 @@ MAX_INLINE_EVENTS: Final = 2_000
 
 # Every query of the writer is by an index; plans kept from when the tables were empty must not forget it.
 _OPTIONS: Final = (
-    "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c enable_seqscan=off"
+    "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c enable_seqscan=off -c enable_bitmapscan=off"
     " -c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
 )
 

@@ -38,6 +38,7 @@ SET synchronous_commit = off;
 SET jit = off;
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET work_mem = '64MB';
@@ -47,6 +48,7 @@ LISTEN bursar_log;
 _FOR_LARGE_BATCH: Final = """
 SET LOCAL plan_cache_mode = force_custom_plan;
 SET LOCAL enable_seqscan = on;
+SET LOCAL enable_bitmapscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
 """

@@ -110,6 +110,7 @@ def test_an_installation_resolves_nothing(document: Path) -> None:
 
 def test_each_unit_is_a_command() -> None:
     commands = {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
+    commands |= {group.name for group in app.registered_groups if group.name}
     named = re.findall(r"bursar@([a-z]+)", (DEPLOY / "systemd" / "bursar@.service").read_text())
     named += re.findall(r"bursar@([a-z]+)", HOW_TO.read_text())
     assert set(named) == {"serve", "project", "export", "relay"}

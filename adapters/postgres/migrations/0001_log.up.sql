@@ -121,6 +121,7 @@ CREATE FUNCTION bursar_text(value text) RETURNS bytea
 
 CREATE FUNCTION bursar_lock_head(OUT "position" bigint, OUT commit bigint, OUT recorded_at timestamptz)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
+    SET enable_bitmapscan = off
     AS $$ SELECT h.position, h.commit, h.recorded_at FROM head h ORDER BY h.position DESC LIMIT 1 FOR UPDATE $$;
 
 -- Appends a batch decided at a position, or says why not. The outcome is one of
@@ -139,7 +140,7 @@ CREATE FUNCTION bursar_append(
 ) RETURNS TABLE (outcome text, ordinal bigint, request_hash bytea, response bytea, "position" bigint, now timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
     -- The plans are kept from when the log was empty; by them each batch would read the whole log later.
-    SET enable_seqscan = off
+    SET enable_seqscan = off SET enable_bitmapscan = off
     AS $$
 #variable_conflict use_column
 DECLARE

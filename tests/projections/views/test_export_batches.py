@@ -48,7 +48,7 @@ def rows_read(plan: dict[str, Any]) -> float:
 
 def statements() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "a page of batches", export_batches._PAGE, {"before": None, "limit": BATCHES}
-    yield "one batch", export_batches._BATCH, {"batch": "batch-10"}
+    yield "one batch", export_batches._BATCHES, {"batches": ["batch-10"]}
     yield "their counts", export_batches._COUNTS, {"position": 1 << 40}
     scope = {"position": 1 << 40, "after_position": 1, "after_id": -1, "limit": BATCHES, "state": "dead"}
     ever = {**scope, "registered_at": datetime(2000, 1, 1, tzinfo=UTC)}
