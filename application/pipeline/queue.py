@@ -50,21 +50,24 @@ class CommandQueue:
         while self._waiting and len(batch) < limit:
             tenant = next(iter(self._waiting))
             waiting = self._waiting.pop(tenant)
-            pending = waiting[0]
-            key = pending.key()
-            first = by_key.get(key) if key else None
-            if first is None:
-                if key:
-                    by_key[key] = pending
-                batch.append(pending)
-            elif first.is_repeated_by(pending):
-                first.followers.append(pending.future)
-            else:
-                held[tenant] = waiting
-                continue
-            waiting.popleft()
-            self._count -= 1
-            if waiting:
+            turn = 1 if self._waiting else limit
+            while waiting and turn and len(batch) < limit:
+                pending = waiting[0]
+                key = pending.key()
+                first = by_key.get(key) if key else None
+                if first is None:
+                    if key:
+                        by_key[key] = pending
+                    batch.append(pending)
+                elif first.is_repeated_by(pending):
+                    first.followers.append(pending.future)
+                else:
+                    held[tenant] = waiting
+                    break
+                waiting.popleft()
+                self._count -= 1
+                turn -= 1
+            if waiting and tenant not in held:
                 self._waiting[tenant] = waiting
         if held:
             self._waiting = held | self._waiting

@@ -14,6 +14,9 @@ MAX_CACHED_BYTES: Final = 200_000_000
 _OBJECT_BYTES: Final = 6
 """What a byte of an encoded state takes in memory at most: 3.5 measured for a wallet, 5.5 where it moved every day."""
 
+_WEIGHED_EVERY: Final = 16
+"""A state is weighed when it comes, and after so many events: what it holds grows slowly after its first one."""
+
 
 class StateCache:
     """States as of `position`, the last one that the process knows of; -1 before it has looked.
@@ -49,10 +52,14 @@ class StateCache:
         for stream, state in changed.items():
             self.states.pop(stream, None)
             self.states[stream] = state
-            self._encoder.encode_into(state, self._encoded)
-            weight = _OBJECT_BYTES * len(self._encoded)
-            self._bytes += weight - self._weights.get(stream, 0)
-            self._weights[stream] = weight
+            if stream not in self._weights or state.version % _WEIGHED_EVERY == 0:
+                self._weigh(stream, state)
+
+    def _weigh(self, stream: str, state: State) -> None:
+        self._encoder.encode_into(state, self._encoded)
+        weight = _OBJECT_BYTES * len(self._encoded)
+        self._bytes += weight - self._weights.get(stream, 0)
+        self._weights[stream] = weight
 
     def catch_up(self, tail: Tail) -> None:
         """Apply what others wrote; where that is too much, begin anew at the head."""

@@ -143,11 +143,8 @@ class UnitOfWork:
                 f"{effective_date} lies after today, {today} in {school.time_zone}.",
             )
         check_not_before(effective_date, not_before)
-        # A day that has only just ended is not the past yet: a till's request may have been on its way.
-        since = _local_date(school.time_zone, self.recorded_at - MIDNIGHT_GRACE)
-        if effective_date < since and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
-            near = (today - effective_date).days <= BACKDATE_DAYS
-            self.require(Capability.TRANSACTION_BACKDATE if near else Capability.TRANSACTION_BACKDATE_ANY)
+        if effective_date < today:
+            self._require_to_date_back(effective_date, today)
         stamp: Stamp = {
             "transaction_id": self.command_id,
             "effective_date": effective_date,
@@ -155,21 +152,31 @@ class UnitOfWork:
         }
         return Transaction(stamp=stamp, currency=currency)
 
+    def _require_to_date_back(self, effective_date: date, today: date) -> None:
+        # A day that has only just ended is not the past yet: a till's request may have been on its way.
+        present = effective_date >= _local_date(self.tenant().time_zone, self.recorded_at - MIDNIGHT_GRACE)
+        if not present and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
+            near = (today - effective_date).days <= BACKDATE_DAYS
+            self.require(Capability.TRANSACTION_BACKDATE if near else Capability.TRANSACTION_BACKDATE_ANY)
+
     def post(self, journal: Journal, transaction: Transaction) -> None:
         """Post a balanced journal to the accounts that the tenant's chart maps its roles to.
 
         Refused is more than the tenant's largest amount (`amount_too_large`).
         """
         school = self.tenant()
-        roles, postings = school.roles, journal.postings()
-        tenant.check_amount(school, sum(posting.amount for posting in postings if posting.side == "debit"))
-        for posting in postings:
+        roles = school.roles
+        debits_minor = 0
+        for posting in journal.postings():
+            if posting.side == "debit":
+                debits_minor += posting.amount
             stream = account_stream(self.tenant_name, roles[posting.role])
             state = self.state(ledger_account.LedgerAccount, stream)
             self.emit(
                 stream,
                 ledger_account.post(state, transaction, side=posting.side, amount_minor=posting.amount),
             )
+        tenant.check_amount(school, debits_minor)
 
     def allocate_number(
         self, name: str, *, kind: series.DocumentKind, document: str, amount_minor: int, currency: str

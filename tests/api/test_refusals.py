@@ -46,7 +46,7 @@ def test_dates_that_are_slips_of_the_pen(admin, refusing, day):
 @pytest.mark.parametrize(
     ("role", "days", "missing"),
     [
-        ("cashier", 1, "transaction.backdate"),
+        ("cashier", 2, "transaction.backdate"),
         ("bursar", 31, None),
         ("bursar", 32, "transaction.backdate_any"),
         ("integration", 1, None),

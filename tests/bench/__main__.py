@@ -19,9 +19,12 @@ from tests.bench.table import Bench, show
 ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "writer_vs_library": writing.writer_vs_library,
     "hot_vs_spread": writing.hot_vs_spread,
+    "writer_beside_a_held_snapshot": writing.writer_beside_a_held_snapshot,
     "append_vs_unnest": writing.append_vs_unnest,
     "http_single_vs_empty_route": serving.http_single_vs_empty_route,
     "http_single_all_running_vs_alone": serving.http_single_all_running_vs_alone,
+    "http_p99_ms": serving.http_p99_ms,
+    "top_up_beside_anothers_bulks_p99_ms": serving.a_top_up_beside_anothers_bulks_p99_ms,
     "http_bulk_vs_writer": serving.http_bulk_vs_writer,
     "two_apis_vs_one": serving.two_apis_vs_one,
     "read_wallet_vs_empty_route": reading.read_vs_empty_route,

@@ -1,9 +1,14 @@
 """Rows of commands over HTTP."""
 
+import asyncio
+import statistics
+
 from tests.bench import load, measures, requests
 from tests.bench.site import QUICKBOOKS, service
-from tests.bench.table import Bench
+from tests.bench.table import CONNECTIONS, Bench
 from tests.bench.writing import HOT
+
+P99_LIMIT_MS = 25.0
 
 
 async def http_single_vs_empty_route(bench: Bench) -> None:
@@ -20,6 +25,43 @@ async def http_single_vs_empty_route(bench: Bench) -> None:
             lambda: bench.http([running.urls[0]], make),
             lambda: bench.http([empty], requests.empty_request),
         )
+
+
+async def http_p99_ms(bench: Bench) -> None:
+    """With projector and exporter running: what the slowest of a hundred clients waits for."""
+    with service(bench.site, bench.folder, accounts=HOT) as running:
+        running.start("project")
+        running.start("export", **QUICKBOOKS)
+        make = requests.top_ups(running, HOT)
+        found = []
+        for _ in range(bench.rounds):
+            one = await load.closed_loop(
+                running.urls, make, connections=CONNECTIONS, seconds=bench.seconds, first=bench.numbers.take()
+            )
+            assert not one.errors
+            found.append(statistics.quantiles((answer.seconds for answer in one.answers), n=100)[98] * 1000)
+        bench.limit("http_p99_ms", statistics.median(found), "ms", P99_LIMIT_MS)
+
+
+async def a_top_up_beside_anothers_bulks_p99_ms(bench: Bench) -> None:
+    """One tenant sends bulks of 10,000 without a pause; another's single top-ups wait this long."""
+    with service(bench.site, bench.folder, accounts=HOT) as running:
+        running.start("project")
+        other = running.another_tenant(HOT)
+        bulk, single = requests.bulk(running, HOT[0], 10_000), requests.top_ups(running, HOT, key=other)
+        busy = asyncio.create_task(
+            load.closed_loop(
+                running.urls, bulk, connections=2, seconds=bench.seconds * 2 + 1, first=bench.numbers.take()
+            )
+        )
+        await asyncio.sleep(1)
+        found = await load.closed_loop(
+            running.urls, single, connections=4, seconds=bench.seconds * 2, first=bench.numbers.take()
+        )
+        assert not found.errors
+        assert not (await busy).errors
+        p99 = statistics.quantiles((answer.seconds for answer in found.answers), n=100)[98] * 1000
+        bench.limit("top_up_beside_anothers_bulks_p99_ms", p99, "ms", 200.0)
 
 
 async def http_single_all_running_vs_alone(bench: Bench) -> None:
@@ -40,7 +82,7 @@ async def http_single_all_running_vs_alone(bench: Bench) -> None:
             "http_single_all_running_vs_alone",
             "requests/s",
             "the API process alone",
-            0.75,
+            0.8,
             all_running,
             lambda: bench.http([alone.urls[0]], make_alone),
         )
@@ -81,7 +123,7 @@ async def two_apis_vs_one(bench: Bench) -> None:
             "two_apis_vs_one",
             "requests/s",
             "one API process",
-            0.7,
+            0.75,
             lambda: bench.http(two.urls, make_two),
             lambda: bench.http([one.urls[0]], make_one),
         )

@@ -133,6 +133,22 @@ class Service:
         assert setup.wait_until_projected(self._site.url("reader", self.database), made.position)
         return key
 
+    def another_tenant(self, accounts: list[str]) -> str:
+        """Register another school with wallets; returns its key."""
+        writer = self._site.url("writer", self.database)
+        command = setup.tenants.RegisterTenant(country="KE", legal_name="Hilltop")
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(setup.execute, writer, "hilltop", "tenant.register", command).result()
+            key, made = elsewhere.submit(setup.create_key, writer, "hilltop", "BENCH", "admin").result()
+        assert setup.wait_until_projected(self._site.url("reader", self.database), made.position)
+        for account in accounts:
+            body = json.dumps({"account": account, "currency": "KES"}).encode()
+            headers = self.headers(key) | {"Idempotency-Key": f"open-{account}"}
+            request = urllib.request.Request(f"{self.urls[0]}/v2/finance/wallets", body, headers)
+            with urllib.request.urlopen(request):
+                pass
+        return key
+
     def headers(self, key: str = "") -> dict[str, str]:
         return {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
 

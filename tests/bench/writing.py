@@ -1,5 +1,7 @@
 """Rows of the writer, in this process."""
 
+import psycopg
+
 from tests.bench import library, measures
 from tests.bench.table import Bench, soon
 
@@ -51,6 +53,28 @@ async def hot_vs_spread(bench: Bench) -> None:
     )
     await hot.writer.close()
     await spread.writer.close()
+
+
+async def writer_beside_a_held_snapshot(bench: Bench) -> None:
+    """Somebody holds a snapshot from the first command to the last: an auditor, or a psql that was forgotten."""
+    beside, alone = measures.InProcess(bench.site, HOT), measures.InProcess(bench.site, HOT)
+    await beside.start()
+    await alone.start()
+    async with await psycopg.AsyncConnection.connect(bench.site.superuser_url(beside.database)) as holder:
+        await holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await holder.execute("SELECT * FROM head")
+        await beside.fill(100_000)
+        await alone.fill(100_000)
+        await bench.compare(
+            "writer_beside_a_held_snapshot",
+            "top-ups/s",
+            "the same with no snapshot held",
+            0.95,
+            lambda: beside.top_ups_per_second(seconds=bench.seconds),
+            lambda: alone.top_ups_per_second(seconds=bench.seconds),
+        )
+    await beside.writer.close()
+    await alone.writer.close()
 
 
 async def append_vs_unnest(bench: Bench) -> None:

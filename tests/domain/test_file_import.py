@@ -54,10 +54,24 @@ def test_an_import_that_never_began_does_not_go_on() -> None:
     [
         {"source": "b.csv"},
         {"sha256": "b" * 64},
-        {"read": 1},
-        {"sketch": ("f" * 16, "0" * 16)},
-        {"sketch": ("0" * 16, "0" * 16)},
     ],
 )
 def test_another_file_or_what_does_not_add_up_is_refused(changes: dict[str, object]) -> None:
     given(STREAM, recorded()).when(go_on(**changes)).then_refused(Code.INVALID_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{"read": 1}, {"read": 1, "posted": 2, "already_there": 1}, {"read": 6, "posted": 1, "rejected": 4}],
+)
+def test_counts_that_do_not_add_up_are_refused(counts: dict[str, object]) -> None:
+    given(STREAM, recorded()).when(go_on(**counts)).then_refused(
+        Code.INVALID_REQUEST, "read is posted, already_there and rejected together."
+    )
+
+
+@pytest.mark.parametrize("sketch", [("f" * 16, "0" * 16), ("0" * 16, "0" * 16)])
+def test_hashes_out_of_order_are_refused(sketch: tuple[str, ...]) -> None:
+    given(STREAM, recorded()).when(go_on(sketch=sketch)).then_refused(
+        Code.INVALID_REQUEST, "The hashes of the sketch ascend, each of them once."
+    )
