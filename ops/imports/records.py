@@ -6,7 +6,7 @@ import msgspec
 
 
 class FileError(Exception):
-    """The file as a whole cannot be read, or is not to be posted; nothing of it was posted."""
+    """The file as a whole cannot be read or is not to be posted, or what was rejected of it cannot be written."""
 
 
 class Plain(str):

@@ -105,10 +105,17 @@ def import_file(
             raise Interrupted(Imported(currency=school.currency, summary=summary)) from None
         raise
     summary = _summary(importer, table)
-    before = rejected_path(file).exists()
-    written = write_rejections(table, importer.tally.rejections)
-    record.end(summary, finished=True)
-    removed = rejected_path(file) if before and written is None else None
+    target = rejected_path(file)
+    before = target.exists()
+    try:
+        written = write_rejections(table, importer.tally.rejections)
+    except OSError as error:
+        raise FileError(
+            f"all is posted but what was rejected, and {target} cannot be written: {error.strerror}"
+        ) from None
+    finally:
+        record.end(summary, finished=True)
+    removed = target if before and written is None else None
     return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
 
 

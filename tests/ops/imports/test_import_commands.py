@@ -337,6 +337,20 @@ def test_an_import_that_was_killed_is_known_and_finished_by_the_next(school, tmp
     assert (finished["id"], finished["finished"], finished["read"]) == (record["id"], True, 20_000)
 
 
+def test_a_disk_that_is_full_at_the_end_is_told_and_the_import_recorded(school, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = write(tmp_path / "full.csv", HEADER + "FD-1,2026-01-05,5,1,Pen\nFD-1,never,5,1,Pen\n")
+    monkeypatch.setattr("ops.imports.run.write_rejections", full)
+    result = school.run("sales", path, *COLUMNS)
+    assert result.exit_code == 1
+    assert "all is posted but what was rejected" in result.stderr
+    assert "No space left on device" in result.stderr
+    (record,) = imports_of(school, "full.csv")
+    assert (record["posted"], record["rejected"], record["finished"]) == (1, 1, True)
+
+
 # --- what would be done
 
 
