@@ -1,5 +1,6 @@
 """`bursar verify`: recompute the whole chain from the stored bytes, and refold every snapshot."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -10,6 +11,7 @@ import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
+from psycopg.types.numeric import Int8
 
 from application.audit import chain
 from domain.aggregates import apply, decode, initial, kind_of
@@ -18,23 +20,38 @@ from domain.ledger_account import AccountCredited, AccountDebited
 from projections.engine import snapshots
 
 _PAGE_ROWS: Final = 2_000
+MAX_KNOWN_STREAMS: Final = 200_000
+"""Of so many streams the last version is kept in memory; of others it is looked up."""
 _COMMANDS: Final = """
     SELECT position, first_position, id, tenant, tenant_sequence, client, idempotency_key, request_hash, command,
         actor, reason, correlation_id, response, recorded_at, commit, leaf
-    FROM commands ORDER BY position
+    FROM commands WHERE position > %(after)s AND position <= %(upto)s ORDER BY position LIMIT %(limit)s
 """
 _EVENTS: Final = """
     SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic, state
-    FROM events ORDER BY notification_id
+    FROM events WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+    ORDER BY notification_id LIMIT %(limit)s
 """
-_COMMITS: Final = "SELECT number, position, commands, previous_hash, hash FROM commits ORDER BY number"
+_COMMITS: Final = """
+    SELECT number, position, commands, previous_hash, hash FROM commits
+    WHERE number > %(after)s AND number <= %(upto)s ORDER BY number LIMIT %(limit)s
+"""
+_BEFORE: Final = """
+    SELECT max(originator_version) FROM events
+    WHERE originator_id = %(stream)s AND originator_version < %(version)s AND notification_id < %(position)s
+"""
+_ENDS: Final = """
+    SELECT coalesce((SELECT max(number) FROM commits), 0), coalesce((SELECT max(notification_id) FROM events), 0),
+        coalesce((SELECT max(position) FROM commands), 0)
+"""
 _HEAD: Final = "SELECT position, commit, commands, hash, recorded_at FROM head"
 _SNAPSHOTS: Final = """
     SELECT originator_id AS stream, originator_version AS version, position, format, state FROM snapshots
 """
 _STREAM: Final = """
-    SELECT topic, state, notification_id FROM events
-    WHERE originator_id = %(stream)s AND originator_version <= %(version)s ORDER BY originator_version
+    SELECT originator_version, topic, state, notification_id FROM events
+    WHERE originator_id = %(stream)s AND originator_version > %(after)s AND originator_version <= %(version)s
+    ORDER BY originator_version LIMIT %(limit)s
 """
 
 _T = TypeVar("_T")
@@ -82,9 +99,12 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(auditor_url: str, *, progress: Callable[[int, int], None]) -> Verification:
-    """Verify the log as of one snapshot. `progress` hears the position reached and the head's."""
-    with psycopg.connect(auditor_url) as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    """Verify the log as of now. `progress` hears the position reached and the head's.
+
+    Only where it ends is read in a snapshot: what is in the log never changes, so the rest is read in ranges, and
+    however long that takes nobody's old rows are kept for it.
+    """
+    with psycopg.connect(auditor_url, autocommit=True) as connection:
         return _Verifier(connection, progress).run()
 
 
@@ -116,16 +136,22 @@ class _Verifier:
         self._connection = connection
         self._progress = progress
         self._found = Verification()
-        self._versions: dict[str, int] = {}
+        self._versions: OrderedDict[str, int] = OrderedDict()
         self._sequences: dict[str, int] = {}
 
     def run(self) -> Verification:
         found = self._found
         store: UUID = self._connection.execute("SELECT id FROM store").fetchall()[0][0]
-        [head] = self._all(_Head, _HEAD, {})
-        commits = _Rows(self._rows("commits", _Commit, _COMMITS), lambda commit: commit.number)
-        events = _Rows(self._rows("events", chain.ChainedEvent, _EVENTS), lambda event: event.position)
-        commands = self._rows("commands", _Command, _COMMANDS)
+        with self._connection.transaction():
+            self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            [head] = self._all(_Head, _HEAD, {})
+            [ends] = self._connection.execute(_ENDS).fetchall()
+            tenant_heads = dict[str, int](
+                self._connection.execute("SELECT tenant, sequence FROM tenant_heads")
+            )
+        commits = _Rows(self._rows(_Commit, _COMMITS, ends[0], _number), _number)
+        events = _Rows(self._rows(chain.ChainedEvent, _EVENTS, ends[1], _position), _position)
+        commands = self._rows(_Command, _COMMANDS, ends[2], _position)
         number, last, counted, previous = 0, 0, 0, chain.genesis(store)
         recorded_at = datetime(1970, 1, 1, tzinfo=UTC)
         for number, group in groupby(commands, key=lambda command: command.commit):
@@ -163,7 +189,7 @@ class _Verifier:
                 "the head is not where the log ends: rows at its end are missing, or the head was changed",
             )
         found.position, found.hash = last, previous.hex()
-        self._check_tenant_heads()
+        self._check_tenant_heads(tenant_heads)
         self._check_snapshots()
         return found
 
@@ -201,17 +227,26 @@ class _Verifier:
         self._sequences[command.tenant] = command.tenant_sequence
         balance: dict[str, int] = {}
         for event in events:
-            version = self._versions.get(event.stream, 0) + 1
-            if event.version != version:
-                self._report(first, position, f"version {version} of {event.stream} is missing")
-            self._versions[event.stream] = event.version
+            self._check_version(event, first, position)
             _add_to_balance(balance, event)
         if any(balance.values()):
             self._report(first, position, "debits do not equal credits")
 
-    def _check_tenant_heads(self) -> None:
+    def _check_version(self, event: chain.ChainedEvent, first: int, position: int) -> None:
+        """A stream's versions have no gap. The last ones seen are kept, as far as there is room."""
+        before = self._versions.pop(event.stream, None)
+        if before is None and event.version > 1:
+            place = {"stream": event.stream, "version": event.version, "position": event.position}
+            before = self._connection.execute(_BEFORE, place, prepare=True).fetchall()[0][0]
+        version = (before or 0) + 1
+        if event.version != version:
+            self._report(first, position, f"version {version} of {event.stream} is missing")
+        self._versions[event.stream] = event.version
+        if len(self._versions) > MAX_KNOWN_STREAMS:
+            self._versions.popitem(last=False)
+
+    def _check_tenant_heads(self, counted: Mapping[str, int]) -> None:
         """Commands cut off the log's end are missed here, even where the head was set back with them."""
-        counted: dict[str, int] = dict(self._connection.execute("SELECT tenant, sequence FROM tenant_heads"))
         for tenant in sorted(counted.keys() | self._sequences.keys()):
             sequence, logged = counted.get(tenant), self._sequences.get(tenant)
             if sequence != logged:
@@ -238,11 +273,10 @@ class _Verifier:
 
     def _refold(self, row: snapshots.Snapshot) -> State | None:
         """The state of a snapshot's stream at its version; None where that version has another position."""
-        state, last = initial(row.stream), 0
-        with self._connection.cursor("stream") as cursor:
-            cursor.itersize = _PAGE_ROWS
-            cursor.execute(_STREAM, {"stream": row.stream, "version": row.version})
-            for topic, event, last in cursor:  # noqa: B007  last is used below
+        state, after, last = initial(row.stream), 0, 0
+        page = {"stream": row.stream, "version": row.version, "limit": _PAGE_ROWS}
+        while rows := self._connection.execute(_STREAM, {**page, "after": after}, prepare=True).fetchall():
+            for after, topic, event, last in rows:  # noqa: B007  the last ones are used below
                 apply(state, decode(topic, event))
         return state if (state.version, last) == (row.version, row.position) else None
 
@@ -250,15 +284,30 @@ class _Verifier:
         with self._connection.cursor(row_factory=class_row(row)) as cursor:
             return cursor.execute(query, parameters).fetchall()
 
-    def _rows(self, name: str, row: type[_T], query: LiteralString) -> Iterator[_T]:
-        """Read a table of the log page by page: it does not fit into memory."""
-        with self._connection.cursor(name, row_factory=class_row(row)) as cursor:
-            cursor.itersize = _PAGE_ROWS
-            cursor.execute(query, binary=True)
-            yield from cursor
+    def _rows(
+        self, row: type[_T], query: LiteralString, upto: int, number: Callable[[_T], int]
+    ) -> Iterator[_T]:
+        """Read a table of the log up to a number, page by page: it does not fit into memory."""
+        after = -1
+        with self._connection.cursor(row_factory=class_row(row), binary=True) as cursor:
+            while True:
+                page = {"after": Int8(after), "upto": Int8(upto), "limit": _PAGE_ROWS}
+                rows = cursor.execute(query, page, prepare=True).fetchall()
+                yield from rows
+                if len(rows) < _PAGE_ROWS:
+                    return
+                after = number(rows[-1])
 
     def _report(self, first: int, last: int, what: str) -> None:
         self._found.findings.append(Finding(first, last, what))
+
+
+def _number(commit: _Commit) -> int:
+    return commit.number
+
+
+def _position(placed: chain.ChainedEvent | _Command) -> int:
+    return placed.position
 
 
 def _add_to_balance(balance: dict[str, int], event: chain.ChainedEvent) -> None:

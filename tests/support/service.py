@@ -268,7 +268,11 @@ def unserved(urls: Mapping[str, str], superuser_url: str) -> Service:
         url="",
         urls=urls,
         superuser_url=superuser_url,
-        env={**env, "BURSAR_RECEIPT_KEY": secrets.token_hex(32)},
+        env={
+            **env,
+            "BURSAR_RECEIPT_KEY": secrets.token_hex(32),
+            "BURSAR_SNAPSHOT_KEY": secrets.token_hex(32),
+        },
     )
 
 

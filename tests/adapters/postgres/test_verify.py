@@ -8,6 +8,7 @@ import msgspec
 import psycopg
 import pytest
 
+from adapters.postgres import verify as postgres_verify
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import Verification, verify
@@ -66,6 +67,34 @@ def tampered(database: Database, *statements: str | Tamper) -> list[tuple[int, i
                 statement(connection)
     found = run(database)
     return [(finding.first_position, finding.position) for finding in found.findings]
+
+
+def test_no_snapshot_is_held_and_no_more_streams_are_kept_than_fit(
+    database: Database, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds one for minutes keeps everybody's old rows; and streams are as many as wallets and sales."""
+    monkeypatch.setattr(postgres_verify, "_PAGE_ROWS", 2)
+    monkeypatch.setattr(postgres_verify, "MAX_KNOWN_STREAMS", 1)
+    holders: list[int] = []
+
+    def look(_position: int, _head: int) -> None:
+        with psycopg.connect(database.superuser_url) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'bursar_auditor' AND datname = current_database()"
+                " AND (backend_xmin IS NOT NULL OR state <> 'idle')"
+            ).fetchone()
+        assert row
+        holders.append(row[0])
+
+    found = verify(database.url("bursar_auditor"), progress=look)
+    assert (found.findings, found.events) == ([], log[-1][1])
+    assert len(holders) > 3
+    assert set(holders) == {0}
+    change = "UPDATE events SET originator_version = originator_version + 100 WHERE notification_id = %s"
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(change, (log[-1][1],))
+    assert any(finding.what.endswith("is missing") for finding in run(database).findings)
 
 
 def test_a_genuine_log_verifies(database: Database, log: Any) -> None:
