@@ -37,7 +37,7 @@ SELECT n.name, p.position FROM (VALUES ('{_NAMES}')) AS n (name) CROSS JOIN LATE
 """The last position that each projection reflects, by name."""
 LOCK_POSITIONS: Final = POSITIONS.replace("LIMIT 1", "LIMIT 1 FOR UPDATE")
 """The same, locked in this order against all other projectors."""
-REFLECTED: Final = f"SELECT coalesce(min(position), 0) FROM ({POSITIONS}) AS p"  # noqa: S608
+REFLECTED: Final = f"SELECT coalesce(min(position), 0) FROM ({POSITIONS}) AS p"  # noqa: S608  the query above
 """The last position that all projections reflect."""
 HEAD: Final = "SELECT position FROM head ORDER BY position DESC LIMIT 1"
 """Where the log ends."""

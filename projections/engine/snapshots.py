@@ -22,7 +22,7 @@ _STEP_EVENTS: Final = 5_000  # some tens of milliseconds
 
 _COLUMNS: Final = "originator_id, originator_version, position, format, state, seal"
 _LOAD: Final = f"SELECT {_COLUMNS} FROM snapshots WHERE originator_id = %s"  # noqa: S608  names from above
-_ALL: Final = f"SELECT {_COLUMNS} FROM snapshots ORDER BY originator_id"  # noqa: S608
+_ALL: Final = f"SELECT {_COLUMNS} FROM snapshots ORDER BY originator_id"  # noqa: S608  the same
 _TAIL: Final = """
 SELECT topic, state, notification_id FROM events
 WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s
@@ -33,7 +33,7 @@ INSERT INTO snapshots ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (originator_id) DO UPDATE SET originator_version = excluded.originator_version,
     position = excluded.position, format = excluded.format, state = excluded.state, seal = excluded.seal
 WHERE %s OR snapshots.originator_version < excluded.originator_version
-"""  # noqa: S608
+"""  # noqa: S608  the same
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -34,8 +34,9 @@ def go_on(**changes: object):
 
 
 def test_an_import_begins() -> None:
-    decision = lambda _: file_import.begin(import_id="i-1", recorded_at=AT, facts=FACTS)  # noqa: E731
-    given(STREAM).when(decision).then(recorded())
+    given(STREAM).when(lambda _: file_import.begin(import_id="i-1", recorded_at=AT, facts=FACTS)).then(
+        recorded()
+    )
 
 
 def test_what_became_of_it_is_recorded_until_it_has_finished() -> None:

@@ -116,8 +116,8 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
     """The same call must be sent again: after `seconds`, or after the caller's own back-off.
 
     `quiet`: QuickBooks wants to hear nothing of this company until then. `harmless`: this time it was
-    refused before anything happened, which is as good as not sent. `look`: not sent again, but looked for: it was answered,
-    and what became of it may still come.
+    refused before anything happened, which is as good as not sent. `look`: it is not sent again, but looked
+    for, since it was answered and what comes of it may still be on its way.
     """
 
     reason: str
