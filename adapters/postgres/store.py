@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from adapters.postgres.failure import told
+from application.audit import chain
 from application.pipeline.ports import (
     MAX_TAIL_EVENTS,
     AppendBatch,
@@ -79,7 +80,7 @@ _APPEND: Final = """
         %s, %s, %b::text[], %b::text[], %b::text[],
         %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::bytea[],
         %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bigint[],
-        %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[])
+        %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[], %b::text[], %b::bigint[])
 """
 _FIND: Final = "SELECT id::text, position, response FROM commands WHERE id = ANY (%s::uuid[])"
 _EVENTS_OF: Final = """
@@ -267,6 +268,12 @@ def _only(row: TupleRow | None) -> TupleRow:
 def _arguments(batch: AppendBatch) -> tuple[Any, ...]:
     """The batch as the arrays that `bursar_append` takes."""
     commands = batch.commands
+    several = [
+        (key, owner)
+        for owner, command in enumerate(commands, 1)
+        if len(command.idempotency_keys) > 1
+        for key in command.idempotency_keys
+    ]
     events = [(event, owner) for owner, command in enumerate(commands, 1) for event in command.events]
     return (
         batch.decided_at,
@@ -277,7 +284,7 @@ def _arguments(batch: AppendBatch) -> tuple[Any, ...]:
         [command.id for command in commands],
         [command.tenant for command in commands],
         [command.client for command in commands],
-        [command.idempotency_key for command in commands],
+        [chain.chained_key(command.idempotency_keys) for command in commands],
         [command.request_hash for command in commands],
         [command.action for command in commands],
         [command.actor for command in commands],
@@ -291,4 +298,6 @@ def _arguments(batch: AppendBatch) -> tuple[Any, ...]:
         [event.topic for event, _ in events],
         [event.state for event, _ in events],
         [owner for _, owner in events],
+        [key for key, _ in several],
+        [owner for _, owner in several],
     )

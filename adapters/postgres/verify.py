@@ -32,6 +32,10 @@ _EVENTS: Final = """
     FROM events WHERE notification_id > %(after)s AND notification_id <= %(upto)s
     ORDER BY notification_id LIMIT %(limit)s
 """
+_KEYS: Final = """
+    SELECT tenant, client, idempotency_key FROM command_keys WHERE position = %(position)s ORDER BY ordinal
+"""
+_KEY_COUNT: Final = "SELECT count(*) FROM command_keys WHERE position <= %(upto)s"
 _COMMITS: Final = """
     SELECT number, position, commands, previous_hash, hash FROM commits
     WHERE number > %(after)s AND number <= %(upto)s ORDER BY number LIMIT %(limit)s
@@ -138,6 +142,7 @@ class _Verifier:
         self._found = Verification()
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._sequences: dict[str, int] = {}
+        self._keys = 0
 
     def run(self) -> Verification:
         found = self._found
@@ -190,6 +195,11 @@ class _Verifier:
             )
         found.position, found.hash = last, previous.hex()
         self._check_tenant_heads(tenant_heads)
+        keys: int = self._connection.execute(_KEY_COUNT, {"upto": ends[2]}).fetchall()[0][0]
+        if keys != self._keys:
+            self._report(
+                last + 1, last + 1, f"there are {keys} keys of atomic bulks, the log has {self._keys}"
+            )
         self._check_snapshots()
         return found
 
@@ -221,6 +231,8 @@ class _Verifier:
         # No key and an empty one have the same record, and a key is never empty.
         if chain.leaf(store, command, events) != command.leaf or command.idempotency_key == "":
             self._report(first, position, "the command or one of its events is not as it was written")
+        if (command.idempotency_key or "").startswith(chain.SEVERAL_KEYS):
+            self._check_keys(command)
         sequence = self._sequences.get(command.tenant, 0) + 1
         if command.tenant_sequence != sequence:
             self._report(first, position, f"sequence {sequence} of tenant {command.tenant} is missing")
@@ -231,6 +243,16 @@ class _Verifier:
             _add_to_balance(balance, event)
         if any(balance.values()):
             self._report(first, position, "debits do not equal credits")
+
+    def _check_keys(self, command: _Command) -> None:
+        """The keys of a command that is many are those of which its row has the digest."""
+        rows = self._connection.execute(_KEYS, {"position": command.position}, prepare=True).fetchall()
+        self._keys += len(rows)
+        keys = [key for tenant, client, key in rows if (tenant, client) == (command.tenant, command.client)]
+        if len(keys) < len(rows) or chain.chained_key(keys) != command.idempotency_key:
+            self._report(
+                command.first_position, command.position, "the command's keys are not as they were written"
+            )
 
     def _check_version(self, event: chain.ChainedEvent, first: int, position: int) -> None:
         """A stream's versions have no gap. The last ones seen are kept, as far as there is room."""

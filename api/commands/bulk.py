@@ -1,22 +1,24 @@
-"""Many commands in one request, each standing alone, in order."""
+"""Many commands in one request, in order: each standing alone, or (atomic) all of them or none."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 import orjson
 
 from api.commands.decoding import decode_element, decode_json
-from api.commands.endpoint import checked_key, envelope
+from api.commands.endpoint import checked_key, envelope, flag
 from api.commands.routes import BULK_ACTIONS, BULK_PATH
 from api.credentials import Authenticator, Credential, check_capability, check_feature
-from api.errors import STATUS, ApiError, FieldError, invalid_request, shown
-from api.exchange import MAX_BODY_BYTES, Exchange
+from api.errors import STATUS, ApiError, FieldError, as_api_error, invalid_request, shown
+from api.exchange import MAX_BODY_BYTES, Exchange, new_id
 from api.validation import missing
 from application.commands import COMMANDS
+from application.pipeline.atomic import MAX_ATOMIC_COMMANDS, together
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.writer import Writer
-from domain.errors import Code
+from domain.errors import Code, DomainError
 
 MAX_ELEMENTS: Final = 10_000
 ELEMENTS_AT_ONCE: Final = 100
@@ -37,9 +39,14 @@ class _Element(msgspec.Struct):
     """Anything that is an object."""
 
 
+class _Answers(msgspec.Struct):
+    answers: list[msgspec.Raw]
+
+
 _shape_decoder = msgspec.json.Decoder(list[_Element])
 _bulk_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _element_decoder = msgspec.json.Decoder(BulkElement)
+_answer_decoder = msgspec.json.Decoder(_Answers)
 
 
 class BulkEndpoint:
@@ -54,8 +61,9 @@ class BulkEndpoint:
         exchange.route = BULK_PATH
         credential = await self._authenticator.authenticate(exchange)
         check_feature(credential)
-        if exchange.scope["query_string"]:
-            raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no query parameters yet.")
+        if "dry_run" in exchange.query():
+            raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no dry_run yet.")
+        atomic = flag(exchange, "atomic", takes="bulk takes atomic")
         elements = _split(await exchange.body(bulk=True))
         reason = exchange.header(b"bursar-reason", least=1, most=500)
         trace_id = exchange.trace_id()
@@ -69,17 +77,63 @@ class BulkEndpoint:
                 )
             except ApiError as error:
                 prepared.append(error)
-        futures = await self._writer.submit_all([item for item in prepared if isinstance(item, Envelope)])
-        outcomes = iter(await asyncio.gather(*futures, return_exceptions=True))
-        results = [
-            _refused(item) if isinstance(item, ApiError) else _result(exchange, item, next(outcomes))
-            for item in prepared
-        ]
+        results = await (self._do_atomic(prepared) if atomic else self._do_each(exchange, prepared))
         last = max((result["position"] or 0 for result in results), default=0)
         last = last or max(self._writer.position, 0)
         self._authenticator.wrote(credential, last)
         body = orjson.dumps({"data": results}, default=msgspec.to_builtins)
         await exchange.answer(200, body, (b"bursar-position", b"%d" % last))
+
+    async def _do_each(
+        self, exchange: Exchange, prepared: Sequence[Envelope | ApiError]
+    ) -> list[dict[str, Any]]:
+        futures = await self._writer.submit_all([item for item in prepared if isinstance(item, Envelope)])
+        outcomes = iter(await asyncio.gather(*futures, return_exceptions=True))
+        return [
+            _refused(item) if isinstance(item, ApiError) else _result(exchange, item, next(outcomes))
+            for item in prepared
+        ]
+
+    async def _do_atomic(self, prepared: Sequence[Envelope | ApiError]) -> list[dict[str, Any]]:
+        """All of them, or the refusal of the first that is refused."""
+        commands = _all_good(prepared)
+        if not commands:
+            return []
+        try:
+            outcome = await self._writer.submit(together(commands, new_id()))
+        except DomainError as error:
+            number = error.extra.pop("element", None)
+            if number is None:
+                raise
+            raise _of_element(as_api_error(error), int(number)) from error
+        answers = _answer_decoder.decode(outcome.response).answers
+        return [
+            _done(command, outcome, bytes(answer)) for command, answer in zip(commands, answers, strict=True)
+        ]
+
+
+def _all_good(prepared: Sequence[Envelope | ApiError]) -> tuple[Envelope, ...]:
+    """The commands of an atomic bulk. Raises `ApiError`: what the first that is wrong would hear alone."""
+    if len(prepared) > MAX_ATOMIC_COMMANDS:
+        raise invalid_request(FieldError("", f"An atomic bulk has at most {MAX_ATOMIC_COMMANDS} elements."))
+    keys: set[str] = set()
+    commands: list[Envelope] = []
+    for number, item in enumerate(prepared):
+        if isinstance(item, ApiError):
+            raise _of_element(item, number)
+        [key] = item.idempotency_keys
+        if key in keys:
+            pointer = f"/{number}/idempotency_key"
+            raise invalid_request(FieldError(pointer, "Another element has this key; each needs its own."))
+        keys.add(key)
+        commands.append(item)
+    return tuple(commands)
+
+
+def _of_element(error: ApiError, number: int) -> ApiError:
+    """A refusal that points at its element, where it points nowhere yet."""
+    error.errors = error.errors or (FieldError(f"/{number}", error.detail),)
+    return error
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:
@@ -130,12 +184,16 @@ def _prepare(
 def _result(exchange: Exchange, envelope: Envelope, outcome: Outcome | BaseException) -> dict[str, Any]:
     if isinstance(outcome, BaseException):
         return _refused(exchange.as_refusal(outcome))
+    return _done(envelope, outcome, outcome.response)
+
+
+def _done(envelope: Envelope, outcome: Outcome, answer: bytes) -> dict[str, Any]:
     return {
         "status": envelope.spec.status,
         "code": None,
         "position": outcome.position,
         "replayed": outcome.replayed,
-        "data": orjson.Fragment(outcome.response),
+        "data": orjson.Fragment(answer),
     }
 
 

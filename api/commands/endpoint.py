@@ -31,7 +31,7 @@ class CommandEndpoint:
         if b"if-match" in exchange.headers:
             # Nobody's precondition is dropped in silence.
             raise ApiError(Code.NOT_SUPPORTED, "If-Match is not supported yet.")
-        dry_run = _dry_run(exchange)
+        dry_run = flag(exchange, "dry_run", takes="a command takes dry_run")
         key = exchange.headers.get(b"idempotency-key")
         outcome = await self._writer.submit(
             envelope(
@@ -55,19 +55,18 @@ class CommandEndpoint:
             await exchange.answer(200 if dry_run else spec.status, outcome.response, position)
 
 
-def _dry_run(exchange: Exchange) -> bool:
+def flag(exchange: Exchange, name: str, *, takes: str) -> bool:
+    """The one query parameter, true or false, of a route; false where it is absent. Raises `ApiError`."""
     if not exchange.scope["query_string"]:
         return False
     query = exchange.query()
-    value = query.pop("dry_run", "false")
+    value = query.pop(name, "false")
     errors = [
-        FieldError(
-            f"/query/{escaped(name)}", f"There is no parameter {shown(name)}; a command takes dry_run."
-        )
-        for name in query
+        FieldError(f"/query/{escaped(other)}", f"There is no parameter {shown(other)}; {takes}.")
+        for other in query
     ]
     if value not in ("true", "false"):
-        errors.append(FieldError("/query/dry_run", "Give true or false."))
+        errors.append(FieldError(f"/query/{name}", "Give true or false."))
     if errors:
         raise invalid_request(*errors)
     return value == "true"
@@ -107,7 +106,7 @@ def envelope(
         tenant=credential.tenant,
         client=credential.client,
         actor=credential.actor,
-        idempotency_key=key,
+        idempotency_keys=(key,) if key else (),
         credential=credential.prefix,
         reason=reason,
         correlation_id=exchange.request_id,

@@ -211,6 +211,7 @@ PARAMETERS: Final = {
     "from": "The first effective date, inclusive.",
     "to": "The last effective date, inclusive.",
     "sketch": "Whether each import comes with its sketch.",
+    "atomic": "True: all of the commands or none.",
     "dry_run": "True: decide and answer what would happen, and write nothing. The key stays unused.",
     "Idempotency-Key": (
         "Names this one command of this client for ever. Send the same key again after a time-out: what was done is"

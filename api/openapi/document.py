@@ -19,6 +19,7 @@ from api.operations import BULK, COMMANDS, READS
 from api.operations.form import Codes, CommandForm, Form, ReadForm
 from api.paths import PREFIX, PUBLIC
 from application import commands
+from application.pipeline.atomic import MAX_ATOMIC_COMMANDS
 from application.pipeline.command import CommandSpec
 from domain.errors import Code
 from domain.invoice import InvoiceStatus
@@ -79,12 +80,16 @@ def document(app: FastAPI) -> Json:
 
 
 def _codes_in_use() -> set[Any]:
-    used = set(refusals.of_bulk(BULK))
+    used = set(_bulk_codes())
     for form in COMMANDS.values():
         used.update(refusals.of_command(form, key_required=_spec(form).key_required))
     for read in READS.values():
         used.update(refusals.of_read(read, public=_is_public(read)))
     return used
+
+
+def _bulk_codes() -> Codes:
+    return refusals.of_bulk(BULK, (form for form in COMMANDS.values() if form.in_bulk))
 
 
 def _spec(form: CommandForm) -> CommandSpec:
@@ -186,21 +191,29 @@ def _command(form: CommandForm) -> Json:
 
 
 def _bulk() -> Json:
-    actions = ", ".join(f"`{action}`" for action in sorted(BULK_ACTIONS))
+    actions = ", ".join(
+        f"`{action}` (`{commands.COMMANDS[action].capability}`)" for action in sorted(BULK_ACTIONS)
+    )
     call = Call(method="POST", path=BULK_PATH, body=BULK.request)
     schema = {"type": "array", "maxItems": MAX_ELEMENTS, "items": ref("BulkElement")}
     return _operation(
         BULK,
         f"Up to {MAX_ELEMENTS:,} commands, done in order, each standing alone: one that is refused stops no other. Each"
-        f" has an idempotency key of its own. The answer is 200 with one result for each. Actions: {actions}.",
-        parameters=[_header_ref("Bursar-Reason"), _header_ref("X-Request-Id")],
+        f" has an idempotency key of its own. The answer is 200 with one result for each. With `atomic=true` at most"
+        f" {MAX_ATOMIC_COMMANDS} commands are one, committed whole or not at all: all results have one position, and where"
+        f" one is refused the answer is its refusal, whose `errors` point at the element. Actions, with the capability that each needs: {actions}.",
+        parameters=[
+            _parameter({"name": "atomic", "in": "query", "schema": {"type": "boolean", "default": False}}),
+            _header_ref("Bursar-Reason"),
+            _header_ref("X-Request-Id"),
+        ],
         requestBody={
             "required": True,
             "content": {"application/json": {"schema": schema, "example": BULK.request}},
         },
         responses={
             "200": _success("One result for each element.", ref("BulkAnswer"), BULK.answer),
-            **_problems(refusals.of_bulk(BULK)),
+            **_problems(_bulk_codes()),
         },
         **{"x-codeSamples": samples(call)},
     )

@@ -1,5 +1,6 @@
 """The refusals that a class of operations has in common, and the example of each refusal."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -40,9 +41,10 @@ def of_read(form: ReadForm, *, public: bool) -> Codes:
     return (*form.codes, Code.INVALID_REQUEST, *common)
 
 
-def of_bulk(form: BulkForm) -> Codes:
-    """Every refusal of a bulk request as a whole, its own ones first."""
-    return (*form.codes, *_WITH_BODY)
+def of_bulk(form: BulkForm, commands: Iterable[CommandForm]) -> Codes:
+    """Every refusal of a bulk request as a whole; where it is atomic, that of any of the commands."""
+    own = (*form.codes, *_COMMAND, Code.IDEMPOTENCY_KEY_REQUIRED)
+    return tuple(dict.fromkeys((*own, *(code for command in commands for code in command.codes))))
 
 
 # --- examples

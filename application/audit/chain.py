@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 
 FORMAT: Final = b"\x01"
+SEVERAL_KEYS: Final = "atomic "
+"""Before the digest of several keys; no key has a blank."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -89,6 +91,13 @@ def record(store: UUID, command: ChainedCommand, events_digest: bytes) -> bytes:
         events_digest,
     )
     return FORMAT + b"".join(_field(field) for field in fields)
+
+
+def chained_key(keys: Sequence[str]) -> str | None:
+    """What stands in a command's row for its idempotency keys: none, the only one, or the digest of several."""
+    if len(keys) > 1:
+        return SEVERAL_KEYS + sha256("\n".join(keys).encode()).hexdigest()
+    return keys[0] if keys else None
 
 
 def leaf(store: UUID, command: ChainedCommand, events: Iterable[ChainedEvent]) -> bytes:

@@ -27,7 +27,7 @@ class PublicPosting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublicTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command posted. Debits equal credits."""
+    """What was posted at once. Debits equal credits."""
 
     id: str
     effective_date: date
@@ -67,16 +67,18 @@ class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
 
 
-class Message(CommandRecord, frozen=True, kw_only=True):
+class Message(CommandRecord, frozen=True, kw_only=True, omit_defaults=True):
     """A committed command with all that a consumer needs to act, so that it asks nobody.
 
-    `transaction` is absent where no money moved.
+    `transaction` is null where no money moved. `more_transactions` is there for an atomic bulk alone: what it posted
+    after its first transaction, in order.
     """
 
     format: int
     store: str
     epoch: int
     transaction: PublicTransaction | None
+    more_transactions: tuple[PublicTransaction, ...] = ()
     events: tuple[PublicEvent, ...]
 
 
@@ -93,15 +95,13 @@ SECRET: Final = {"bursar.tenant.key_added.v1": "key_hash"}
 
 def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
     """Make the message of a logged command."""
-    postings: list[PublicPosting] = []
-    transaction_id, effective_date = "", date.min
+    postings: dict[tuple[str, date], list[PublicPosting]] = {}
     events: list[PublicEvent] = []
     for stream, version, topic, state in logged.events:
         if topic in (AccountDebited.topic, AccountCredited.topic):
             posted = decode(topic, state)
             assert isinstance(posted, AccountDebited | AccountCredited)
-            transaction_id, effective_date = posted.transaction_id, posted.effective_date
-            postings.append(
+            postings.setdefault((posted.transaction_id, posted.effective_date), []).append(
                 PublicPosting(
                     code=posted.code,
                     role=posted.role,
@@ -113,15 +113,17 @@ def build(logged: LoggedCommand, *, store: str, epoch: int) -> Message:
             )
         data = _without(state, SECRET[topic]) if topic in SECRET else state
         events.append(PublicEvent(type=topic, stream=stream, version=version, data=msgspec.Raw(data)))
-    transaction = PublicTransaction(
-        id=transaction_id, effective_date=effective_date, postings=tuple(postings)
+    transactions = tuple(
+        PublicTransaction(id=id_, effective_date=effective_date, postings=tuple(posted))
+        for (id_, effective_date), posted in postings.items()
     )
     return Message(
         format=FORMAT,
         store=store,
         epoch=epoch,
         **{name: getattr(logged, name) for name in CommandRecord.__struct_fields__},
-        transaction=transaction if postings else None,
+        transaction=transactions[0] if transactions else None,
+        more_transactions=transactions[1:],
         events=tuple(events),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from domain.capability import Capability
+from domain.errors import Code, DomainError
 
 if TYPE_CHECKING:
     from application.pipeline.unit_of_work import UnitOfWork
@@ -35,6 +36,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         del tenant_name
         return ()
 
+    def encoded(self) -> bytes:
+        """The command in fixed field order without defaults, for its hash."""
+        return _encoder.encode(self)
+
 
 class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the service knows of an action: its shape, its handler, who may, and whether key and reason are required."""
@@ -52,6 +57,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """A command with who sends it, why, and under which request.
 
+    It acts under one idempotency key or none; under several where it is many that commit together (`atomic.py`).
     `credential` is the prefix of the API key that is checked again where it acts; an operator at the
     command line has none.
     """
@@ -62,7 +68,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     client: str
     actor: str
-    idempotency_key: str | None = None
+    idempotency_keys: tuple[str, ...] = ()
     credential: str | None = None
     reason: str = ""
     correlation_id: str = ""
@@ -70,8 +76,20 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
     def request_hash(self) -> bytes:
-        """SHA-256 of the action and the command's encoding in fixed field order without defaults."""
-        return sha256(self.spec.action.encode() + b"\n" + _encoder.encode(self.command)).digest()
+        """SHA-256 of the action and the command's encoding."""
+        return sha256(self.spec.action.encode() + b"\n" + self.command.encoded()).digest()
+
+
+def handle(envelope: Envelope, unit: "UnitOfWork") -> object:
+    """Give a command to its handler, if the caller may and says why where that is required; returns its answer.
+
+    Raises `DomainError`.
+    """
+    spec = envelope.spec
+    unit.require(spec.capability)
+    if spec.reason_required and not envelope.reason:
+        raise DomainError(Code.REASON_REQUIRED, "Say why, in the header Bursar-Reason.")
+    return spec.handler(envelope.command, unit)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from application.pipeline.command import Envelope
+from application.pipeline.command import Envelope, handle
 from application.pipeline.pending import Pending
 from application.pipeline.ports import LoggedEvent, NewCommand
 from application.pipeline.state_cache import StateCache
@@ -92,9 +92,7 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         lookup=lookup,
     )
     try:
-        unit.require(envelope.spec.capability)
-        _check_reason(envelope)
-        answer = envelope.spec.handler(envelope.command, unit)
+        answer = handle(envelope, unit)
         response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)
         command = _new_command(pending, unit, response)
     except _NotLoaded:
@@ -123,12 +121,6 @@ def _authorise(envelope: Envelope, lookup: Callable[[str], State], now: datetime
     return Caller(client=envelope.client, actor=envelope.actor, capabilities=capabilities)
 
 
-def _check_reason(envelope: Envelope) -> None:
-    """Refuse a command that must say why and does not (`reason_required`)."""
-    if envelope.spec.reason_required and not envelope.reason:
-        raise DomainError(Code.REASON_REQUIRED, "Say why, in the header Bursar-Reason.")
-
-
 def _new_command(pending: Pending, unit: UnitOfWork, response: bytes) -> NewCommand:
     envelope = pending.envelope
     events = [
@@ -142,7 +134,7 @@ def _new_command(pending: Pending, unit: UnitOfWork, response: bytes) -> NewComm
         id=envelope.command_id,
         tenant=envelope.tenant,
         client=envelope.client,
-        idempotency_key=envelope.idempotency_key,
+        idempotency_keys=envelope.idempotency_keys,
         request_hash=pending.request_hash,
         action=envelope.spec.action,
         actor=envelope.actor,

@@ -11,27 +11,25 @@ from application.pipeline.command import Envelope, Outcome
 class Pending:
     """A command and its caller's future; `followers` sent the same key and body in the same batch.
 
-    `breaks` counts how often its commit lost the connection.
+    `keys` are those under which it acts, by tenant, client and idempotency key. `size` is how many commands it is that
+    commit together. `breaks` counts how often its commit lost the connection.
     """
 
-    __slots__ = ("breaks", "envelope", "followers", "future", "request_hash")
+    __slots__ = ("breaks", "envelope", "followers", "future", "keys", "request_hash", "size")
 
     def __init__(self, envelope: Envelope, future: asyncio.Future[Outcome]) -> None:
         self.envelope = envelope
         self.future = future
         self.breaks = 0
+        self.keys = [(envelope.tenant, envelope.client, key) for key in envelope.idempotency_keys]
+        if envelope.dry_run:
+            self.keys.clear()
+        self.size = len(self.keys) or 1
         self.request_hash = envelope.request_hash()
         self.followers: list[asyncio.Future[Outcome]] = []
 
-    def key(self) -> tuple[str, str, str] | None:
-        """Tenant, client and idempotency key, where the command acts under one."""
-        own = self.envelope
-        if own.idempotency_key is None or own.dry_run:
-            return None
-        return own.tenant, own.client, own.idempotency_key
-
     def is_repeated_by(self, other: "Pending") -> bool:
-        """Whether another command under the same key is this one again, and may share its outcome."""
+        """Whether another command under one of the same keys is this one again, and may share its outcome."""
         return (
             self.request_hash == other.request_hash and self.envelope.credential == other.envelope.credential
         )

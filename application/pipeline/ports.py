@@ -29,12 +29,15 @@ class LoggedEvent(msgspec.Struct, frozen=True):
 
 
 class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """A decided command: its row of the command log, and its events in order."""
+    """A decided command: its row of the command log, and its events in order.
+
+    It has several idempotency keys where it is many that commit together.
+    """
 
     id: str
     tenant: str
     client: str
-    idempotency_key: str | None
+    idempotency_keys: tuple[str, ...]
     request_hash: bytes
     action: str
     actor: str

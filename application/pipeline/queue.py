@@ -20,7 +20,9 @@ class CommandQueue:
         self._max = max_tenant_commands * MAX_QUEUE_TENANTS
         self._waiting: dict[str, deque[Pending]] = {}
         """By tenant, the next one first; no queue is empty."""
+        self._sizes: dict[str, int] = {}
         self._count = 0
+        """What commits together counts as all that it is, here and by tenant."""
 
     def __len__(self) -> int:
         return self._count
@@ -28,7 +30,7 @@ class CommandQueue:
     def has_room(self, tenant: str, *, bulk: bool = False) -> bool:
         """Whether one more command of a tenant may wait; `bulk` where it is one of many at once."""
         most = max(self._max_tenant // _BULK_SHARE, 1) if bulk else self._max_tenant
-        return self._count < self._max and len(self._waiting.get(tenant, ())) < most
+        return self._count < self._max and self._sizes.get(tenant, 0) < most
 
     def add(self, pending: Pending) -> None:
         tenant = pending.envelope.tenant
@@ -36,38 +38,43 @@ class CommandQueue:
         if waiting is None:
             waiting = self._waiting[tenant] = deque()
         waiting.append(pending)
-        self._count += 1
+        self._count += pending.size
+        self._sizes[tenant] = self._sizes.get(tenant, 0) + pending.size
 
     def take(self, limit: int) -> list[Pending]:
-        """Take the next commands, at most `limit`; what shares the outcome of one of them follows it.
+        """Take the next commands, until there are `limit`; what shares the outcome of one of them follows it.
 
         Equal keys share one outcome where body and credential are equal too; else the second, and what its tenant
         sent after it, waits for the next batch.
         """
         batch: list[Pending] = []
+        taken = 0
         by_key: dict[tuple[str, str, str], Pending] = {}
         held: dict[str, deque[Pending]] = {}
-        while self._waiting and len(batch) < limit:
+        while self._waiting and taken < limit:
             tenant = next(iter(self._waiting))
             waiting = self._waiting.pop(tenant)
             turn = 1 if self._waiting else limit
-            while waiting and turn and len(batch) < limit:
+            while waiting and turn and taken < limit:
                 pending = waiting[0]
-                key = pending.key()
-                first = by_key.get(key) if key else None
+                first = next((by_key[key] for key in pending.keys if key in by_key), None)
                 if first is None:
-                    if key:
+                    for key in pending.keys:
                         by_key[key] = pending
                     batch.append(pending)
+                    taken += pending.size
                 elif first.is_repeated_by(pending):
                     first.followers.append(pending.future)
                 else:
                     held[tenant] = waiting
                     break
                 waiting.popleft()
-                self._count -= 1
+                self._count -= pending.size
+                self._sizes[tenant] -= pending.size
                 turn -= 1
-            if waiting and tenant not in held:
+            if not waiting:
+                del self._sizes[tenant]
+            elif tenant not in held:
                 self._waiting[tenant] = waiting
         if held:
             self._waiting = held | self._waiting

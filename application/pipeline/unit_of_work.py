@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from copy import copy
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -79,6 +80,13 @@ class UnitOfWork:
         self._lookup = lookup
         self._tenant: tenant.Tenant | None = None
         self._today: date | None = None
+
+    def part(self, command_id: str) -> "UnitOfWork":
+        """The unit of work of one of the commands that this one is: it goes on with the same states and events."""
+        self._tenant = None  # the part before may have changed it
+        part = copy(self)
+        part.command_id = command_id
+        return part
 
     def state(self, kind: type[_S], stream: str) -> _S:
         """The state of a stream as this command sees it. It is only to be read."""

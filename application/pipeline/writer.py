@@ -181,12 +181,12 @@ class Writer:
         """
         decided = await decide(batch, self._cache, now=self._store.now(), receipts=self._receipts)
         denied = {id(pending) for pending in decided.denied}
-        keyed = [pending for pending in batch if pending.key() and id(pending) not in denied]
+        keyed = [(pending, key) for pending in batch if id(pending) not in denied for key in pending.keys]
         result = await self._store.append(
             AppendBatch(
                 decided_at=self._cache.position,
                 recorded_at=decided.recorded_at,
-                keys=[key for pending in keyed if (key := pending.key())],
+                keys=[key for _, key in keyed],
                 commands=[command for _, command in decided.accepted],
             )
         )
@@ -199,8 +199,8 @@ class Writer:
                 return batch
             case Known(keys=known):
                 for found in known:
-                    _replay(keyed[found.index], found.request_hash, found.response, found.position)
-                answered = {id(keyed[found.index]) for found in known}
+                    _replay(keyed[found.index][0], found.request_hash, found.response, found.position)
+                answered = {id(keyed[found.index][0]) for found in known}
                 return [pending for pending in batch if id(pending) not in answered]
 
     def _finish(self, decided: Decided, position: int) -> None:

@@ -361,7 +361,12 @@ def test_unknown_parameters_of_commands(admin, refusing, query):
     name = query.split("=")[0]
     assert [error["pointer"] for error in found["errors"]] == [f"/query/{name}"]
     assert "dry_run" in found["detail"]
-    refused(admin.post(f"bulk?{query}", []), 422, "not_supported")
+    bulk = refused(admin.post(f"bulk?{query.replace('dry_run', 'atomic')}", []), 422, "invalid_request")
+    assert "atomic" in bulk["errors"][0]["pointer"] + bulk["detail"]
+
+
+def test_bulk_takes_no_dry_run(admin, refusing):
+    refused(admin.post("bulk?dry_run=true", []), 422, "not_supported")
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "abc", "9" * 30, "\N{SUPERSCRIPT TWO}", ""])

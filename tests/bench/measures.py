@@ -40,7 +40,7 @@ def give(action: str, fields: dict[str, Any], *, key: str | None = None) -> Enve
         tenant=TENANT,
         client="BENCH",
         actor="BENCH",
-        idempotency_key=key,
+        idempotency_keys=(key,) if key else (),
     )
 
 
@@ -54,7 +54,7 @@ def top_up(account: str, number: int) -> Envelope:
         tenant=TENANT,
         client="BENCH",
         actor="BENCH/bk_12345678",
-        idempotency_key=f"top-up-{number:012d}",
+        idempotency_keys=(f"top-up-{number:012d}",),
         correlation_id=new_id(),
     )
 

@@ -230,3 +230,17 @@ async def test_a_command_s_events_are_found_by_its_id_within_its_tenant(log: Log
     assert list(await store.events_of(other.id, tenant="greenhill")) == []
     assert list(await store.events_of(command().id, tenant="greenhill")) == []
     await store.close()
+
+
+@on_a_loop
+async def test_a_command_may_have_several_keys_and_each_finds_it(log: LogUnderTest) -> None:
+    store = log.store()
+    several = command(opened(), topped_up(2), idempotency_keys=("key-0001", "key-0002"))
+    await store.append(batch(0, command(opened("STU-2")), several, command(topped_up(2, account="STU-2"))))
+    for key in several.idempotency_keys:
+        asked = [("greenhill", "TILL", "unknown"), ("greenhill", "TILL", key)]
+        assert await store.append(batch(4, keys=asked)) == Known(
+            [KnownKey(1, several.request_hash, several.response, 3)]
+        )
+    assert await store.append(batch(4, keys=[("greenhill", "OTHER", "key-0001")])) == Appended(4)
+    await store.close()

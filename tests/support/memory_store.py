@@ -73,8 +73,8 @@ class MemoryStore:
             position = len(log.events)
             log.commands.append((position, command))
             log.recorded_at = batch.recorded_at
-            if command.idempotency_key is not None:
-                key = (command.tenant, command.client, command.idempotency_key)
+            for idempotency_key in command.idempotency_keys:
+                key = (command.tenant, command.client, idempotency_key)
                 assert key not in log.keys
                 log.keys[key] = (command.request_hash, command.response, position)
         return Appended(len(log.events))

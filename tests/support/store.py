@@ -27,7 +27,7 @@ _emptied: dict[int, Database] = {}
 _EMPTY = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
     SET LOCAL session_replication_role = replica;
-    TRUNCATE events, commands, commits, tenant_heads, relay_positions, snapshots;
+    TRUNCATE events, commands, command_keys, commits, tenant_heads, relay_positions, snapshots;
     UPDATE store SET id = gen_random_uuid(), epoch = 1;
     UPDATE head SET position = 0, commit = 0, commands = 0, hash = sha256(uuid_send(id)), recorded_at = '1970-01-01T00:00:00Z'
         FROM store;
@@ -117,7 +117,7 @@ def command(*events: LoggedEvent, key: str | None = None, **changes: Any) -> New
         "id": command_id,
         "tenant": "greenhill",
         "client": "TILL",
-        "idempotency_key": key,
+        "idempotency_keys": (key,) if key else (),
         "request_hash": b"h" * 32,
         "action": "wallet.top_up",
         "actor": "TILL",
@@ -138,5 +138,5 @@ def batch(
 ) -> AppendBatch:
     """A batch; its keys are those of its commands unless given."""
     if keys is None:
-        keys = [(one.tenant, one.client, one.idempotency_key) for one in commands if one.idempotency_key]
+        keys = [(one.tenant, one.client, key) for one in commands for key in one.idempotency_keys]
     return AppendBatch(decided_at=decided_at, recorded_at=recorded_at, keys=keys, commands=commands)

@@ -43,7 +43,7 @@ def envelope(
         tenant=tenant,
         client=sender,
         actor=sender,
-        idempotency_key=key,
+        idempotency_keys=(key,) if key else (),
         credential=credential,
         reason=reason,
         dry_run=dry_run,

@@ -57,6 +57,18 @@ CREATE UNIQUE INDEX commands_id_idx ON commands (id);
 CREATE UNIQUE INDEX commands_idempotency_key_idx ON commands (tenant, client, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
+-- The keys, in order, of a command that has several, since it is many that commit together. Its own row has their digest
+-- in place of a key, so that they are chained with it.
+CREATE TABLE command_keys (
+    position bigint,
+    ordinal bigint,
+    tenant text COLLATE "C" NOT NULL,
+    client text COLLATE "C" NOT NULL,
+    idempotency_key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (position, ordinal),
+    UNIQUE (tenant, client, idempotency_key)
+);
+
 -- previous_hash is unique, which makes a fork impossible. commands counts those of the log up to and including the
 -- commit, so that the leaves of all commands have a dense index.
 CREATE TABLE commits (
@@ -136,7 +148,8 @@ CREATE FUNCTION bursar_append(
     ids uuid[], tenants text[], clients text[], idempotency_keys text[], request_hashes bytea[],
     names text[], actors text[], reasons text[], correlation_ids text[], trace_ids text[],
     responses bytea[], event_counts bigint[],
-    streams text[], versions bigint[], topics text[], states bytea[], owners bigint[]
+    streams text[], versions bigint[], topics text[], states bytea[], owners bigint[],
+    more_keys text[] DEFAULT '{}', more_owners bigint[] DEFAULT '{}'
 ) RETURNS TABLE (outcome text, ordinal bigint, request_hash bytea, response bytea, "position" bigint, now timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
     -- The plans are kept from when the log was empty; by them each batch would read the whole log later.
@@ -172,6 +185,11 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT * FROM commands
                 WHERE tenant = k.tenant AND client = k.client AND idempotency_key = k.key
+                UNION ALL
+                SELECT c.* FROM command_keys m CROSS JOIN LATERAL (
+                    SELECT * FROM commands WHERE position = m.position OFFSET 0
+                ) AS c
+                WHERE m.tenant = k.tenant AND m.client = k.client AND m.idempotency_key = k.key
                 OFFSET 0
             ) AS c;
         IF FOUND THEN
@@ -252,6 +270,13 @@ BEGIN
     SELECT string_agg(c.leaf, ''::bytea ORDER BY c.position), max(c.position) INTO leaves, last FROM chained c;
     ASSERT last = decided_at + cardinality(streams), 'every command was placed';
 
+    IF cardinality(more_keys) > 0 THEN
+        INSERT INTO command_keys (position, ordinal, tenant, client, idempotency_key)
+            SELECT c.position, row_number() OVER (PARTITION BY m.owner ORDER BY m.n), c.tenant, c.client, m.key
+            FROM unnest(more_keys, more_owners) WITH ORDINALITY AS m (key, owner, n)
+            CROSS JOIN LATERAL (SELECT * FROM commands WHERE id = ids[m.owner] OFFSET 0) AS c;
+    END IF;
+
     new_hash := sha256('\x02'::bytea || int8send(current.commit + 1) || current.hash || leaves);
     command_count := current.commands + cardinality(ids);
     INSERT INTO commits (number, position, commands, previous_hash, hash)
@@ -274,21 +299,25 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION bursar_refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON commands
     FOR EACH STATEMENT EXECUTE FUNCTION bursar_refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON command_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION bursar_refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON commits
     FOR EACH STATEMENT EXECUTE FUNCTION bursar_refuse_change();
 
 ALTER TABLE events OWNER TO bursar_owner;
 ALTER TABLE commands OWNER TO bursar_owner;
+ALTER TABLE command_keys OWNER TO bursar_owner;
 ALTER TABLE commits OWNER TO bursar_owner;
 ALTER TABLE head OWNER TO bursar_owner;
 ALTER TABLE tenant_heads OWNER TO bursar_owner;
 ALTER TABLE store OWNER TO bursar_owner;
 ALTER TABLE relay_positions OWNER TO bursar_owner;
 ALTER TABLE snapshots OWNER TO bursar_projector;
-REVOKE ALL ON events, commands, commits, head, tenant_heads, store, relay_positions FROM bursar_owner, PUBLIC;
+REVOKE ALL ON events, commands, command_keys, commits, head, tenant_heads, store, relay_positions FROM bursar_owner, PUBLIC;
 
-GRANT INSERT ON events, commands, commits TO bursar_append;
-GRANT SELECT ON commands, store TO bursar_append;
+GRANT INSERT ON events, commands, command_keys, commits TO bursar_append;
+GRANT SELECT ON commands, command_keys, store TO bursar_append;
+GRANT SELECT ON command_keys TO bursar_auditor;
 GRANT SELECT, UPDATE ON head TO bursar_append;
 GRANT SELECT, INSERT, UPDATE ON tenant_heads TO bursar_append;
 GRANT SELECT ON events, commands, commits, head, tenant_heads, store

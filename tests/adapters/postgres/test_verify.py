@@ -13,11 +13,12 @@ from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import Verification, verify
 from application.audit import chain
+from application.pipeline.atomic import together
 from domain.aggregates import apply, decode, initial
 from projections.engine import snapshots
 from tests.conftest import Database
 from tests.support.store import emptied
-from tests.support.writer import charge, envelope, running_school, top_up
+from tests.support.writer import charge, envelope, new_id, running_school, running_writer, top_up
 
 STREAM = "greenhill/wallet/STU-1"
 SNAPSHOT_KEY = b"of the processes"
@@ -170,6 +171,29 @@ def test_a_commands_column_that_was_edited(database: Database, log: Any, change:
 def test_no_key_and_an_empty_key_are_not_the_same(database: Database, log: Any) -> None:
     first, last, _ = log[-2]
     assert tampered(database, SET_COMMAND.format("idempotency_key = ''", last)) == [(first, last)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE command_keys SET idempotency_key = 'key-other' WHERE ordinal = 2",
+        "UPDATE command_keys SET ordinal = 3 - ordinal + 2",
+        "UPDATE command_keys SET client = 'OTHER' WHERE ordinal = 1",
+        "DELETE FROM command_keys",
+        "DELETE FROM command_keys WHERE ordinal = 2",
+        "UPDATE command_keys SET position = 1 WHERE ordinal = 2",
+        "INSERT INTO command_keys SELECT position, 3, tenant, client, 'key-more' FROM command_keys WHERE ordinal = 1",
+        "INSERT INTO command_keys SELECT 1, 1, tenant, client, 'key-more' FROM command_keys WHERE ordinal = 1",
+    ],
+)
+def test_the_keys_of_an_atomic_bulk_that_were_edited(database: Database, log: Any, change: str) -> None:
+    async def add() -> None:
+        async with running_writer(PostgresStore(database.url("bursar_writer"))) as writer:
+            await writer.submit(together((top_up(key="key-1001"), charge(key="key-1002")), new_id()))
+
+    asyncio.run(add())
+    assert run(database).findings == []
+    assert tampered(database, change)
 
 
 def test_a_command_that_claims_another_commit(database: Database, log: Any) -> None:

@@ -1,0 +1,73 @@
+"""Many commands that commit together, or not at all.
+
+To the queue, the log and its readers they are one command: it is decided, refused, split off, replayed and looked up
+as one, has one row, one answer and one message. Each keeps the id that its documents have, and its idempotency key,
+which no other command may have.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
+
+from application.pipeline.command import Command, CommandSpec, Envelope, handle
+from application.pipeline.unit_of_work import UnitOfWork
+from domain.errors import DomainError
+
+ACTION: Final = "bulk.atomic"
+MAX_ATOMIC_COMMANDS: Final = 100
+
+
+class AtomicCommands(Command, frozen=True, kw_only=True):
+    """Commands of one tenant and caller, in order, each with one idempotency key."""
+
+    commands: tuple[Envelope, ...]
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return chain.from_iterable(one.command.streams(tenant_name) for one in self.commands)
+
+    def encoded(self) -> bytes:
+        """The hashes of the commands, with their keys."""
+        return b"".join(
+            one.request_hash() + sha256(one.idempotency_keys[0].encode()).digest() for one in self.commands
+        )
+
+
+class AtomicAnswer(msgspec.Struct, frozen=True):
+    """The answers of all, in order."""
+
+    answers: tuple[Any, ...]
+
+
+def _handle(command: AtomicCommands, unit: UnitOfWork) -> AtomicAnswer:
+    """Do one after the other; a refusal says which of them it is of (`element`, from 0)."""
+    answers: list[object] = []
+    for number, one in enumerate(command.commands):
+        try:
+            answers.append(handle(one, unit.part(one.command_id)))
+        except DomainError as error:
+            error.extra["element"] = number
+            raise
+    return AtomicAnswer(tuple(answers))
+
+
+def together(commands: tuple[Envelope, ...], command_id: str) -> Envelope:
+    """One command of all of them, with the caller and the request of the first; each needs its own capability."""
+    first = commands[0]
+    spec = CommandSpec(
+        action=ACTION,
+        command_type=AtomicCommands,
+        handler=_handle,
+        answer_type=AtomicAnswer,
+        capability=first.spec.capability,
+        key_required=True,
+    )
+    return msgspec.structs.replace(
+        first,
+        spec=spec,
+        command=AtomicCommands(commands=commands),
+        command_id=command_id,
+        idempotency_keys=tuple(one.idempotency_keys[0] for one in commands),
+    )

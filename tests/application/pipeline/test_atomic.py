@@ -1,0 +1,234 @@
+"""Many commands that commit together: one to the queue, to splitting, to replay and to recovery."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from adapters.kafka.records import decode_value, encode
+from adapters.quickbooks.mapping.documents import documents
+from application.feed.message import LoggedCommand, Message, build
+from application.pipeline.atomic import together
+from application.pipeline.command import Envelope, Outcome
+from application.pipeline.pending import Pending
+from application.pipeline.ports import OutcomeUnknownError
+from application.pipeline.queue import CommandQueue
+from domain.chart import country
+from domain.errors import Code, DomainError
+from tests.application.pipeline.test_writer import WatchedStore, balance, code, done, outcomes
+from tests.support.given import on_a_loop
+from tests.support.memory_store import MemoryStore
+from tests.support.writer import School, answer, charge, envelope, new_id, running_school, top_up
+
+
+def atomic(*commands: Envelope) -> Envelope:
+    return together(commands, new_id())
+
+
+def both(first: int = 100, second: int = 60, *, keys: tuple[str, str] = ("key-0001", "key-0002")) -> Envelope:
+    """A top-up, and a charge of what it brought."""
+    return atomic(top_up(amount=first, key=keys[0]), charge(amount=second, key=keys[1]))
+
+
+def answers(outcome: Outcome) -> list[Any]:
+    found: list[Any] = answer(outcome)["answers"]
+    return found
+
+
+async def refusal(school: School, command: Envelope) -> DomainError:
+    with pytest.raises(DomainError) as caught:
+        await school.give(command)
+    return caught.value
+
+
+@on_a_loop
+async def test_each_is_done_on_what_the_ones_before_it_left() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        outcome = await school.give(both())
+        assert [one["wallet"]["balance"] for one in answers(outcome)] == [100, 40]
+        assert outcome.position == len(store.log.events)
+        (position, command) = store.log.commands[-1]
+        assert (position, command.action) == (outcome.position, "bulk.atomic")
+        assert command.idempotency_keys == ("key-0001", "key-0002")
+        assert balance(store) == 40
+
+
+@on_a_loop
+async def test_each_has_the_id_of_its_documents() -> None:
+    async with running_school(MemoryStore()) as school:
+        line = {"description": "Trip", "quantity": 1, "total": 90, "income": "transport"}
+        bills = [
+            envelope(
+                "invoice.create", key=key, payer="P-1", currency="KES", due_date="2030-12-31", lines=[line]
+            )
+            for key in ("key-0001", "key-0002")
+        ]
+        outcome = await school.give(atomic(*bills))
+        assert [one["id"] for one in answers(outcome)] == [one.command_id for one in bills]
+
+
+@on_a_loop
+async def test_one_that_is_refused_stops_all() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        before = len(store.log.events)
+        error = await refusal(school, both(second=101))
+        assert (error.code, error.extra["element"]) == (Code.INSUFFICIENT_FUNDS, 1)
+        assert len(store.log.events) == before
+        assert answers(await school.give(both(second=100)))[1]["wallet"]["balance"] == 0, "the keys are free"
+
+
+@on_a_loop
+async def test_each_needs_its_own_capability_and_reason() -> None:
+    async with running_school(MemoryStore()) as school:
+        key = {"client": "TILL", "prefix": "bk_1", "key_hash": "0" * 64, "role": "cashier"}
+        await school.do("key.create", **key)
+        error = await refusal(
+            school,
+            atomic(
+                top_up(key="key-0001", credential="bk_1"),
+                envelope("wallet.freeze", account="STU-1", key="key-0002", credential="bk_1", reason="Lost"),
+            ),
+        )
+        assert (error.code, error.extra["element"]) == (Code.CAPABILITY_MISSING, 1)
+        error = await refusal(
+            school, atomic(top_up(key="key-0001"), envelope("wallet.freeze", account="STU-1", key="key-0002"))
+        )
+        assert (error.code, error.extra["element"]) == (Code.REASON_REQUIRED, 1)
+
+
+@on_a_loop
+async def test_the_same_again_is_a_replay_of_the_whole() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        first, again = await outcomes(school.writer, both(), both())
+        assert [done(first).replayed, done(again).replayed] == [False, True]
+        later = await school.give(both())
+        assert (later.response, later.position, later.replayed) == (
+            done(first).response,
+            done(first).position,
+            True,
+        )
+        assert balance(store) == 40
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        top_up(key="key-0001"),
+        charge(amount=60, key="key-0002"),
+        both(keys=("key-0001", "key-0003")),
+        both(keys=("key-0003", "key-0002")),
+        both(keys=("key-0002", "key-0001")),
+        both(second=61),
+        atomic(top_up(key="key-0001"), charge(amount=60, key="key-0002"), charge(amount=1, key="key-0003")),
+    ],
+)
+def test_no_other_command_may_have_one_of_its_keys(other: Envelope) -> None:
+    @on_a_loop
+    async def test(*, at_once: bool) -> None:
+        store = WatchedStore()
+        async with running_school(store) as school:
+            if at_once:
+                first, second = await outcomes(school.writer, both(), other)
+                assert done(first)
+                assert code(second) == Code.IDEMPOTENCY_KEY_REUSED
+            else:
+                await school.give(both())
+                assert (await refusal(school, other)).code == Code.IDEMPOTENCY_KEY_REUSED
+            assert balance(store) == 40
+
+    test(at_once=True)
+    test(at_once=False)
+
+
+@on_a_loop
+async def test_it_may_not_have_the_key_of_another() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        await school.give(top_up(key="key-0002"))
+        assert (await refusal(school, both())).code == Code.IDEMPOTENCY_KEY_REUSED
+        assert balance(store) == 100
+
+
+@on_a_loop
+async def test_what_the_database_refuses_is_not_cut_in_two() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        poisoned = both()
+        store.poison = {poisoned.command_id}
+        others = [top_up(key=f"key-1{number:03}") for number in range(7)]
+        *good, bad = await outcomes(school.writer, *others, poisoned)
+        assert code(bad) == Code.INVALID_REQUEST
+        assert all(done(one) for one in good)
+        assert balance(store) == 700
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_commit_that_broke_is_there_whole_or_not_at_all(written: bool) -> None:
+    @on_a_loop
+    async def test() -> None:
+        store = WatchedStore()
+        async with running_school(store) as school:
+            (store.broken_after if written else store.failures).append(OutcomeUnknownError())
+            outcome = await school.give(both())
+            assert not outcome.replayed
+            assert [one["wallet"]["balance"] for one in answers(outcome)] == [100, 40]
+            assert balance(store) == 40
+            assert (await school.give(both())).response == outcome.response
+
+    test()
+
+
+@on_a_loop
+async def test_it_counts_in_the_queue_as_all_that_it_is() -> None:
+    def waiting(command: Envelope) -> Pending:
+        return Pending(command, asyncio.get_running_loop().create_future())
+
+    queue = CommandQueue(4)
+    first, second, third = waiting(both()), waiting(both(keys=("key-0003", "key-0004"))), waiting(top_up())
+    queue.add(first)
+    assert len(queue) == 2
+    assert not queue.has_room("greenhill", bulk=True)
+    queue.add(second)
+    assert not queue.has_room("greenhill")
+    queue.add(third)
+    assert queue.take(3) == [first, second]
+    assert (len(queue), queue.has_room("greenhill")) == (1, True)
+    assert queue.take(3) == [third]
+    assert len(queue) == 0
+
+
+@on_a_loop
+async def test_its_one_message_has_a_transaction_and_a_document_of_each() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        commands = [top_up(amount=amount, key=f"key-{amount:04}") for amount in (100, 250)]
+        await school.give(atomic(*commands))
+    position, written = store.log.commands[-1]
+    row = dict.fromkeys(("actor", "reason", "correlation_id", "trace_id"), "")
+    logged = LoggedCommand(
+        tenant=written.tenant,
+        tenant_sequence=3,
+        first_position=position - len(written.events) + 1,
+        position=position,
+        command=written.action,
+        command_id=written.id,
+        recorded_at=store.log.recorded_at,
+        events=[(one.stream, one.version, one.topic, one.state) for one in written.events],
+        **row,
+    )
+    message = decode_value(encode(build(logged, store="s", epoch=1)).value)
+    assert isinstance(message, Message)
+    assert message.transaction
+    transactions = (message.transaction, *message.more_transactions)
+    assert [one.id for one in transactions] == [one.command_id for one in commands]
+    for one, amount in zip(transactions, (100, 250), strict=True):
+        assert {(posting.side, posting.amount) for posting in one.postings} == {
+            ("debit", amount),
+            ("credit", amount),
+        }
+    chart = {account.role: account.code for account in country("KE").accounts}
+    exported = [document for public in message.events for document in documents(public.event(), chart)]
+    assert [one.source_id for one in exported] == [f"{one.command_id}/0" for one in commands]
