@@ -185,6 +185,15 @@ class PostgresStore:
         events = None if len(rows) > MAX_TAIL_EVENTS else [LoggedEvent(*row) for row in rows]
         return Tail(Head(position=position, recorded_at=recorded_at), events)
 
+    async def take_turn(self) -> None:
+        async with self._unavailable():
+            await (await self._connected()).execute("SELECT bursar_take_turn()")
+
+    async def end_turn(self) -> None:
+        if self._connection is not None and not self._connection.closed:
+            async with self._unavailable():
+                await self._connection.execute("SELECT bursar_end_turn()")
+
     async def unlock(self) -> None:
         connection = self._connection
         if connection is None or connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:

@@ -142,6 +142,17 @@ class EventStore(Protocol):
         """
         ...
 
+    async def take_turn(self) -> None:
+        """Wait for the turn to write, which processes keep for some batches; not for long, since nothing depends on it.
+
+        Raises `StoreUnavailableError`.
+        """
+        ...
+
+    async def end_turn(self) -> None:
+        """Give the turn to whoever waits for it. Raises `StoreUnavailableError`."""
+        ...
+
     async def unlock(self) -> None:
         """Free the lock, where it is held, with nothing written."""
         ...

@@ -2,12 +2,13 @@
 
 The writer is a task on its process's event loop. While it waits for the store, the loop takes in the
 next batch. It decides a batch against its cache of states and appends it in one call, as long as nobody
-else writes; once somebody does, it takes the lock first for a while. Nobody hears "done" of what is not
-durable, and nobody hears "refused" of what was decided on a stale state.
+else writes; once somebody does, they write in turns of many batches each. Nobody hears "done" of what is
+not durable, and nobody hears "refused" of what was decided on a stale state.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from application.pipeline.command import Envelope, Outcome
@@ -31,8 +32,10 @@ from domain.errors import Code, DomainError
 from domain.receipt import ReceiptSigner
 
 MAX_BATCH_COMMANDS: Final = 512
-CAREFUL_BATCHES: Final = 20
-"""How many batches take the lock first after somebody else wrote."""
+TURN_SECONDS: Final = 0.03
+"""How long a process writes before it lets others write: it catches up with their batches once for so long."""
+SHARED_TURNS: Final = 20
+"""After so many turns in which nobody else wrote, a process writes whenever it likes."""
 
 
 class Writer:
@@ -50,7 +53,12 @@ class Writer:
         self._receipts = receipts
         self._cache = StateCache(store, max_bytes=max_cached_bytes)
         self._queue = CommandQueue(max_tenant_commands)
-        self._careful = 0
+        self._shared = 0
+        """For how many more turns others are expected to write."""
+        self._is_behind = False
+        """Whether others are known to have written since the cache's position."""
+        self._turn_ends: float | None = None
+        """When it is somebody else's turn, by the loop's clock; None where no turn is held."""
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
@@ -125,6 +133,8 @@ class Writer:
                 self._cache.forget()
                 refuse_all(batch, error)
             self._cache.trim()
+            if self._turn_ends is not None and (not self._queue or _clock() > self._turn_ends):
+                await self._end_turn()
 
     async def _process(self, batch: list[Pending]) -> None:
         try:
@@ -140,7 +150,7 @@ class Writer:
                 pending.refuse(unknown if pending.breaks else away)
         except OutcomeUnknownError:
             self._cache.forget()
-            self._careful = CAREFUL_BATCHES
+            self._shared = SHARED_TURNS
             remaining = await recover(batch, self._store)
             if remaining:
                 await self._process(remaining)
@@ -156,21 +166,37 @@ class Writer:
                 await self._process(batch[middle:])
 
     async def _write(self, batch: list[Pending]) -> None:
-        """Append a batch: in one call while nobody else writes, else with the lock first."""
+        """Append a batch: in one call as long as nobody else writes, else in a turn that begins with the lock."""
         await self._cache.begin()
         while batch:
-            if self._careful == 0:
-                try:
-                    batch = await self._append(batch)
-                except BehindError:
-                    self._careful = CAREFUL_BATCHES
+            if self._is_behind or (self._shared and self._turn_ends is None):
+                batch = await self._append_locked(batch)
                 continue
-            self._careful -= 1
             try:
-                self._cache.catch_up(await self._store.lock(after=self._cache.position))
                 batch = await self._append(batch)
-            finally:
-                await self._store.unlock()
+            except BehindError:
+                self._is_behind = True
+
+    async def _append_locked(self, batch: list[Pending]) -> list[Pending]:
+        """Take the turn, catch up, and append while nobody else can: who writes without turns learns so of this one."""
+        if self._turn_ends is None:
+            await self._store.take_turn()
+            self._turn_ends = _clock() + TURN_SECONDS
+        try:
+            tail = await self._store.lock(after=self._cache.position)
+            if tail.head.position > self._cache.position:
+                self._shared = SHARED_TURNS
+            self._cache.catch_up(tail)
+            self._is_behind = False
+            return await self._append(batch)
+        finally:
+            await self._store.unlock()
+
+    async def _end_turn(self) -> None:
+        self._turn_ends = None
+        self._shared = max(self._shared - 1, 0)
+        with suppress(StoreUnavailableError):  # it ended with the connection
+            await self._store.end_turn()
 
     async def _append(self, batch: list[Pending]) -> list[Pending]:
         """Decide and append once; returns the commands that are still to be decided.
@@ -195,7 +221,7 @@ class Writer:
                 self._finish(decided, position)
                 return []
             case Moved():
-                self._careful = CAREFUL_BATCHES
+                self._is_behind = True
                 return batch
             case Known(keys=known):
                 for found in known:
@@ -218,6 +244,10 @@ class Writer:
             pending.answer(Outcome(position=position, response=response))
         for pending, error in decided.refused:
             pending.refuse(error)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _replay(pending: Pending, request_hash: bytes, response: bytes, position: int) -> None:

@@ -67,8 +67,10 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     assert (invoice["status"], invoice["total"]) == ("issued", 2300000)
     results = last_json(next(printed))["data"]
     assert [result["code"] for result in results] == [None, None, "insufficient_funds"]
+    together = last_json(next(printed))["data"]
+    assert [result["data"]["wallet"]["balance"] for result in together] == [15000, 5000]
     assert [wallet["account"] for wallet in last_json(next(printed))["data"]] == ["API-2"]
-    assert last_json(next(printed))["closing_balance"] == 0
+    assert last_json(next(printed))["closing_balance"] == 5000
     wrong = last_json(next(printed))
     assert [error["pointer"] for error in wrong["errors"]] == ["/amount", "/source/type"]
     assert next(printed, None) is None

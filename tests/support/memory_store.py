@@ -29,6 +29,7 @@ class MemoryLog:
         self.keys: dict[tuple[str, str, str], tuple[bytes, bytes, int]] = {}
         self.recorded_at = datetime(1970, 1, 1, tzinfo=UTC)
         self.lock = asyncio.Lock()
+        self.turn = asyncio.Lock()
 
 
 class MemoryStore:
@@ -40,6 +41,7 @@ class MemoryStore:
         self.log = log or MemoryLog()
         self.now = clock
         self._locked = False
+        self._has_turn = False
 
     async def head(self) -> Head:
         return Head(position=len(self.log.events), recorded_at=self.log.recorded_at)
@@ -88,6 +90,19 @@ class MemoryStore:
         await self.log.lock.acquire()
         self._locked = True
 
+    async def take_turn(self) -> None:
+        try:
+            async with asyncio.timeout(0.3):
+                await self.log.turn.acquire()
+        except TimeoutError:
+            return
+        self._has_turn = True
+
+    async def end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self.log.turn.release()
+
     async def unlock(self) -> None:
         if self._locked:
             self._locked = False
@@ -107,3 +122,4 @@ class MemoryStore:
 
     async def close(self) -> None:
         await self.unlock()
+        await self.end_turn()

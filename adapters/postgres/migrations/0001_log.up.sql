@@ -136,6 +136,22 @@ CREATE FUNCTION bursar_lock_head(OUT "position" bigint, OUT commit bigint, OUT r
     SET enable_bitmapscan = off
     AS $$ SELECT h.position, h.commit, h.recorded_at FROM head h ORDER BY h.position DESC LIMIT 1 FOR UPDATE $$;
 
+-- Takes the turn to write, which a process keeps for some batches. It is a courtesy on which nothing depends: false after
+-- 300 ms, since whoever has it may hang. bursar_end_turn() gives it back, and so does the end of the session.
+CREATE FUNCTION bursar_take_turn() RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_lock(1);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+CREATE FUNCTION bursar_end_turn() RETURNS boolean
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN pg_advisory_unlock(1);
+
 -- Appends a batch decided at a position, or says why not. The outcome is one of
 --   moved: the head is elsewhere (position), nothing was written;
 --   mistimed: it was decided more than a minute ahead of the database's clock, nothing was written;
@@ -331,5 +347,5 @@ REVOKE ALL ON FUNCTION bursar_field, bursar_text, bursar_lock_head, bursar_appen
 GRANT EXECUTE ON FUNCTION bursar_field, bursar_text TO bursar_append, bursar_auditor;
 ALTER FUNCTION bursar_append OWNER TO bursar_append;
 ALTER FUNCTION bursar_lock_head OWNER TO bursar_append;
-REVOKE ALL ON FUNCTION bursar_append, bursar_lock_head FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION bursar_append, bursar_lock_head TO bursar_writer;
+REVOKE ALL ON FUNCTION bursar_append, bursar_lock_head, bursar_take_turn, bursar_end_turn FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION bursar_append, bursar_lock_head, bursar_take_turn, bursar_end_turn TO bursar_writer;

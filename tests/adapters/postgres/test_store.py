@@ -194,12 +194,12 @@ async def test_a_replay_is_one_where_another_writer_did_it_first(database: Datab
 # --- content
 
 
-@pytest.mark.parametrize("careful", [False, True])
-def test_a_poisoned_command_is_refused_alone(database: Database, careful: bool) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_poisoned_command_is_refused_alone(database: Database, behind: bool) -> None:
     @on_a_loop
     async def test() -> None:
         async with running_school(store(database)) as school:
-            school.writer._careful = 50 if careful else 0
+            school.writer._is_behind = behind
             commands = [top_up(amount=1, reason="a\0b" if number in (3, 9) else "") for number in range(16)]
             found = await outcomes(school.writer, *commands)
             assert [code(found.pop(number)) for number in (9, 3)] == [Code.INVALID_REQUEST] * 2
@@ -315,13 +315,13 @@ async def hold_head(database: Database) -> psycopg.AsyncConnection[Any]:
     return holder
 
 
-@pytest.mark.parametrize("careful", [False, True])
-def test_a_connection_that_breaks_before_the_answer(database: Database, careful: bool) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_connection_that_breaks_before_the_answer(database: Database, behind: bool) -> None:
     @on_a_loop
     async def test() -> None:
         async with fragile_school(database) as (school, proxy):
-            school.writer._careful = 3 if careful else 0
-            proxy.cut("answer", skip=1 if careful else 0)
+            school.writer._is_behind = behind
+            proxy.cut("answer", skip=2 if behind else 0)
             found = await outcomes(
                 school.writer, top_up(amount=1, key="key-0001"), top_up(amount=1), charge(amount=500)
             )

@@ -144,6 +144,7 @@ def test_a_whole_sale_day_and_its_documents(service, admin):
     assert first["transaction_id"] != second["transaction_id"]
     assert first["receipt"]["number"] != second["receipt"]["number"]
     position = found[0]["position"]
+    assert admin.balance(account) == 800, "and so the position is projected"
     row = service.row(
         "SELECT count(DISTINCT transaction_id), count(*) FROM ledger_transactions t JOIN commands c"
         " ON t.position BETWEEN c.first_position AND c.position WHERE c.position = %s",

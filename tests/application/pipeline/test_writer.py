@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from application.commands import COMMANDS
-from application.pipeline import recovery
+from application.pipeline import recovery, writer
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.ports import (
     MAX_TAIL_EVENTS,
@@ -25,7 +25,7 @@ from application.pipeline.ports import (
 )
 from application.pipeline.recovery import MAX_BREAKS
 from application.pipeline.unit_of_work import UnitOfWork
-from application.pipeline.writer import CAREFUL_BATCHES, Writer
+from application.pipeline.writer import MAX_BATCH_COMMANDS, SHARED_TURNS, Writer
 from domain.aggregates import decode
 from domain.errors import Code, DomainError
 from tests.support.given import fold, on_a_loop
@@ -269,7 +269,7 @@ async def test_a_refusal_on_a_stale_state_is_not_delivered() -> None:
 
 
 @on_a_loop
-async def test_after_another_wrote_twenty_batches_take_the_lock_first() -> None:
+async def test_after_another_wrote_twenty_turns_begin_with_the_lock() -> None:
     log = MemoryLog()
     mine = WatchedStore(log)
     async with running_school(mine) as here, running_writer(WatchedStore(log)) as there:
@@ -277,13 +277,46 @@ async def test_after_another_wrote_twenty_batches_take_the_lock_first() -> None:
             await here.give(top_up())
         assert mine.locks == 0
         await there.submit(top_up())
-        for _ in range(CAREFUL_BATCHES):
+        for _ in range(SHARED_TURNS):
             await here.give(top_up())
-        assert mine.locks == CAREFUL_BATCHES
+        assert mine.locks == SHARED_TURNS
         before = len(mine.batches)
         await here.give(top_up())
-        assert (mine.locks, len(mine.batches)) == (CAREFUL_BATCHES, before + 1), "and then one call again"
-        assert balance(mine) == 100 * (CAREFUL_BATCHES + 4)
+        assert (mine.locks, len(mine.batches)) == (SHARED_TURNS, before + 1), "and then one call again"
+        assert balance(mine) == 100 * (SHARED_TURNS + 4)
+
+
+@pytest.mark.parametrize(("seconds", "locks"), [(60.0, 1), (0.0, 3)])
+def test_a_turn_lasts_for_its_time_and_catches_up_once(
+    seconds: float, locks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @on_a_loop
+    async def test() -> None:
+        log = MemoryLog()
+        mine = WatchedStore(log)
+        async with running_school(mine) as here, running_writer(WatchedStore(log)) as there:
+            await there.submit(top_up())
+            monkeypatch.setattr(writer, "TURN_SECONDS", seconds)
+            before = len(mine.batches)
+            found = await outcomes(here.writer, *(top_up(amount=1) for _ in range(3 * MAX_BATCH_COMMANDS)))
+            assert all(done(one) for one in found)
+            assert len(mine.batches) == before + 1 + 3, "one found that another had written"
+            assert mine.locks == locks
+            assert not log.turn.locked(), "whose queue is empty gives the turn away"
+
+    test()
+
+
+@on_a_loop
+async def test_who_hangs_in_a_turn_does_not_stop_the_others() -> None:
+    log = MemoryLog()
+    async with running_school(WatchedStore(log)) as here:
+        await here.give(top_up())
+        hung = MemoryStore(log)
+        await hung.take_turn()
+        await hung.append(batch(len(log.events), command(topped_up(3)), recorded_at=log.recorded_at))
+        assert answer(await here.give(top_up()))["wallet"]["balance"] == 300
+        await hung.end_turn()
 
 
 @on_a_loop
