@@ -136,7 +136,7 @@ class PostgresStore:
             limit = max(SLICE_EVENTS // len(remaining), 1)
             async with self._unavailable():
                 versions = [states[stream].version for stream in remaining]
-                cursor = await connection.execute(_LOAD, (remaining, versions, at, limit))
+                cursor = await connection.execute(_LOAD, (remaining, versions, at, limit), binary=True)
                 rows = await cursor.fetchall()
             if len(rows) > MAX_INLINE_EVENTS:
                 await asyncio.to_thread(_fold, states, rows)
@@ -178,16 +178,17 @@ class PostgresStore:
             async with connection.pipeline():
                 await connection.execute("BEGIN")
                 locked = await connection.execute(_LOCK)
-                tail = await connection.execute(_TAIL, (after, MAX_TAIL_EVENTS + 1))
+                tail = await connection.execute(_TAIL, (after, MAX_TAIL_EVENTS + 1), binary=True)
             position, recorded_at, now = _only(await locked.fetchone())
             self._set_clock(now)
             rows = await tail.fetchall()
         events = None if len(rows) > MAX_TAIL_EVENTS else [LoggedEvent(*row) for row in rows]
         return Tail(Head(position=position, recorded_at=recorded_at), events)
 
-    async def take_turn(self) -> None:
+    async def take_turn(self) -> bool:
         async with self._unavailable():
-            await (await self._connected()).execute("SELECT bursar_take_turn()")
+            row = await self._row(await self._connected(), "SELECT bursar_take_turn()")
+        return bool(row[0])
 
     async def end_turn(self) -> None:
         if self._connection is not None and not self._connection.closed:

@@ -102,10 +102,13 @@ class BulkEndpoint:
         try:
             outcome = await self._writer.submit(together(commands, new_id()))
         except DomainError as error:
-            number = error.extra.pop("element", None)
+            refusal = as_api_error(error)
+            facts = dict(refusal.extra)  # the error itself is also that of whoever sent the same at once
+            number = facts.pop("element", None)
             if number is None:
                 raise
-            raise _of_element(as_api_error(error), int(number)) from error
+            refusal.extra = facts
+            raise _of_element(refusal, int(number)) from error
         answers = _answer_decoder.decode(outcome.response).answers
         return [
             _done(command, outcome, bytes(answer)) for command, answer in zip(commands, answers, strict=True)

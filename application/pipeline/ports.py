@@ -142,10 +142,10 @@ class EventStore(Protocol):
         """
         ...
 
-    async def take_turn(self) -> None:
-        """Wait for the turn to write, which processes keep for some batches; not for long, since nothing depends on it.
+    async def take_turn(self) -> bool:
+        """Wait for the turn to write, which processes keep for some batches; false where it does not come soon.
 
-        Raises `StoreUnavailableError`.
+        Nothing depends on it. Raises `StoreUnavailableError`.
         """
         ...
 

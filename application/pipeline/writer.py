@@ -34,6 +34,8 @@ from domain.receipt import ReceiptSigner
 MAX_BATCH_COMMANDS: Final = 512
 TURN_SECONDS: Final = 0.03
 """How long a process writes before it lets others write: it catches up with their batches once for so long."""
+NO_TURNS_SECONDS: Final = 5.0
+"""Where somebody hangs in his turn, or keeps it out of malice, each batch is written by the lock for so long."""
 SHARED_TURNS: Final = 20
 """After so many turns in which nobody else wrote, a process writes whenever it likes."""
 
@@ -59,6 +61,7 @@ class Writer:
         """Whether others are known to have written since the cache's position."""
         self._turn_ends: float | None = None
         """When it is somebody else's turn, by the loop's clock; None where no turn is held."""
+        self._turns_after = 0.0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
@@ -179,13 +182,15 @@ class Writer:
 
     async def _append_locked(self, batch: list[Pending]) -> list[Pending]:
         """Take the turn, catch up, and append while nobody else can: who writes without turns learns so of this one."""
-        if self._turn_ends is None:
-            await self._store.take_turn()
-            self._turn_ends = _clock() + TURN_SECONDS
+        if self._turn_ends is None and _clock() >= self._turns_after:
+            if await self._store.take_turn():
+                self._turn_ends = _clock() + TURN_SECONDS
+            else:
+                self._turns_after = _clock() + NO_TURNS_SECONDS
         try:
             tail = await self._store.lock(after=self._cache.position)
-            if tail.head.position > self._cache.position:
-                self._shared = SHARED_TURNS
+            others_wrote = tail.head.position > self._cache.position
+            self._shared = SHARED_TURNS if others_wrote else max(self._shared - 1, 0)
             self._cache.catch_up(tail)
             self._is_behind = False
             return await self._append(batch)
@@ -194,7 +199,6 @@ class Writer:
 
     async def _end_turn(self) -> None:
         self._turn_ends = None
-        self._shared = max(self._shared - 1, 0)
         with suppress(StoreUnavailableError):  # it ended with the connection
             await self._store.end_turn()
 

@@ -235,14 +235,14 @@ async def test_a_command_s_events_are_found_by_its_id_within_its_tenant(log: Log
 @on_a_loop
 async def test_a_turn_is_waited_for_and_not_for_ever(log: LogUnderTest) -> None:
     first, second = log.store(), log.store()
-    await first.take_turn()
+    assert await first.take_turn()
     waiting = asyncio.create_task(second.take_turn())
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await first.end_turn()
-    await waiting
+    assert await waiting
     async with asyncio.timeout(10):
-        await first.take_turn()
+        assert not await first.take_turn()
     assert await first.append(batch(0, command(opened()))) == Appended(1), "nothing depends on it"
     await second.end_turn()
     await first.end_turn()

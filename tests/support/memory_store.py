@@ -90,13 +90,14 @@ class MemoryStore:
         await self.log.lock.acquire()
         self._locked = True
 
-    async def take_turn(self) -> None:
+    async def take_turn(self) -> bool:
         try:
             async with asyncio.timeout(0.3):
                 await self.log.turn.acquire()
         except TimeoutError:
-            return
+            return False
         self._has_turn = True
+        return True
 
     async def end_turn(self) -> None:
         if self._has_turn:

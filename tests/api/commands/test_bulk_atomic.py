@@ -1,5 +1,7 @@
 """An atomic bulk over HTTP: all of its commands or none, and one answer."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.api.commands.test_bulk import element, top_up
@@ -152,3 +154,13 @@ def test_a_whole_sale_day_and_its_documents(service, admin):
     )
     assert row == (3, 3)
     assert created["status"] == "issued"
+
+
+def test_who_sends_the_same_refused_one_at_once_hears_the_same(admin):
+    elements = [top_up(admin.wallet(), 1), top_up("NO-SUCH-ONE")]
+    with ThreadPoolExecutor(4) as pool:
+        problems = [
+            refused(found, 404, "wallet_not_found")
+            for found in pool.map(lambda _: atomic(admin, elements), range(8))
+        ]
+    assert {problem["errors"][0]["pointer"] for problem in problems} == {"/1"}

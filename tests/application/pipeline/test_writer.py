@@ -277,13 +277,13 @@ async def test_after_another_wrote_twenty_turns_begin_with_the_lock() -> None:
             await here.give(top_up())
         assert mine.locks == 0
         await there.submit(top_up())
-        for _ in range(SHARED_TURNS):
+        for _ in range(1 + SHARED_TURNS):
             await here.give(top_up())
-        assert mine.locks == SHARED_TURNS
+        assert mine.locks == 1 + SHARED_TURNS
         before = len(mine.batches)
         await here.give(top_up())
-        assert (mine.locks, len(mine.batches)) == (SHARED_TURNS, before + 1), "and then one call again"
-        assert balance(mine) == 100 * (SHARED_TURNS + 4)
+        assert (mine.locks, len(mine.batches)) == (1 + SHARED_TURNS, before + 1), "and then one call again"
+        assert balance(mine) == 100 * (SHARED_TURNS + 5)
 
 
 @pytest.mark.parametrize(("seconds", "locks"), [(60.0, 1), (0.0, 3)])
@@ -315,7 +315,10 @@ async def test_who_hangs_in_a_turn_does_not_stop_the_others() -> None:
         hung = MemoryStore(log)
         await hung.take_turn()
         await hung.append(batch(len(log.events), command(topped_up(3)), recorded_at=log.recorded_at))
-        assert answer(await here.give(top_up()))["wallet"]["balance"] == 300
+        began = asyncio.get_running_loop().time()
+        for number in range(SHARED_TURNS):
+            assert answer(await here.give(top_up()))["wallet"]["balance"] == 300 + 100 * number
+        assert asyncio.get_running_loop().time() - began < 2, "it is waited for once"
         await hung.end_turn()
 
 
