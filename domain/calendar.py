@@ -9,10 +9,12 @@ from domain.errors import Code, DomainError
 EARLIEST_EFFECTIVE_DATE: Final = date(1970, 1, 1)
 """No date lies before it: an older one is a slip of the pen, such as the year 26."""
 
-BACKDATE_DAYS: Final = 31
-"""How many days before today a date may lie with `transaction.backdate`."""
+MAX_BACKDATE_DAYS: Final = 31
+"""How many days before today a date may lie with `transaction.backdate`; a tenant's policy may allow fewer."""
 
-_KEPT: Final = timedelta(days=BACKDATE_DAYS + 1)  # today in the tenant's time zone may lie a day before UTC's
+_KEPT: Final = timedelta(
+    days=MAX_BACKDATE_DAYS + 1
+)  # today in the tenant's time zone may lie a day before UTC's
 
 
 def check_not_before(day: date, earliest: date) -> None:

@@ -5,6 +5,7 @@ from typing import ClassVar, Final, assert_never
 
 import msgspec
 
+from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import ROLES
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
@@ -84,6 +85,7 @@ class PoliciesSet(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.tenant.policies_set.v1"
     largest_amount: int
     card_reference: bool
+    backdate_days: int = MAX_BACKDATE_DAYS
     recorded_at: datetime
 
 
@@ -104,11 +106,12 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """What a school has decided for itself.
 
     `largest_amount_minor` is the most that one command may move or bill; `card_reference` says whether money by card
-    must name the terminal's reference.
+    must name the terminal's reference; `backdate_days` is how many days before today `transaction.backdate` reaches.
     """
 
     largest_amount_minor: int = 10**10
     card_reference: bool = False
+    backdate_days: int = MAX_BACKDATE_DAYS
 
 
 class Tenant(State, kw_only=True):
@@ -159,7 +162,9 @@ def evolve(state: Tenant, event: TenantEvent) -> None:
             state.revoked = state.revoked | {event.prefix}
         case PoliciesSet():
             state.policies = Policies(
-                largest_amount_minor=event.largest_amount, card_reference=event.card_reference
+                largest_amount_minor=event.largest_amount,
+                card_reference=event.card_reference,
+                backdate_days=event.backdate_days,
             )
         case _:
             assert_never(event)
@@ -214,21 +219,27 @@ def set_feature(state: Tenant, *, feature: str, enabled: bool, recorded_at: date
 
 
 def set_policies(
-    state: Tenant, *, largest_amount_minor: int | None, card_reference: bool | None, recorded_at: datetime
+    state: Tenant,
+    *,
+    largest_amount_minor: int | None,
+    card_reference: bool | None,
+    backdate_days: int | None,
+    recorded_at: datetime,
 ) -> PoliciesSet | None:
     """Set those policies that are given; nothing happens where all are already as asked."""
-    now = state.policies
-    policies = Policies(
-        largest_amount_minor=now.largest_amount_minor
-        if largest_amount_minor is None
-        else largest_amount_minor,
-        card_reference=now.card_reference if card_reference is None else card_reference,
-    )
-    if policies == now:
+    given = {
+        "largest_amount_minor": largest_amount_minor,
+        "card_reference": card_reference,
+        "backdate_days": backdate_days,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    policies = msgspec.structs.replace(state.policies, **changes)
+    if policies == state.policies:
         return None
     return PoliciesSet(
         largest_amount=policies.largest_amount_minor,
         card_reference=policies.card_reference,
+        backdate_days=policies.backdate_days,
         recorded_at=recorded_at,
     )
 

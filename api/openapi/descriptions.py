@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.operations.shared import INVOICE, RECEIPT, TRANSACTION
-from domain.calendar import BACKDATE_DAYS
+from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import Capability
 
 FIELDS: Final = {
@@ -192,8 +192,8 @@ FIELDS: Final = {
 """By `Schema.field`, or by the field's name alone where it means the same everywhere."""
 
 BACK_DATING: Final = (
-    f" An `effective_date` before today needs `{Capability.TRANSACTION_BACKDATE}`, or, more than {BACKDATE_DAYS} days"
-    f" back, `{Capability.TRANSACTION_BACKDATE_ANY}`, which allows both."
+    f" An `effective_date` before today needs `{Capability.TRANSACTION_BACKDATE}`, or, more than {MAX_BACKDATE_DAYS} days"
+    f" back or what the tenant's policy allows, `{Capability.TRANSACTION_BACKDATE_ANY}`, which allows both."
 )
 
 PARAMETERS: Final = {

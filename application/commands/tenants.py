@@ -11,6 +11,7 @@ from application.commands.fields import BRANCH_PATTERN, COUNTRY_PATTERN, SHA256_
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain import ledger_account, series, tenant
+from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import Capability
 from domain.chart import country
 from domain.errors import Code, DomainError
@@ -62,11 +63,12 @@ class SetPolicies(Command, frozen=True, kw_only=True):
     """Set those of a school's policies that are given.
 
     `largest_amount` is the most that one command may move or bill, in minor units; `card_reference` says whether money
-    by card must name its reference.
+    by card must name its reference; `backdate_days` is how many days before today `transaction.backdate` reaches.
     """
 
     largest_amount: Annotated[int, Meta(ge=1, le=MAX_LARGEST_AMOUNT_MINOR)] | None = None
     card_reference: bool | None = None
+    backdate_days: Annotated[int, Meta(ge=0, le=MAX_BACKDATE_DAYS)] | None = None
 
 
 # --- answers
@@ -98,6 +100,7 @@ class PoliciesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     largest_amount: int
     card_reference: bool
+    backdate_days: int
 
 
 # --- handlers
@@ -175,13 +178,16 @@ def handle_policies(command: SetPolicies, unit: UnitOfWork) -> PoliciesAnswer:
         state,
         largest_amount_minor=command.largest_amount,
         card_reference=command.card_reference,
+        backdate_days=command.backdate_days,
         recorded_at=unit.recorded_at,
     )
     if event:
         unit.emit(tenant_stream(unit.tenant_name), event)
     policies = unit.tenant().policies
     return PoliciesAnswer(
-        largest_amount=policies.largest_amount_minor, card_reference=policies.card_reference
+        largest_amount=policies.largest_amount_minor,
+        card_reference=policies.card_reference,
+        backdate_days=policies.backdate_days,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import Unreadable, apply, initial
-from domain.calendar import BACKDATE_DAYS, EARLIEST_EFFECTIVE_DATE, check_not_before
+from domain.calendar import EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Event, Stamp, State, Transaction
@@ -164,7 +164,7 @@ class UnitOfWork:
         # A day that has only just ended is not the past yet: a till's request may have been on its way.
         present = effective_date >= _local_date(self.tenant().time_zone, self.recorded_at - MIDNIGHT_GRACE)
         if not present and Capability.TRANSACTION_BACKDATE_ANY not in self.caller.capabilities:
-            near = (today - effective_date).days <= BACKDATE_DAYS
+            near = (today - effective_date).days <= self.tenant().policies.backdate_days
             self.require(Capability.TRANSACTION_BACKDATE if near else Capability.TRANSACTION_BACKDATE_ANY)
 
     def post(self, journal: Journal, transaction: Transaction) -> None:

@@ -118,6 +118,8 @@ class Writer:
     # --- the loop
 
     async def _run(self) -> None:
+        with suppress(StoreUnavailableError):  # whoever comes first then hears of it
+            await self._cache.begin()
         while True:
             if not self._queue:
                 if self._closing:

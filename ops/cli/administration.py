@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 
+from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import ROLES
 from domain.chart import COUNTRIES
 from domain.ids import TENANT_PATTERN
@@ -177,6 +178,15 @@ def tenant_policy(
         Literal["required", "optional"] | None,
         typer.Option(help="Whether money by card names its reference."),
     ] = None,
+    backdate_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_BACKDATE_DAYS,
+            metavar="DAYS",
+            help="How many days before today the capability transaction.backdate reaches.",
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -185,6 +195,7 @@ def tenant_policy(
     fields = {
         "largest_amount": largest_amount,
         "card_reference": None if card_reference is None else card_reference == "required",
+        "backdate_days": backdate_days,
     }
     outcome = _execute(settings, name, "tenant.policies", fields)
     policies = msgspec.json.decode(outcome.response)
@@ -193,6 +204,7 @@ def tenant_policy(
     else:
         print(f"largest amount: {policies['largest_amount']} minor units")
         print(f"card reference: {'required' if policies['card_reference'] else 'optional'}")
+        print(f"dated back: up to {policies['backdate_days']} days")
     _wait_until_projected(settings, outcome)
 
 

@@ -1,11 +1,12 @@
 """What the commands of a tenant's administration decide, through the writer."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from application.commands import COMMANDS
+from application.pipeline.command import Envelope
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from tests.support.given import on_a_loop
@@ -70,3 +71,41 @@ async def test_what_a_key_may_not_do_is_refused_where_it_acts() -> None:
         with pytest.raises(DomainError) as refusal:
             await school.give(top_up(credential="bk_2"))
         assert refusal.value.code == Code.UNAUTHENTICATED
+
+
+@on_a_loop
+async def test_the_policies_hold_for_the_commands() -> None:
+    async with running_writer(MemoryStore()) as writer:
+        school = School(writer)
+        await school.do("tenant.register", country="KE", legal_name="X", time_zone="UTC")
+        await school.do("wallet.open", account="STU-1", currency="KES")
+        await school.do("key.create", client="OFFICE", prefix="bk_1", key_hash="0" * 64, role="bursar")
+        today = datetime.now(UTC).date()
+
+        def dated(days: int) -> Envelope:
+            return top_up(credential="bk_1", effective_date=(today - timedelta(days=days)).isoformat())
+
+        def by_card(**source: str) -> Envelope:
+            fields = {"account": "STU-1", "amount": 1, "currency": "KES"}
+            return envelope("wallet.top_up", **fields, source={"type": "card", **source})
+
+        async def refusal(command: Envelope) -> DomainError:
+            with pytest.raises(DomainError) as caught:
+                await school.give(command)
+            return caught.value
+
+        await school.give(dated(31))
+        assert (await refusal(dated(32))).extra["capability"] == Capability.TRANSACTION_BACKDATE_ANY
+        await school.give(by_card())
+        await school.do("tenant.policies", backdate_days=7, card_reference=True)
+        await school.give(dated(7))
+        assert (await refusal(dated(8))).extra["capability"] == Capability.TRANSACTION_BACKDATE_ANY
+        assert (await refusal(by_card())).code == Code.REFERENCE_REQUIRED
+        await school.give(by_card(reference="T-100"))
+        sale = {
+            "lines": [{"sku": "A", "quantity": 1, "total": 1, "tax_code": "A"}],
+            "tenders": [{"type": "card"}],
+        }
+        assert (
+            await refusal(envelope("pos.checkout", currency="KES", **sale))
+        ).code == Code.REFERENCE_REQUIRED

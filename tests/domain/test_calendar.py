@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import BACKDATE_DAYS, EARLIEST_EFFECTIVE_DATE, check_not_before, lowest_from, moved
+from domain.calendar import EARLIEST_EFFECTIVE_DATE, MAX_BACKDATE_DAYS, check_not_before, lowest_from, moved
 from domain.errors import Code, DomainError
 
 TODAY = date(2026, 3, 31)
@@ -14,7 +14,7 @@ NOW = datetime(2026, 3, 31, 9, tzinfo=UTC)
 MOVEMENTS = st.lists(st.tuples(st.integers(0, 60), st.integers(-100, 100)), max_size=40)
 
 
-@given(MOVEMENTS, st.integers(0, BACKDATE_DAYS))
+@given(MOVEMENTS, st.integers(0, MAX_BACKDATE_DAYS))
 def test_the_lowest_balance_since_a_day_is_that_of_all_movements(
     movements: list[tuple[int, int]], days: int
 ) -> None:
@@ -26,16 +26,16 @@ def test_the_lowest_balance_since_a_day_is_that_of_all_movements(
 
 
 def test_days_that_nothing_may_be_dated_to_any_more_are_forgotten() -> None:
-    nets = moved({}, TODAY - timedelta(BACKDATE_DAYS), 5, recorded_at=NOW)
+    nets = moved({}, TODAY - timedelta(MAX_BACKDATE_DAYS), 5, recorded_at=NOW)
     assert len(nets) == 1
-    later = NOW + timedelta(BACKDATE_DAYS + 2)
+    later = NOW + timedelta(MAX_BACKDATE_DAYS + 2)
     assert moved(nets, later.date(), 7, recorded_at=later) == {later.date(): 7}
     assert moved({}, TODAY - timedelta(300), 7, recorded_at=NOW) == {}
 
 
 def test_one_day_more_is_kept_than_a_date_may_lie_back() -> None:
     """Today in the tenant's time zone may lie a day before UTC's."""
-    last, forgotten = TODAY - timedelta(BACKDATE_DAYS + 1), TODAY - timedelta(BACKDATE_DAYS + 2)
+    last, forgotten = TODAY - timedelta(MAX_BACKDATE_DAYS + 1), TODAY - timedelta(MAX_BACKDATE_DAYS + 2)
     assert moved({}, last, 5, recorded_at=NOW) == {last: 5}
     assert moved({}, forgotten, 5, recorded_at=NOW) == {}
     assert moved({last: 5, forgotten: 3}, TODAY, 7, recorded_at=NOW) == {last: 5, TODAY: 7}

@@ -152,7 +152,7 @@ def test_every_role_is_a_set_of_capabilities() -> None:
 
 
 def do_set_policies(**changes: Any) -> Any:
-    fields = {"largest_amount_minor": None, "card_reference": None, **changes}
+    fields = {"largest_amount_minor": None, "card_reference": None, "backdate_days": None, **changes}
     return lambda state: tenant.set_policies(state, **fields, recorded_at=AT)
 
 
@@ -167,6 +167,10 @@ def test_policies_that_are_not_given_stay_as_they_are() -> None:
     )
     given(STREAM, REGISTERED, strict).when(do_set_policies(largest_amount_minor=10**10)).then(
         PoliciesSet(largest_amount=10**10, card_reference=True, recorded_at=AT)
+    )
+    given(STREAM, REGISTERED, strict).when(do_set_policies(backdate_days=0)).then(
+        PoliciesSet(largest_amount=500, card_reference=True, backdate_days=0, recorded_at=AT),
+        policies=Policies(largest_amount_minor=500, card_reference=True, backdate_days=0),
     )
     given(STREAM, REGISTERED, strict).when(
         do_set_policies(largest_amount_minor=500, card_reference=True)

@@ -9,14 +9,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
+import structlog
 
 from adapters.postgres import store as postgres_store
-from adapters.postgres.embedded.cluster import Cluster
+from adapters.postgres.embedded import cluster as cluster_module
+from adapters.postgres.embedded.cluster import Cluster, temporary_cluster
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
 from application.pipeline import recovery
@@ -573,3 +576,40 @@ async def test_a_process_that_starts_cold_goes_on_where_the_log_is(database: Dat
         moved = await writer.submit(charge(amount=50))
         assert answer(moved)["wallet"]["balance"] == 0
         assert writer.position == moved.position
+
+
+@on_a_loop
+async def test_what_is_answered_is_durable_whatever_the_database_is_set_to(database: Database) -> None:
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database.name} SET synchronous_commit = off")
+        connection.execute("ALTER ROLE bursar_writer SET synchronous_commit = off")
+    try:
+        async with running_school(store(database)) as school:
+            connection = school.writer._store._connection  # type: ignore[attr-defined]
+            row = await (await connection.execute("SHOW synchronous_commit")).fetchone()
+            assert row == ("on",)
+    finally:
+        with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+            connection.execute("ALTER ROLE bursar_writer RESET synchronous_commit")
+            connection.execute(f"ALTER DATABASE {database.name} RESET synchronous_commit")
+
+
+def test_a_server_that_may_lose_what_it_answered_is_told_of_at_start(
+    shared_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has given a command yet."""
+    monkeypatch.setitem(cluster_module._SETTINGS, "fsync", "off")
+
+    @on_a_loop
+    async def start(url: str) -> None:
+        with structlog.testing.capture_logs() as logs:
+            async with running_writer(PostgresStore(url)):
+
+                async def is_told() -> bool:
+                    return bool(logs)
+
+                await until(is_told)
+        assert [log["event"] for log in logs] == ["what is committed may be lost: the server's fsync is off"]
+
+    with temporary_cluster(shared_folder / "unsafe") as made:
+        start(made.superuser_url)
