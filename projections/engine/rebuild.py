@@ -283,7 +283,7 @@ class _Rebuild:
             connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(int(_LOCK_SECONDS * 1000)))
             connection.execute(lock + sql.SQL("ACCESS EXCLUSIVE MODE"))
             connection.execute("SET LOCAL statement_timeout = 0")
-            connection.execute("SELECT bursar_switch_tables(%s::text[])", (list(TABLES),))
+            shadow.switch(connection)
             connection.execute("UPDATE projection_positions SET position = %s", (Int8(position),))
             for channel in ("bursar_projected", "bursar_keys"):
                 connection.execute("SELECT pg_notify(%s, %s)", (channel, str(position)))

@@ -45,7 +45,7 @@ def drop(connection: psycopg.Connection[Any]) -> None:
 def make(connection: psycopg.Connection[Any]) -> None:
     """Make empty tables like the live ones, in the place of what a killed rebuild left.
 
-    Until they are to stay they have no indexes, are not logged, and are left alone by autovacuum.
+    They have no indexes and are not logged before they are finished, and autovacuum leaves them alone.
     """
     drop(connection)
     for table in TABLES:
@@ -103,7 +103,6 @@ WHERE conrelid = format('public.%%I', %s::text)::regclass AND conindid <> 0
 def finish(connection: psycopg.Connection[Any], table: LiteralString) -> None:
     """Give a table all that the live one has: durability, indexes, readers, statistics."""
     shadow = _shadow(table)
-    connection.execute(sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(shadow))
     for (options,) in connection.execute(_OPTIONS, (table,)).fetchall():
         connection.execute(sql.SQL("ALTER TABLE {} SET ({})").format(shadow, sql.SQL(options)))
     connection.execute(sql.SQL("ALTER TABLE {} SET LOGGED").format(shadow))
@@ -113,6 +112,16 @@ def finish(connection: psycopg.Connection[Any], table: LiteralString) -> None:
         connection.execute(sql.SQL(statement))
     connection.execute("SELECT bursar_make_readable(%s::regclass)", (f"{SCHEMA}.{table}",))
     connection.execute(sql.SQL("ANALYZE {}").format(shadow))
+
+
+def switch(connection: psycopg.Connection[Any]) -> None:
+    """Put the finished tables in the place of the live ones, in a transaction that has locked those.
+
+    Autovacuum comes to them only from then on: at work on one, it would hold the switch up, and all readers with it.
+    """
+    for table in TABLES:
+        connection.execute(sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(_shadow(table)))
+    connection.execute("SELECT bursar_switch_tables(%s::text[])", (list(TABLES),))
 
 
 def _shadow(table: LiteralString) -> sql.Identifier:

@@ -244,6 +244,28 @@ def test_no_transaction_is_open_for_long(filled: Database, monkeypatch: pytest.M
     assert max(ages.seconds) < ran / 4
 
 
+def test_autovacuum_comes_only_after_the_switch(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At work on a finished table, it would hold the switch up for a second, and all readers with it."""
+    left_alone: list[bool] = []
+    genuine = module.shadow.switch
+
+    def switch(connection: psycopg.Connection[Any]) -> None:
+        with psycopg.connect(filled.superuser_url) as other:
+            rows = other.execute(
+                "SELECT coalesce('autovacuum_enabled=false' = ANY (reloptions), false) FROM pg_class"
+                " WHERE relnamespace = 'bursar_shadow'::regnamespace AND relkind = 'r'"
+            )
+            left_alone.extend(alone for (alone,) in rows)
+        genuine(connection)
+
+    monkeypatch.setattr(module.shadow, "switch", switch)
+    shape = shapes(filled)
+    damage(filled, "DELETE FROM wallet_days")
+    assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).switched
+    assert left_alone == [True] * len(TABLES)
+    assert shapes(filled) == shape
+
+
 def test_killed_at_any_point_it_changes_nothing(filled: Database) -> None:
     damage(filled, "UPDATE wallet_accounts SET payer = 'WRONG' WHERE account = 'STU-1'")
     before, shape = dump(filled), shapes(filled)
