@@ -226,7 +226,9 @@ class _Rebuild:
         known = self._ranges.get(after)
         if known is not None and known.upto <= goal:
             return known
-        upto = _command_end(connection, min(after + _CHUNK_EVENTS, goal))
+        # To where a range ends that all projections have, so that from there on its topics are known again.
+        multiple = (after // _CHUNK_EVENTS + 1) * _CHUNK_EVENTS
+        upto = _command_end(connection, min(multiple, goal))
         return _Range(upto, topics_between(connection, after=after, upto=upto))
 
     def _fold_rest(self, connection: psycopg.Connection[Any], projection: Projection, upto: int) -> None:
