@@ -39,6 +39,11 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[LiteralString, ...]
     folds: tuple[Fold, ...]
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that any of its folds names."""
+        return frozenset[str]().union(*(fold.topics for fold in self.folds))
+
 
 def fold_range(
     connection: psycopg.Connection[Any],
@@ -61,13 +66,18 @@ class UnknownTopicError(Exception):
 
 def topics_between(connection: psycopg.Connection[Any], *, after: int, upto: int) -> frozenset[str]:
     """The topics that occur in `(after, upto]`. Raises `UnknownTopicError`."""
+    topics = topics_in(connection, after=after, upto=upto)
+    check_known(connection, topics, after=after, upto=upto)
+    return topics
+
+
+def topics_in(connection: psycopg.Connection[Any], *, after: int, upto: int) -> frozenset[str]:
+    """The topics that occur in `(after, upto]`, known or not."""
     rows: Sequence[tuple[str]] = connection.execute(
         "SELECT DISTINCT topic FROM events WHERE notification_id > %s AND notification_id <= %s",
         (Int8(after), Int8(upto)),
     ).fetchall()
-    topics = frozenset(topic for (topic,) in rows)
-    check_known(connection, topics, after=after, upto=upto)
-    return topics
+    return frozenset(topic for (topic,) in rows)
 
 
 def check_known(

@@ -1,30 +1,34 @@
 """Rebuild of all read tables from the log, beside the live ones, with proof of whether any row differs.
 
-The log is folded into tables of the same names in schema bursar_shadow, under one snapshot of log and live
-tables. Where every digest equals that of the live table at the same position, nothing is left to do. Else the
-shadow catches up and takes the live tables' place in one transaction: readers see the old rows or the new.
-Killed at any point it leaves the live tables as they were; the next rebuild sweeps up.
+The log is folded into the shadow range by range, each in a transaction of its own: what is in the log never changes, so
+that however long this takes, nobody's old rows are kept for it. Once the shadow is close behind the live tables, each
+table is compared in a short snapshot of its own, in which the last events are folded too. Where every digest equals
+that of the live table at the same position, nothing is left to do. Else the shadow catches up and takes the live tables'
+place in one transaction: readers see the old rows or the new. Killed at any point it leaves the live tables as they were;
+the next rebuild sweeps up.
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
-from threading import Lock
-from typing import Any, Final, LiteralString, TypeVar
+from threading import Event, Lock
+from typing import Any, Final, TypeVar
 
 import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.types.numeric import Int8
 
-from projections.engine.fold import Projection, fold_range, topics_between
+from projections.engine import shadow
+from projections.engine.fold import Projection, check_known, fold_range, topics_between, topics_in
 from projections.engine.registry import LOCK_POSITIONS, POSITIONS, PROJECTIONS
-from projections.views import ledger
+from projections.engine.shadow import TABLES, TableDigest
 
-_CHUNK_EVENTS: Final = 50_000
-_TAIL_EVENTS: Final = 20_000  # so few are folded while the projector waits
+_CHUNK_EVENTS: Final = 50_000  # few enough to stay in memory while each fold goes over them
+_TAIL_EVENTS: Final = 20_000  # so few are folded in a snapshot, and while the projector waits
 _SWITCH_ATTEMPTS: Final = 60
 _LOCK_SECONDS: Final = 0.5
 
@@ -41,17 +45,7 @@ SET maintenance_work_mem = '512MB';
 SET search_path = bursar_shadow, public;
 """
 
-_TABLES: Final[tuple[LiteralString, ...]] = tuple(
-    table for projection in PROJECTIONS for table in projection.tables
-)
-# The ledger is half of all events, and has a connection to itself.
-_SHARES: Final = (
-    (ledger.PROJECTION,),
-    tuple(projection for projection in PROJECTIONS if projection is not ledger.PROJECTION),
-)
-
 _Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 Progress = Callable[[int, int], None]
 """Called with the events folded and the events to fold."""
@@ -63,25 +57,6 @@ class RebuildRunningError(Exception):
 
 class SwitchRefusedError(Exception):
     """Readers or a projector held the live tables the whole time; the rebuilt ones were not put in their place."""
-
-
-class TableDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """A table, live and rebuilt: row counts, and digests that do not depend on the rows' order.
-
-    A digest is the sum of a 64-bit hash of each row. `differing` counts the rows that stand in only one of
-    the two tables; it is counted where digests differ.
-    """
-
-    rows_live: int
-    rows_rebuilt: int
-    digest_live: str
-    digest_rebuilt: str
-    differing: int
-
-    @property
-    def equal(self) -> bool:
-        """Whether the rebuild changes no row of the table."""
-        return (self.rows_live, self.digest_live) == (self.rows_rebuilt, self.digest_rebuilt)
 
 
 class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,79 +74,15 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
         return all(table.equal for table in self.tables.values())
 
 
-class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    """What is rebuilt: an exported snapshot, in it the head, each projection's position and the chunks.
-
-    Chunks are ranges of whole commands, small enough to stay in memory while each fold goes over them.
-    Every projection's position is the end of a chunk, or 0.
-    """
-
-    snapshot: str
-    head: int
-    positions: dict[str, int]
-    chunks: list[tuple[int, int]]
-
-
-class _Work:
-    """What the connections share: how much they have folded, and what each chunk was found to hold."""
-
-    def __init__(self, total: int, report: Progress) -> None:
-        self._done = 0
-        self._total = total
-        self._report = report
-        self._topics: dict[int, frozenset[str]] = {}
-        self._lock = Lock()
-
-    def add(self, events: int) -> None:
-        """Report progress, as events of the log."""
-        with self._lock:
-            self._done += events
-            self._report(self._done // len(_SHARES), self._total)
-
-    def topics(self, connection: psycopg.Connection[Any], after: int, upto: int) -> frozenset[str]:
-        """The topics of a chunk, looked up by whoever comes first."""
-        with self._lock:
-            if upto not in self._topics:
-                self._topics[upto] = topics_between(connection, after=after, upto=upto)
-            return self._topics[upto]
-
-
 def rebuild(projector_url: str, progress: Progress) -> RebuildResult:
     """Fold the log anew, compare with the live tables, and put the new ones in their place where they differ.
 
     Live tables far behind the log are replaced too, since this is the faster way to its end. The projector may
     run meanwhile. Raises `RebuildRunningError`, `UnknownTopicError` where the log has what this version does not know,
-    and `SwitchRefusedError` after about a minute; then the live tables are as they were.
+    before anything is folded, and `SwitchRefusedError` after about a minute; then the live tables are as they were.
     """
-    began = time.monotonic()
-    with _connect(projector_url) as connection, _alone(connection):
-        _make_shadows(connection)
-        with connection.transaction():
-            source = _export(connection)
-            work = _Work(source.head, progress)
-            tables: dict[str, TableDigest] = {}
-            for found in _on_each(_SHARES, lambda share: _build(projector_url, share, source, work)):
-                tables |= found
-        position = min(source.positions.values())
-        switch = source.head - position > _TAIL_EVENTS or not all(table.equal for table in tables.values())
-        if switch:
-            _on_each(_TABLES, lambda table: _finish(projector_url, table))
-            position = _catch_up_and_switch(connection, source.head)
-        _drop_shadows(connection)
-    progress(source.head, source.head)
-    return RebuildResult(
-        tables=tables,
-        events=source.head,
-        position=position,
-        switched=switch,
-        seconds=time.monotonic() - began,
-    )
-
-
-def _on_each(items: Sequence[_Item], work: Callable[[_Item], _Result]) -> list[_Result]:
-    """Do the work of all items on two connections."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(work, items))
+    with _connect(projector_url) as first, _alone(first), _connect(projector_url) as second:
+        return _Rebuild((first, second), progress).run()
 
 
 @contextmanager
@@ -193,42 +104,213 @@ def _alone(connection: psycopg.Connection[Any]) -> Generator[None]:
             connection.execute("SELECT pg_advisory_unlock(hashtext('bursar rebuild'))")
 
 
-# Shadow tables ---------------------------------------------------------------------------------------------
+class _Range(msgspec.Struct, frozen=True):
+    """Whole commands after a position, up to this one, and the topics of their events."""
+
+    upto: int
+    topics: frozenset[str]
 
 
-def _shadow(table: LiteralString) -> sql.Identifier:
-    return sql.Identifier("bursar_shadow", table)
+class _Rebuild:
+    """One rebuild, on two connections: each takes the next piece of work that nobody has."""
 
+    def __init__(self, connections: Sequence[psycopg.Connection[Any]], progress: Progress) -> None:
+        self._connections = connections
+        self._connection = connections[0]
+        self._progress = progress
+        self._head = _head(self._connection)
+        self._ranges: dict[int, _Range] = {}
+        self._positions = {projection.name: 0 for projection in PROJECTIONS}
+        self._folding: set[str] = set()
+        self._lock = Lock()
+        self._tables: dict[str, TableDigest] = {}
 
-def _drop_shadows(connection: psycopg.Connection[Any]) -> None:
-    for table in _TABLES:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_shadow(table)))
-
-
-def _make_shadows(connection: psycopg.Connection[Any]) -> None:
-    """Make empty tables like the live ones, without their indexes and not logged until they are to stay."""
-    _drop_shadows(connection)
-    for table in _TABLES:
-        connection.execute(
-            sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
-                _shadow(table), sql.Identifier("public", table)
-            )
+    def run(self) -> RebuildResult:
+        began = time.monotonic()
+        self._read_topics()
+        shadow.make(self._connection)
+        self._approach(_live)
+        self._on_both(_each(PROJECTIONS), self._compare)
+        position = min(self._positions.values())
+        equal = all(table.equal for table in self._tables.values())
+        switch = not equal or _head(self._connection) - position > _TAIL_EVENTS
+        if switch:
+            self._approach(_end)
+            self._on_both(_each(TABLES), shadow.finish)
+            position = self._catch_up_and_switch()
+        shadow.drop(self._connection)
+        self._progress(self._head, self._head)
+        return RebuildResult(
+            tables={table: self._tables[table] for table in TABLES},
+            events=max(position, *self._positions.values()),
+            position=position,
+            switched=switch,
+            seconds=time.monotonic() - began,
         )
 
+    def _on_both(
+        self,
+        take: Callable[[], _Item | None],
+        work: Callable[[psycopg.Connection[Any], _Item], None],
+    ) -> None:
+        """Work on both connections until there is nothing to take, or a piece has failed."""
+        stop = Event()
 
-# Fold and compare ------------------------------------------------------------------------------------------
+        def go_on(connection: psycopg.Connection[Any]) -> None:
+            while not stop.is_set() and (item := take()) is not None:
+                work(connection, item)
+
+        with ThreadPoolExecutor(len(self._connections)) as pool:
+            try:
+                for done in as_completed([pool.submit(go_on, each) for each in self._connections]):
+                    done.result()
+            finally:
+                stop.set()
+
+    # Fold ---------------------------------------------------------------------------------------------------
+
+    def _read_topics(self) -> None:
+        """Divide the log into ranges, and see that all that is in them is known."""
+        multiples = range(_CHUNK_EVENTS, self._head, _CHUNK_EVENTS)
+        ends = {_command_end(self._connection, position) for position in multiples}
+        ends |= {position for position in (*_live(self._connection).values(), self._head) if position}
+        ranges = list(pairwise([0, *sorted(ends)]))
+
+        def read(connection: psycopg.Connection[Any], range_: tuple[int, int]) -> None:
+            after, upto = range_
+            self._ranges[after] = _Range(upto, topics_in(connection, after=after, upto=upto))
+
+        self._on_both(_each(ranges), read)
+        for after, upto in ranges:
+            check_known(self._connection, self._ranges[after].topics, after=after, upto=upto)
+
+    def _approach(self, goal: Callable[[psycopg.Connection[Any]], dict[str, int]]) -> None:
+        """Fold each projection to where `goal` says, until it is a short way behind what that says by then."""
+        while self._is_far_behind(goals := goal(self._connection)):
+            self._on_both(partial(self._next_to_fold, goals), partial(self._fold_range_of, goals))
+
+    def _is_far_behind(self, goals: Mapping[str, int]) -> bool:
+        return any(goals[name] - position > _TAIL_EVENTS for name, position in self._positions.items())
+
+    def _next_to_fold(self, goals: Mapping[str, int]) -> Projection | None:
+        """Take the projection that is least far, so that both connections read the same part of the log."""
+        with self._lock:
+            waiting = [
+                projection
+                for projection in PROJECTIONS
+                if projection.name not in self._folding
+                and self._positions[projection.name] < goals[projection.name]
+            ]
+            if not waiting:
+                return None
+            projection = min(waiting, key=lambda projection: self._positions[projection.name])
+            self._folding.add(projection.name)
+            return projection
+
+    def _fold_range_of(
+        self, goals: Mapping[str, int], connection: psycopg.Connection[Any], projection: Projection
+    ) -> None:
+        after = self._positions[projection.name]
+        range_ = self._range(connection, after, goals[projection.name])
+        if not range_.topics.isdisjoint(projection.topics):
+            with connection.transaction():
+                fold_range(connection, projection, after=after, upto=range_.upto, topics=range_.topics)
+        with self._lock:
+            self._positions[projection.name] = range_.upto
+            self._folding.discard(projection.name)
+            folded = sum(self._positions.values()) // len(PROJECTIONS)
+            self._progress(min(folded, self._head), self._head)
+
+    def _range(self, connection: psycopg.Connection[Any], after: int, goal: int) -> _Range:
+        """The next range on the way to `goal`, which is the end of a command."""
+        known = self._ranges.get(after)
+        if known is not None and known.upto <= goal:
+            return known
+        # To where a range ends that all projections have, so that from there on its topics are known again.
+        multiple = (after // _CHUNK_EVENTS + 1) * _CHUNK_EVENTS
+        upto = _command_end(connection, min(multiple, goal))
+        return _Range(upto, topics_between(connection, after=after, upto=upto))
+
+    def _fold_rest(self, connection: psycopg.Connection[Any], projection: Projection, upto: int) -> None:
+        """Fold a tail in the transaction that is open. Whoever commits it moves the position."""
+        after = self._positions[projection.name]
+        if after < upto:
+            topics = topics_between(connection, after=after, upto=upto)
+            fold_range(connection, projection, after=after, upto=upto, topics=topics)
+
+    # Compare ------------------------------------------------------------------------------------------------
+
+    def _compare(self, connection: psycopg.Connection[Any], projection: Projection) -> None:
+        """Compare each table of a projection where its live one is, in a snapshot of its own."""
+        name = projection.name
+        for table in projection.tables:
+            while (live := _live(connection))[name] - self._positions[name] > _TAIL_EVENTS:
+                self._fold_range_of(live, connection, projection)
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                after, position = self._positions[name], _live(connection)[name]
+                self._fold_rest(connection, projection, position)
+                self._tables[table] = shadow.compare(connection, table)
+            self._positions[name] = max(after, position)
+
+    # Switch -------------------------------------------------------------------------------------------------
+
+    def _catch_up_and_switch(self) -> int:
+        """Fold what was committed meanwhile, the last of it while the projector waits, and switch."""
+        for _ in range(_SWITCH_ATTEMPTS):
+            self._approach(_end)
+            try:
+                return self._switch()
+            except psycopg.errors.QueryCanceled:
+                # Somebody reads for long: stand aside rather than hold up all other readers behind them.
+                time.sleep(_LOCK_SECONDS)
+        raise SwitchRefusedError(
+            "The live tables were in use the whole time; nothing was changed. Try again."
+        )
+
+    def _switch(self) -> int:
+        connection = self._connection
+        lock = sql.SQL("LOCK TABLE {} IN ").format(
+            sql.SQL(", ").join(sql.Identifier("public", table) for table in TABLES)
+        )
+        with connection.transaction():
+            # Sends autovacuum away, which takes a second, while readers and projector go on.
+            connection.execute(lock + sql.SQL("SHARE UPDATE EXCLUSIVE MODE"))
+            connection.execute(LOCK_POSITIONS)
+            position = _head(connection)
+            for projection in PROJECTIONS:
+                self._fold_rest(connection, projection, position)
+            # Given up before any reader has waited for the second after which PostgreSQL looks for deadlocks: one
+            # that waits for a table locked here, and holds the next, must not be the victim.
+            connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(int(_LOCK_SECONDS * 1000)))
+            connection.execute(lock + sql.SQL("ACCESS EXCLUSIVE MODE"))
+            connection.execute("SET LOCAL statement_timeout = 0")
+            shadow.switch(connection)
+            connection.execute("UPDATE projection_positions SET position = %s", (Int8(position),))
+            for channel in ("bursar_projected", "bursar_keys"):
+                connection.execute("SELECT pg_notify(%s, %s)", (channel, str(position)))
+        return position
 
 
-def _export(connection: psycopg.Connection[Any]) -> _Source:
-    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+def _each(items: Iterable[_Item]) -> Callable[[], _Item | None]:
+    """Take one after the other."""
+    return partial(next, iter(items), None)
+
+
+def _head(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT coalesce(max(position), 0) FROM commands").fetchone()
     assert row is not None
-    head = _head(connection)
-    positions: dict[str, int] = dict(connection.execute(POSITIONS).fetchall())
-    ends = {_command_end(connection, position) for position in range(_CHUNK_EVENTS, head, _CHUNK_EVENTS)}
-    ends |= {position for position in (*positions.values(), head) if position}
-    chunks = list(pairwise([0, *sorted(ends)]))
-    return _Source(snapshot=row[0], head=head, positions=positions, chunks=chunks)
+    return int(row[0])
+
+
+def _live(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """How far each projection has come."""
+    return dict(connection.execute(POSITIONS).fetchall())
+
+
+def _end(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """The log's end, for each projection."""
+    return dict.fromkeys((projection.name for projection in PROJECTIONS), _head(connection))
 
 
 def _command_end(connection: psycopg.Connection[Any], position: int) -> int:
@@ -238,133 +320,3 @@ def _command_end(connection: psycopg.Connection[Any], position: int) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _build(url: str, share: Sequence[Projection], source: _Source, work: _Work) -> dict[str, TableDigest]:
-    """Fold some projections up to the head, and compare each where its live tables are."""
-    digests: dict[str, TableDigest] = {}
-
-    def compare(position: int) -> None:
-        for projection in share:
-            if source.positions[projection.name] == position:
-                digests.update({table: _compare(connection, table) for table in projection.tables})
-
-    with _connect(url) as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(source.snapshot))
-        compare(0)
-        for after, upto in source.chunks:
-            topics = work.topics(connection, after, upto)
-            for projection in share:
-                fold_range(connection, projection, after=after, upto=upto, topics=topics)
-            work.add(upto - after)
-            compare(upto)
-    return digests
-
-
-def _compare(connection: psycopg.Connection[Any], table: LiteralString) -> TableDigest:
-    names = {"live": sql.Identifier("public", table), "rebuilt": _shadow(table)}
-    sums: dict[str, tuple[int, str]] = {}
-    for side, name in names.items():
-        digest = sql.SQL(
-            "SELECT count(*), coalesce(sum(hash_record_extended(t, 0)), 0)::text FROM {} AS t"
-        ).format(name)
-        sums[side] = connection.execute(digest).fetchone() or (0, "0")
-    differing = 0
-    if sums["live"] != sums["rebuilt"]:
-        query = sql.SQL(
-            "SELECT count(*) FROM ((TABLE {live} EXCEPT ALL TABLE {rebuilt})"
-            " UNION ALL (TABLE {rebuilt} EXCEPT ALL TABLE {live})) AS d"
-        ).format(**names)
-        differing = (connection.execute(query).fetchone() or (0,))[0]
-    return TableDigest(
-        rows_live=sums["live"][0],
-        rows_rebuilt=sums["rebuilt"][0],
-        digest_live=sums["live"][1],
-        digest_rebuilt=sums["rebuilt"][1],
-        differing=differing,
-    )
-
-
-# Switch ----------------------------------------------------------------------------------------------------
-
-_OPTIONS: Final = """
-SELECT array_to_string(reloptions, ', ') FROM pg_class
-WHERE oid = format('public.%%I', %s::text)::regclass AND reloptions IS NOT NULL
-"""
-# As the live table has them: first what is no constraint, then the constraints, each with its index.
-_INDEXES: Final = """
-SELECT replace(pg_get_indexdef(i.indexrelid), ' ON public.', ' ON bursar_shadow.')
-FROM pg_index i
-WHERE i.indrelid = format('public.%%I', %s::text)::regclass
-    AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
-"""
-_CONSTRAINTS: Final = """
-SELECT format('ALTER TABLE bursar_shadow.%%I ADD CONSTRAINT %%I %%s', %s::text, conname, pg_get_constraintdef(oid))
-FROM pg_constraint
-WHERE conrelid = format('public.%%I', %s::text)::regclass AND conindid <> 0
-"""
-
-
-def _finish(url: str, table: LiteralString) -> None:
-    """Give a shadow table all that the live one has: durability, indexes, readers, statistics."""
-    shadow = _shadow(table)
-    with _connect(url) as connection:
-        for (options,) in connection.execute(_OPTIONS, (table,)).fetchall():
-            connection.execute(sql.SQL("ALTER TABLE {} SET ({})").format(shadow, sql.SQL(options)))
-        connection.execute(sql.SQL("ALTER TABLE {} SET LOGGED").format(shadow))
-        statements = connection.execute(_INDEXES, (table,)).fetchall()
-        statements += connection.execute(_CONSTRAINTS, (table, table)).fetchall()
-        for (statement,) in statements:
-            connection.execute(sql.SQL(statement))
-        connection.execute("SELECT bursar_make_readable(%s::regclass)", (f"bursar_shadow.{table}",))
-        connection.execute(sql.SQL("ANALYZE {}").format(shadow))
-
-
-def _catch_up_and_switch(connection: psycopg.Connection[Any], position: int) -> int:
-    """Fold what was committed meanwhile, the last of it while the projector waits, and switch."""
-    for _ in range(_SWITCH_ATTEMPTS):
-        while (head := _head(connection)) - position > _TAIL_EVENTS:
-            position = _fold_all(connection, position, head)
-        try:
-            return _switch(connection, position)
-        except psycopg.errors.QueryCanceled:
-            # Somebody reads for long: stand aside rather than hold up all other readers behind them.
-            time.sleep(_LOCK_SECONDS)
-    raise SwitchRefusedError("The live tables were in use the whole time; nothing was changed. Try again.")
-
-
-def _switch(connection: psycopg.Connection[Any], position: int) -> int:
-    lock = sql.SQL("LOCK TABLE {} IN ").format(
-        sql.SQL(", ").join(sql.Identifier("public", table) for table in _TABLES)
-    )
-    with connection.transaction():
-        # Sends autovacuum away, which takes a second, while readers and projector go on.
-        connection.execute(lock + sql.SQL("SHARE UPDATE EXCLUSIVE MODE"))
-        connection.execute(LOCK_POSITIONS)
-        position = _fold_all(connection, position, _head(connection))
-        # Given up before any reader has waited for the second after which PostgreSQL looks for deadlocks: one
-        # that waits for a table locked here, and holds the next, must not be the victim.
-        connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(int(_LOCK_SECONDS * 1000)))
-        connection.execute(lock + sql.SQL("ACCESS EXCLUSIVE MODE"))
-        connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SELECT bursar_switch_tables(%s::text[])", (list(_TABLES),))
-        connection.execute("UPDATE projection_positions SET position = %s", (Int8(position),))
-        for channel in ("bursar_projected", "bursar_keys"):
-            connection.execute("SELECT pg_notify(%s, %s)", (channel, str(position)))
-    return position
-
-
-def _head(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT coalesce(max(position), 0) FROM commands").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _fold_all(connection: psycopg.Connection[Any], after: int, upto: int) -> int:
-    """Fold a tail of whole commands into all shadow tables, in one transaction."""
-    with connection.transaction():
-        topics = topics_between(connection, after=after, upto=upto)
-        for projection in PROJECTIONS:
-            fold_range(connection, projection, after=after, upto=upto, topics=topics)
-    return upto

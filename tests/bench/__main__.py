@@ -34,6 +34,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "projector_vs_copy": projecting.read_side,
     "lag_p99_at_1000_per_second": projecting.lag_p99_at_1000_per_second,
     "rebuild_vs_copy_out": projecting.read_side,
+    "decoding_vs_copy_out": projecting.read_side,
 }
 
 

@@ -6,7 +6,7 @@ import time
 
 import psycopg
 
-from tests.bench import load, measures, requests
+from tests.bench import decoding, load, measures, requests
 from tests.bench.site import service
 from tests.bench.table import Bench, soon
 from tests.bench.writing import SPREAD
@@ -41,6 +41,14 @@ async def read_side(bench: Bench) -> None:
         "COPY out of the same rows",
         0.4,
         lambda: soon(measures.rebuilt_per_second(url)),
+        lambda: soon(measures.copied_out_per_second(url)),
+    )
+    await bench.compare(
+        "decoding_vs_copy_out",
+        "events/s",
+        "COPY out of the same rows",
+        None,
+        lambda: soon(decoding.decoded_per_second(url)),
         lambda: soon(measures.copied_out_per_second(url)),
     )
 

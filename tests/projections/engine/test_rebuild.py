@@ -1,7 +1,13 @@
 """The rebuild: it proves that nothing differs, or puts it right with no reader the wiser."""
 
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -24,6 +30,8 @@ from tests.support.log import append_all
 from tests.support.projected import TABLES, a_day, catch_up, dump, put, top_ups
 from tests.support.school import School
 from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[3]
 
 # All that makes a table what it is, beside its rows.
 SHAPE = """
@@ -141,6 +149,156 @@ def test_a_rebuild_leaves_alone_what_it_could_not_make(
     with pytest.raises(UnknownTopicError, match=rf"{WalletCharged.topic}, at position \d+"):
         rebuild(filled.url("bursar_projector"), lambda _done, _total: None)
     assert dump(filled) == before
+    assert shadows(filled) == []
+
+
+def test_the_first_event_that_is_not_known_is_named_before_anything_is_folded(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK_EVENTS", 7)
+    monkeypatch.delitem(TOPICS, WalletCharged.topic)
+    with psycopg.connect(filled.superuser_url) as connection:
+        [(first,)] = connection.execute(
+            "SELECT min(notification_id) FROM events WHERE topic = %s", (WalletCharged.topic,)
+        ).fetchall()
+    told: list[tuple[int, int]] = []
+    with pytest.raises(UnknownTopicError, match=rf"at position {first};"):
+        rebuild(filled.url("bursar_projector"), lambda done, total: told.append((done, total)))
+    assert told == []
+
+
+def test_an_event_that_cannot_be_folded_stops_both_connections(filled: Database) -> None:
+    before = dump(filled)
+    damage(
+        filled,
+        "SET session_replication_role = replica;"
+        f" UPDATE events SET state = '{{}}' WHERE topic = '{WalletCharged.topic}'",
+    )
+    with pytest.raises(psycopg.DataError):
+        rebuild(filled.url("bursar_projector"), lambda _done, _total: None)
+    assert dump(filled) == before
+
+
+def test_no_command_is_cut(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: set[int] = set()
+    genuine = module.fold_range
+
+    def watched(*arguments: Any, after: int, upto: int, topics: frozenset[str]) -> None:
+        ends.update((after, upto))
+        genuine(*arguments, after=after, upto=upto, topics=topics)
+
+    monkeypatch.setattr(module, "fold_range", watched)
+    monkeypatch.setattr(module, "_CHUNK_EVENTS", 3)
+    monkeypatch.setattr(module, "_TAIL_EVENTS", 0)
+    assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).equal
+    with psycopg.connect(filled.superuser_url) as connection:
+        commands = {position for (position,) in connection.execute("SELECT position FROM commands")}
+    assert len(ends) > 20
+    assert ends <= commands | {0}
+
+
+class Ages:
+    """Watches how long the rebuild's transactions have been open, as long as it is at work."""
+
+    _OLDEST = (
+        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'bursar rebuild'"
+        " AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)"
+    )
+
+    def __init__(self, database: Database) -> None:
+        self.seconds: list[float] = []
+        self._url = database.superuser_url
+        self._stop = Event()
+
+    def _look(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._stop.is_set():
+                [(oldest,)] = connection.execute(self._OLDEST, prepare=True).fetchall()
+                self.seconds.append(oldest)
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        thread = Thread(target=self._look)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+
+def test_no_transaction_is_open_for_long(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was a row's is kept for the oldest transaction: for the head's, that would be a version a commit."""
+    monkeypatch.setattr(module, "_CHUNK_EVENTS", 100)
+    monkeypatch.setattr(module, "_TAIL_EVENTS", 100)
+    with psycopg.connect(filled.url("bursar_writer"), autocommit=True) as connection:
+        append_all(connection, [command for n in range(4_000) for command in top_ups("maple", f"W-{n}", 4)])
+    catch_up(filled)
+    ages = Ages(filled)
+    with ages.running():
+        began = time.monotonic()
+        assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).equal
+        ran = time.monotonic() - began
+    assert len(ages.seconds) > 100
+    assert max(ages.seconds) < ran / 4
+
+
+def test_autovacuum_comes_only_after_the_switch(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At work on a finished table, it would hold the switch up for a second, and all readers with it."""
+    left_alone: list[bool] = []
+    genuine = module.shadow.switch
+
+    def switch(connection: psycopg.Connection[Any]) -> None:
+        with psycopg.connect(filled.superuser_url) as other:
+            rows = other.execute(
+                "SELECT coalesce('autovacuum_enabled=false' = ANY (reloptions), false) FROM pg_class"
+                " WHERE relnamespace = 'bursar_shadow'::regnamespace AND relkind = 'r'"
+            )
+            left_alone.extend(alone for (alone,) in rows)
+        genuine(connection)
+
+    monkeypatch.setattr(module.shadow, "switch", switch)
+    shape = shapes(filled)
+    damage(filled, "DELETE FROM wallet_days")
+    assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).switched
+    assert left_alone == [True] * len(TABLES)
+    assert shapes(filled) == shape
+
+
+def test_killed_at_any_point_it_changes_nothing(filled: Database) -> None:
+    damage(filled, "UPDATE wallet_accounts SET payer = 'WRONG' WHERE account = 'STU-1'")
+    before, shape = dump(filled), shapes(filled)
+    program = (
+        "import sys\nfrom projections.engine import rebuild\n"
+        "rebuild._CHUNK_EVENTS = rebuild._TAIL_EVENTS = 10\n"
+        "rebuild.rebuild(sys.argv[1], lambda done, total: print('.', flush=True))\n"
+    )
+    generator = random.Random(5)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, filled.url("bursar_projector")], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        for _ in range(generator.randrange(1, 40)):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert dump(filled) == before
+        assert shapes(filled) == shape
+    assert shadows(filled)
+
+    def is_alone() -> bool:
+        with psycopg.connect(filled.superuser_url) as connection:
+            return not connection.execute(
+                "SELECT FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'bursar rebuild'"
+            ).fetchall()
+
+    eventually(is_alone)  # its last statements may outlive it
+    assert rebuild(filled.url("bursar_projector"), lambda _done, _total: None).switched
+    assert shadows(filled) == []
 
 
 def test_one_rebuild_at_a_time(filled: Database) -> None:
@@ -254,3 +412,14 @@ def test_a_switch_under_readers_a_projector_and_a_writer(filled: Database) -> No
     assert watch.wrong == []
     assert shapes(filled) == shape
     assert_equal_to_a_fresh_fold(filled)
+
+
+def test_it_compares_with_tables_that_move(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each table is compared where it is by then, though the projector goes on all the time."""
+    monkeypatch.setattr(module, "_CHUNK_EVENTS", 400)
+    monkeypatch.setattr(module, "_TAIL_EVENTS", 200)
+    writer = Writer(filled)
+    with running(filled), writer.running():
+        for _ in range(5):
+            result = rebuild(filled.url("bursar_projector"), lambda _done, _total: None)
+            assert result.equal, result.tables
