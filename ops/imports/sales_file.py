@@ -276,6 +276,12 @@ def _values(sale: Sale) -> tuple[str | int, ...]:
     return sale.customer or "", sale.date.isoformat(), sale.amount_minor, sale.quantity, sale.description
 
 
+def _hash(sale: Sale) -> str:
+    """The hash by which the row is known in another file: payments of their own references are no copies."""
+    reference = (sale.reference.upper(),) if sale.reference else ()
+    return hash_of(*_values(sale), *reference)
+
+
 def _key_of_unreadable(record: Record, source: str) -> str:
     """The key for a row whose values are not known until it is mended: of its place and of what stands there."""
     return (
@@ -301,7 +307,7 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Conta
         amount_minor=sale.amount_minor,
         elements=tuple(elements),
         key=key,
-        values_hash=hash_of(*_values(sale)),
+        values_hash=_hash(sale),
     )
 
 

@@ -532,6 +532,26 @@ def test_a_file_under_another_name_is_refused_unless_again(school, tmp_path):
     assert counts(school.run("sales", renamed, *COLUMNS, "--again")) == [10, 10, 0, 0, 1045]
 
 
+def test_equal_rows_with_receipts_of_their_own_are_no_copies(school, tmp_path):
+    """Each pupil pays the same lunch at noon and again in the evening."""
+
+    def export(name: str, receipt: str, pupils: range, separator: str = ",") -> Path:
+        lines = [f"RF-{n},2026-01-05,50.00,Lunch,{receipt}{n:04}" for n in pupils]
+        text = "\n".join(["Who,Day,Total,What,Receipt", *lines]).replace(",", separator)
+        return write(tmp_path / name, text + "\n")
+
+    options = ["--customer", "Who", "--date", "Day", "--amount", "Total", "--description", "What"]
+    options += ["--reference", "Receipt", "--tender", "mpesa"]
+    noon = export("noon.csv", "RFA", range(40))
+    assert counts(school.run("sales", noon, *options)) == [40, 40, 0, 0, 200_000]
+    evening = export("evening.csv", "RFB", range(40))
+    assert counts(school.run("sales", evening, *options)) == [40, 40, 0, 0, 200_000]
+    for copy in (noon.rename(tmp_path / "copy.csv"), export("other.csv", "rfb", range(39, 4, -1), ";")):
+        result = school.run("sales", copy, *options)
+        assert result.exit_code == 1
+        assert "--again" in result.stderr
+
+
 def test_a_key_that_may_not_record_an_import_posts_nothing(school, tmp_path):
     path = write(tmp_path / "auditor.csv", HEADER + lines_of("AU", 3))
     ready = json.loads(school.ready.read_text())
