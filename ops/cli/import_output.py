@@ -7,9 +7,9 @@ from ops.cli.output import print_json, print_table
 
 if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
     from ops.imports.foretelling import Foretold
-    from ops.imports.history import PastImport
     from ops.imports.run import Imported
     from ops.imports.tally import Kind
+    from projections.views.imports import ImportView
 
 Money = Callable[[int], str]
 
@@ -68,7 +68,7 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
     )
 
 
-def tell_imports(imports: "Sequence[PastImport]", *, json: bool) -> None:
+def tell_imports(imports: "Sequence[ImportView]", *, json: bool) -> None:
     """Print imports, as one line of JSON or as a table."""
     if json:
         print_json(imports)
