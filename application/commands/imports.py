@@ -1,6 +1,6 @@
 """The command that records the import of a file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -48,7 +48,7 @@ class ImportRecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def handle_record(command: RecordImport, unit: UnitOfWork) -> ImportRecordedAnswer:
     import_id = command.id or unit.command_id
-    facts = {**msgspec.structs.asdict(command), "id": import_id}
+    facts: dict[str, Any] = {**msgspec.structs.asdict(command), "id": import_id}
     recorded = file_import.ImportRecorded(**facts, recorded_at=unit.recorded_at)
     stream = import_stream(unit.tenant_name, import_id)
     if command.id is None:
