@@ -36,22 +36,15 @@ _TOTAL = re.compile(
 _KEY = re.compile(r"sale-[0-9a-f]{64}")
 
 
-class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read a file of sales, and how its sales were paid. `time_zone` and `currency` are the tenant's."""
+class SalesColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of a sales file's columns."""
 
     customer: str
     date: str
     amount: str
     quantity: str | None = None
     description: str | None = None
-    date_format: str | None = None
     reference: str | None = None
-    tender: TenderType = "cash"
-    prefund: bool = False
-    customers: Customers = Customers()
-    source: str
-    currency: str
-    time_zone: str
 
     def columns(self) -> list[str]:
         """The columns that the file must have."""
@@ -77,6 +70,18 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
     def refusal(self, path: Path, nearest: Sequence[str]) -> FileError:
         missing = ", ".join(repr(name) for name in self.missing(nearest))
         return FileError(f"{path} has no column {missing}; its columns are {', '.join(nearest) or 'none'}")
+
+
+class SalesOptions(SalesColumns, frozen=True, kw_only=True):
+    """How to read a file of sales, and how its sales were paid. `time_zone` and `currency` are the tenant's."""
+
+    date_format: str | None = None
+    tender: TenderType = "cash"
+    prefund: bool = False
+    customers: Customers = Customers()
+    source: str
+    currency: str
+    time_zone: str
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):

@@ -229,7 +229,7 @@ def test_what_is_no_receipt_makes_no_failure(school, tmp_path):
     assert (result.exit_code, counts(result)) == (0, [0, 0, 0, 0, 0]), result.output
     assert (summary(result)["not_receipts"], summary(result)["blank"]) == (2, 1)
     told = school.run("mpesa", path, words=True).stdout
-    assert "passed over: 1 blank rows, 2 that are not receipts" in told
+    assert "passed over: 1 blank row, 2 that are not receipts" in told
     assert "passed over 1: a provider's charge" in told
 
 
@@ -575,6 +575,31 @@ def test_statements_that_overlap_are_no_copies(school, tmp_path):
     month = write(tmp_path / "month.csv", header + "".join(rows))
     assert counts(school.run("mpesa", week)) == [4, 4, 0, 0, 40000]
     assert counts(school.run("mpesa", month)) == [5, 1, 4, 0, 10000]
+
+
+def test_one_is_not_told_as_many(school, tmp_path):
+    path = write(tmp_path / "one.csv", HEADER + "ONE-1,2026-01-05,12.50,1,Pen\n,,,,\n")
+    told = school.run("sales", path, *COLUMNS, "--dry-run", words=True).stdout
+    assert "of 1 customer, rejected 0" in told
+    assert "2026-01: 1 row, 12.50 KES" in told
+    assert "passed over: 1 blank row, 0 that are not receipts" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Name,Day,Total\nA,2026-01-05,1\n", "no column 'Who'"),
+        (HEADER + 'A,2026-01-05,1,1,"x\n', "never closed"),
+    ],
+)
+@pytest.mark.parametrize(
+    "service", [["--url", "http://127.0.0.1:9", "--key", "bk_nobody"], ["--data", "nowhere"]]
+)
+def test_what_is_wrong_with_a_file_is_told_where_no_service_answers(tmp_path, text, why, service):
+    path = write(tmp_path / "wrong.csv", text)
+    result = CliRunner().invoke(app, ["import", "sales", str(path), *COLUMNS, *service])
+    assert result.exit_code == 1
+    assert why in result.stderr
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):
