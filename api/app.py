@@ -12,13 +12,14 @@ from starlette.routing import Match
 from api.bodies import Bodies
 from api.commands.bulk import BulkEndpoint
 from api.commands.endpoint import CommandEndpoint
-from api.commands.routes import BULK_PATH, match, methods
+from api.commands.routes import BULK_PATH, BY_TEMPLATE, Route, methods
 from api.errors import ApiError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
 from api.openapi import page
-from api.paths import PREFIX, PUBLIC
+from api.paths import PREFIX, PUBLIC, Paths
 from api.reads import routes as reads
 from api.reads.parameters import wrong_parameters
+from api.reads.reader import OneRead
 from api.request_log import RequestLog
 from api.services import Services
 from domain.errors import DomainError
@@ -34,6 +35,7 @@ class Application:
         self._command = CommandEndpoint(services.writer, services.authenticator)
         self._bulk = BulkEndpoint(services.writer, services.authenticator)
         self._reads = reads.reads(services)
+        self._paths: Paths[Route | OneRead] = Paths({**BY_TEMPLATE, **self._reads.ones})
         self.fastapi = _fastapi(services, self._reads.routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,13 +50,13 @@ class Application:
         exchange = Exchange(scope, receive, send, self._bodies)
         try:
             exchange.check_headers()
-            matched = match(exchange.method, exchange.path)
-            if matched is not None:
-                await self._command(exchange, *matched)
+            found, parameter = self._paths.match(exchange.method, exchange.path) or (None, None)
+            if isinstance(found, Route):
+                await self._command(exchange, found, parameter)
             elif exchange.path == BULK_PATH and exchange.method == "POST":
                 await self._bulk(exchange)
             else:
-                await self._read(exchange, receive, send)
+                await self._read(exchange, found, parameter, receive, send)
         except Exception as error:  # noqa: BLE001  every answer that is not a success is an envelope
             await exchange.refuse(error)
         finally:
@@ -62,7 +64,9 @@ class Application:
             if self._requests is not None:
                 self._requests.add(exchange)
 
-    async def _read(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _read(
+        self, exchange: Exchange, one: OneRead | None, parameter: str | None, receive: Receive, send: Send
+    ) -> None:
         scope = exchange.scope
         credential = None
         try:
@@ -71,8 +75,8 @@ class Application:
                 credential = await self._services.authenticator.authenticate(exchange)
             if scope["query_string"]:
                 exchange.query()  # nobody's filter is dropped in silence, also where there are two of it
-            elif exchange.method == "GET" and (matched := self._reads.match(exchange.path)) is not None:
-                await self._reads.answer_one(exchange, credential, *matched)
+            elif one is not None:
+                await self._reads.answer_one(exchange, credential, one, parameter)
                 return
             scope["exchange"], scope["credential"] = exchange, credential
             await self.fastapi(scope, receive, _noticed(exchange, send))

@@ -21,6 +21,7 @@ class HttpCode(ErrorCode):
     METHOD_NOT_ALLOWED = "method_not_allowed", "method_not_allowed", "The path takes another method; `Allow` names it."
     PAYLOAD_TOO_LARGE = "payload_too_large", "too_large", "A body has at most 1 MB, in bulk 16 MB."
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", "unsupported_media_type", "Send `Content-Type: application/json`."
+    READ_TIMEOUT = "read_timeout", "unavailable", "The read took too long and was given up. Ask for less of it, fewer days or a smaller page; one thing, again later."
     INTERNAL_ERROR = "internal_error", "internal", "A bug; the request id finds it in the service's log."
     # fmt: on
 

@@ -1,17 +1,18 @@
 """What the API's routes work with; built once by `ops.bootstrap`."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.credentials import Authenticator, Credential
-from api.errors import ApiError, FieldError, invalid_request
+from api.errors import ApiError, FieldError, HttpCode, invalid_request
 from api.projected import ProjectedPosition
 from application.pipeline.writer import Writer
 from domain.errors import Code
@@ -26,9 +27,12 @@ MAX_WAITING_READS: Final = 500
 """How many reads wait for a connection; one more is told at once that the service is busy."""
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
+MAX_LOCK_SECONDS: Final = 4
+"""How long it may wait for a lock; less, so that who waits for others is not told that he asks too much."""
 
 READ_OPTIONS: Final = (
-    f"-c statement_timeout={MAX_READ_SECONDS}s -c enable_seqscan=off -c enable_bitmapscan=off"
+    f"-c statement_timeout={MAX_READ_SECONDS}s -c lock_timeout={MAX_LOCK_SECONDS}s"
+    " -c enable_seqscan=off -c enable_bitmapscan=off"
 )
 """Every read is along an index: a table that was small when its plan was made may not stay so, and of a row that changes
 the newest version is found first."""
@@ -117,6 +121,12 @@ class Services:
         try:
             async with self.pool.connection() as connection:
                 yield connection
+        except LockNotAvailable as error:
+            raise ApiError(
+                Code.UNAVAILABLE, "The tables are locked, as where a rebuild switches them."
+            ) from error
+        except QueryCanceled as error:
+            raise ApiError(Code.UNAVAILABLE, "The database took too long.") from error
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise ApiError(Code.UNAVAILABLE, "The database is away.") from error
 
@@ -137,14 +147,32 @@ class Services:
 
     @asynccontextmanager
     async def read(self, tenant: str) -> AsyncGenerator[Reading]:
-        """Open a read of one tenant's rows. Raises `ApiError` (`unavailable`) where the database is away."""
-        async with self._connection() as connection, connection.pipeline(), connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            await connection.execute(HOLD_STILL)
-            await connection.execute(SET_TENANT, (tenant,))
-            yield Reading(connection, await connection.execute(_MOMENT, prepare=True))
+        """Open a read of one tenant's rows.
+
+        Raises `ApiError`: `read_timeout` where a statement takes too long, `unavailable` where the database is away.
+        """
+        async with self._connection() as connection:
+            with _told_of_timeouts():
+                async with connection.pipeline(), connection.transaction():
+                    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    await connection.execute(HOLD_STILL)
+                    await connection.execute(SET_TENANT, (tenant,))
+                    yield Reading(connection, await connection.execute(_MOMENT, prepare=True))
 
     async def write_position(self) -> int:
         """The head of the log."""
         async with self._connection() as connection:
             return await head_position(connection)
+
+
+@contextmanager
+def _told_of_timeouts() -> Generator[None]:
+    """Tell a read's caller that it is his question that the database gave up."""
+    try:
+        yield
+    except QueryCanceled as error:
+        detail = (
+            f"The read took longer than {MAX_READ_SECONDS} seconds and was given up. Ask for less of it, fewer days or a "
+            "smaller page; one thing, again later."
+        )
+        raise ApiError(HttpCode.READ_TIMEOUT, detail) from error

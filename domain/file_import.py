@@ -4,7 +4,7 @@ It moves no money. It is there so that the same rows are not posted a second tim
 """
 
 from datetime import datetime
-from typing import ClassVar, Final, TypedDict
+from typing import ClassVar, Final
 
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
@@ -42,20 +42,6 @@ class FileImport(State, kw_only=True):
     finished: bool = False
 
 
-class Facts(TypedDict):
-    """What is recorded of an import."""
-
-    source: str
-    name: str
-    sha256: str
-    read: int
-    posted: int
-    already_there: int
-    rejected: int
-    sketch: tuple[str, ...]
-    finished: bool
-
-
 def evolve(state: FileImport, event: Event) -> None:
     assert isinstance(event, ImportRecorded), (state, event)
     state.source = event.source
@@ -63,26 +49,26 @@ def evolve(state: FileImport, event: Event) -> None:
     state.finished = event.finished
 
 
-def begin(*, import_id: str, recorded_at: datetime, facts: Facts) -> ImportRecorded:
+def begin(recorded: ImportRecorded) -> ImportRecorded:
     """Record an import that has none yet. Refused: counts that do not add up, hashes out of order (`invalid_request`)."""
-    if facts["read"] != facts["posted"] + facts["already_there"] + facts["rejected"]:
+    if recorded.read != recorded.posted + recorded.already_there + recorded.rejected:
         raise DomainError(Code.INVALID_REQUEST, "read is posted, already_there and rejected together.")
-    if list(facts["sketch"]) != sorted(set(facts["sketch"])):
+    if list(recorded.sketch) != sorted(set(recorded.sketch)):
         raise DomainError(Code.INVALID_REQUEST, "The hashes of the sketch ascend, each of them once.")
-    return ImportRecorded(id=import_id, recorded_at=recorded_at, **facts)
+    return recorded
 
 
-def go_on(state: FileImport, *, import_id: str, recorded_at: datetime, facts: Facts) -> ImportRecorded:
+def go_on(state: FileImport, recorded: ImportRecorded) -> ImportRecorded:
     """Record what became of an import since.
 
     Refused: one that does not exist or has finished (`import_not_found`, `import_finished`), or is of another file.
     """
     if not state.version:
-        raise DomainError(Code.IMPORT_NOT_FOUND, f"There is no import {import_id}.")
+        raise DomainError(Code.IMPORT_NOT_FOUND, f"There is no import {recorded.id}.")
     if state.finished:
-        raise DomainError(Code.IMPORT_FINISHED, f"Import {import_id} has finished.")
-    if (state.source, state.sha256) != (facts["source"], facts["sha256"]):
+        raise DomainError(Code.IMPORT_FINISHED, f"Import {recorded.id} has finished.")
+    if (state.source, state.sha256) != (recorded.source, recorded.sha256):
         raise DomainError(
-            Code.INVALID_REQUEST, f"Import {import_id} is of another file, or of another source."
+            Code.INVALID_REQUEST, f"Import {recorded.id} is of another file, or of another source."
         )
-    return begin(import_id=import_id, recorded_at=recorded_at, facts=facts)
+    return begin(recorded)

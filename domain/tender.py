@@ -1,5 +1,6 @@
 """How an amount is split over the tenders that a client names."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
@@ -56,86 +57,84 @@ def split(
     more and no less; without it they may pay less, and tenders other than wallets may pay more.
     """
     ordered = sorted(tenders, key=lambda tender: tender.type != "wallet")
-    if sum(tender.amount is None for tender in ordered if tender.type != "wallet") > 1:
-        raise DomainError(
-            Code.TENDERS_AMBIGUOUS, "Only one tender that is not a wallet may be without amount."
-        )
-    named = sum(tender.amount or 0 for tender in ordered)
-    check_limit(named)
-    unnamed_left = max(total_minor - named, 0)
-    left = total_minor
+    unnamed_minor = max(total_minor - _named_minor(ordered), 0)
+    left_minor = total_minor
+    purses = _Purses(available, currency)
     shares: list[Share] = []
-    taken: dict[WalletId, int] = {}
     for tender in ordered:
-        account = tender.account
+        wallet_id = tender.account
         if tender.type == "wallet":
-            account = account or wallet
-            amount = _wallet_amount(
-                tender,
-                account,
-                total_minor,
-                unnamed_left,
-                available,
-                taken,
-                currency,
-                alone=len(ordered) == 1,
-            )
-            if amount > left:
-                raise DomainError(
-                    Code.TENDERS_EXCEED_TOTAL,
-                    f"The wallet would pay {format_minor(amount, currency)} {currency},"
-                    f" {format_minor(left, currency)} {currency} is left to pay.",
-                )
+            wallet_id = wallet_id or wallet
+            least_minor = total_minor if len(ordered) == 1 else 0
+            amount = purses.draw(wallet_id, tender.amount, least_minor=least_minor, most_minor=unnamed_minor)
+            _check_wallet_pays_what_is_left(amount, left_minor, currency)
         else:
-            amount = unnamed_left if tender.amount is None else tender.amount
+            amount = unnamed_minor if tender.amount is None else tender.amount
         if tender.amount is None:
-            unnamed_left -= amount
-        used = min(amount, left)
-        left -= used
+            unnamed_minor -= amount
+        share = Share(
+            leg=len(shares) + 1,
+            type=tender.type,
+            amount_minor=min(amount, left_minor),
+            excess_minor=max(amount - left_minor, 0),
+            wallet_id=wallet_id,
+            reference=tender.reference,
+        )
+        left_minor -= share.amount_minor
         if amount:
-            shares.append(
-                Share(
-                    leg=len(shares) + 1,
-                    type=tender.type,
-                    amount_minor=used,
-                    excess_minor=amount - used,
-                    wallet_id=account,
-                    reference=tender.reference,
-                )
-            )
-    _check_sum(total_minor, left, sum(share.excess_minor for share in shares), currency, exact=exact)
+            shares.append(share)
+    _check_sum(total_minor, left_minor, sum(share.excess_minor for share in shares), currency, exact=exact)
     return shares
 
 
-def _wallet_amount(
-    tender: Tender,
-    wallet_id: WalletId | None,
-    total_minor: int,
-    unnamed_minor: int,
-    available: Callable[[WalletId], int],
-    taken: dict[WalletId, int],
-    currency: str,
-    *,
-    alone: bool,
-) -> int:
-    if wallet_id is None:
-        raise DomainError(Code.TENDER_WITHOUT_WALLET, "A wallet tender needs a wallet to pay from.")
-    have = max(available(wallet_id) - taken.get(wallet_id, 0), 0)
-    if tender.amount is not None:
-        required, amount = tender.amount, tender.amount
-    else:
-        required, amount = (total_minor if alone else 0), min(have, unnamed_minor)
-    if required > have:
+def _named_minor(tenders: Sequence[Tender]) -> int:
+    """What the amounts that are named add up to."""
+    if sum(tender.amount is None for tender in tenders if tender.type != "wallet") > 1:
         raise DomainError(
-            Code.INSUFFICIENT_FUNDS,
-            f"Wallet {wallet_id} has {format_minor(have, currency)} {currency} available,"
-            f" {format_minor(required, currency)} {currency} is required.",
-            account=wallet_id,
-            available=have,
-            required=required,
+            Code.TENDERS_AMBIGUOUS, "Only one tender that is not a wallet may be without amount."
         )
-    taken[wallet_id] = taken.get(wallet_id, 0) + amount
-    return amount
+    named_minor = sum(tender.amount or 0 for tender in tenders)
+    check_limit(named_minor)
+    return named_minor
+
+
+class _Purses:
+    """Wallets, and what has been drawn on them so far."""
+
+    def __init__(self, available: Callable[[WalletId], int], currency: str) -> None:
+        self._available = available
+        self._currency = currency
+        self._drawn: Counter[WalletId] = Counter()
+
+    def draw(
+        self, wallet_id: WalletId | None, amount_minor: int | None, *, least_minor: int, most_minor: int
+    ) -> int:
+        """Draw an amount; where it is None what there is, up to `most`, and no less than `least`."""
+        if wallet_id is None:
+            raise DomainError(Code.TENDER_WITHOUT_WALLET, "A wallet tender needs a wallet to pay from.")
+        have = max(self._available(wallet_id) - self._drawn[wallet_id], 0)
+        required = least_minor if amount_minor is None else amount_minor
+        if required > have:
+            raise DomainError(
+                Code.INSUFFICIENT_FUNDS,
+                f"Wallet {wallet_id} has {format_minor(have, self._currency)} {self._currency} available,"
+                f" {format_minor(required, self._currency)} {self._currency} is required.",
+                account=wallet_id,
+                available=have,
+                required=required,
+            )
+        drawn = min(have, most_minor) if amount_minor is None else amount_minor
+        self._drawn[wallet_id] += drawn
+        return drawn
+
+
+def _check_wallet_pays_what_is_left(amount_minor: int, left_minor: int, currency: str) -> None:
+    if amount_minor > left_minor:
+        raise DomainError(
+            Code.TENDERS_EXCEED_TOTAL,
+            f"The wallet would pay {format_minor(amount_minor, currency)} {currency},"
+            f" {format_minor(left_minor, currency)} {currency} is left to pay.",
+        )
 
 
 def _check_sum(

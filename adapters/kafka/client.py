@@ -9,10 +9,8 @@ from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
-
-# The package's stubs are of an older version of the library, which had no such modules.
-from kafka.net.compat import KafkaNetClient  # pyright: ignore[reportMissingImports]
-from kafka.net.inet import KafkaNetSocket  # pyright: ignore[reportMissingImports]
+from kafka.net.compat import KafkaNetClient  # pyright: ignore[reportMissingImports]  # its stubs are older
+from kafka.net.inet import KafkaNetSocket  # pyright: ignore[reportMissingImports]  # the same
 
 from adapters.kafka.records import Record
 

@@ -211,7 +211,7 @@ class _Verifier:
             self._report(
                 first,
                 expected.position,
-                f"commit {expected.number} counts {stored[-1].commands} commands, the log has {counts[1]} up to there",
+                f"commit {expected.number} counts commands up to {stored[-1].commands}, the log has {counts[1]} up to there",
             )
         if [msgspec.structs.replace(commit, commands=expected.commands) for commit in stored] != [expected]:
             self._report(first, expected.position, f"commit {expected.number} is not as it was written")
@@ -276,7 +276,7 @@ class _Verifier:
                 self._report(
                     after,
                     after,
-                    f"tenant {tenant} has counted {sequence} commands, the log ends with {logged}",
+                    f"tenant {tenant} has counted commands up to {sequence}, the log ends with {logged}",
                 )
 
     def _check_snapshots(self) -> None:

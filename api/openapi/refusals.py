@@ -38,7 +38,7 @@ def of_command(form: CommandForm, *, key_required: bool) -> Codes:
 def of_read(form: ReadForm, *, public: bool) -> Codes:
     """Every refusal of a read, its own ones first."""
     common = _ALL if public else (*_WITH_KEY, Code.CAPABILITY_MISSING, HttpCode.BAD_HEADER)
-    return (*form.codes, Code.INVALID_REQUEST, *common)
+    return (*form.codes, Code.INVALID_REQUEST, HttpCode.READ_TIMEOUT, *common)
 
 
 def of_bulk(form: BulkForm, commands: Iterable[CommandForm]) -> Codes:

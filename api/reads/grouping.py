@@ -36,7 +36,7 @@ class Grouping:
     async def ask(self, fetch: Fetch, tenant: str, key: Any) -> Answer:
         """What `fetch` finds of a key.
 
-        Raises `ApiError` (`unavailable`) where too many wait, or the database is away.
+        Raises `ApiError`: `unavailable` where too many wait, else as a read does.
         """
         if self._count >= MAX_WAITING_READS:
             raise ApiError(Code.UNAVAILABLE, "The service answers no more reads at the moment.")

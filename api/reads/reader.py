@@ -4,7 +4,6 @@ Reads of one thing are grouped, and take the bare way that commands take; lists,
 FastAPI.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
@@ -15,7 +14,7 @@ from fastapi.responses import Response
 from api.credentials import Credential, check_any, check_capability
 from api.errors import ApiError, HttpCode, shown
 from api.exchange import Exchange
-from api.paths import PREFIX
+from api.paths import PREFIX, template
 from api.reads.cursors import Cursors, Listing
 from api.reads.grouping import Fetch, Grouping
 from api.reads.parameters import NoParameters, PageParameters
@@ -54,7 +53,8 @@ class Reader:
         self._services = services
         self._cursors = Cursors(services.receipts.key)
         self._grouping = Grouping(services.read)
-        self._ones: dict[str, OneRead] = {}
+        self.ones: dict[tuple[str, str], OneRead] = {}
+        """The reads of one thing, by method and template."""
         self.routes = APIRouter(prefix=PREFIX)
 
     # --- one thing
@@ -68,30 +68,15 @@ class Reader:
             body, position = await self._one(exchange, request.scope.get("credential"), read, parameter)
             return _response(body, position)
 
-        self._ones[re.sub(r"{\w+}", "{}", read.path)] = read
+        self.ones["GET", template(read.path)] = read
         self.routes.get(read.path)(answer_one)
 
-    def match(self, path: str) -> tuple[OneRead, str] | None:
-        """The read of one thing that a path asks for, and its parameter."""
-        if not path.startswith(PREFIX):
-            return None
-        path = path[len(PREFIX) :]
-        if (read := self._ones.get(path)) is not None:
-            return read, ""
-        steps = path.split("/", 4)
-        for place in range(2, len(steps)):
-            parameter, steps[place] = steps[place], "{}"
-            if parameter and (read := self._ones.get("/".join(steps))) is not None:
-                return read, parameter
-            steps[place] = parameter
-        return None
-
     async def answer_one(
-        self, exchange: Exchange, credential: Credential | None, read: OneRead, parameter: str
+        self, exchange: Exchange, credential: Credential | None, read: OneRead, parameter: str | None
     ) -> None:
         """Answer a read of one thing."""
         exchange.route = PREFIX + read.path
-        body, position = await self._one(exchange, credential, read, parameter)
+        body, position = await self._one(exchange, credential, read, parameter or "")
         await exchange.answer(200, body, (b"bursar-position", b"%d" % position))
 
     async def _one(

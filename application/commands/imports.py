@@ -1,6 +1,6 @@
 """The command that records the import of a file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -47,25 +47,14 @@ class ImportRecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handle_record(command: RecordImport, unit: UnitOfWork) -> ImportRecordedAnswer:
-    facts: file_import.Facts = {
-        "source": command.source,
-        "name": command.name,
-        "sha256": command.sha256,
-        "read": command.read,
-        "posted": command.posted,
-        "already_there": command.already_there,
-        "rejected": command.rejected,
-        "sketch": command.sketch,
-        "finished": command.finished,
-    }
     import_id = command.id or unit.command_id
+    facts: dict[str, Any] = {**msgspec.structs.asdict(command), "id": import_id}
+    recorded = file_import.ImportRecorded(**facts, recorded_at=unit.recorded_at)
     stream = import_stream(unit.tenant_name, import_id)
     if command.id is None:
-        unit.create(stream, file_import.begin(import_id=import_id, recorded_at=unit.recorded_at, facts=facts))
+        unit.create(stream, file_import.begin(recorded))
     else:
-        state = unit.state(file_import.FileImport, stream)
-        event = file_import.go_on(state, import_id=import_id, recorded_at=unit.recorded_at, facts=facts)
-        unit.emit(stream, event)
+        unit.emit(stream, file_import.go_on(unit.state(file_import.FileImport, stream), recorded))
     return ImportRecordedAnswer(id=import_id, finished=command.finished)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ops.cli.output import print_json, print_table
+from ops.words import counted
 
 if TYPE_CHECKING:  # the API's client and all commands' shapes would slow the start of every command
     from ops.imports.foretelling import Foretold
-    from ops.imports.history import PastImport
     from ops.imports.run import Imported
     from ops.imports.tally import Kind
+    from projections.views.imports import ImportView
 
 Money = Callable[[int], str]
 
@@ -45,7 +46,7 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
         return
     print(
         f"nothing is written. read {foretold.read}: would post {foretold.would_post} "
-        f"({money(foretold.total_minor)}) of {foretold.customers} customers, rejected {foretold.rejected}"
+        f"({money(foretold.total_minor)}) of {counted(foretold.customers, 'customer')}, rejected {foretold.rejected}"
     )
     for each in foretold.imported_before:
         what = "this file" if each.same_file else f"about {each.part:.0%} of its rows, or of that file's"
@@ -55,7 +56,7 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
     if foretold.would_refuse:
         print("it would be refused, since it was imported under another source: see --source and --again")
     for month in foretold.months:
-        print(f"  {month.month}: {month.rows} rows, {money(month.amount_minor)}")
+        print(f"  {month.month}: {counted(month.rows, 'row')}, {money(month.amount_minor)}")
     _tell_rejected(foretold.rejected_by_reason, money)
     _tell_passed_over(foretold.blank, foretold.not_receipts, foretold.not_receipts_by_reason)
     if foretold.already_there:
@@ -68,7 +69,7 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
     )
 
 
-def tell_imports(imports: "Sequence[PastImport]", *, json: bool) -> None:
+def tell_imports(imports: "Sequence[ImportView]", *, json: bool) -> None:
     """Print imports, as one line of JSON or as a table."""
     if json:
         print_json(imports)
@@ -96,7 +97,8 @@ def _tell_rejected(kinds: "Iterable[Kind]", money: Money) -> None:
 
 def _tell_passed_over(blank: int, not_receipts: int, kinds: "Iterable[Kind]") -> None:
     if blank or not_receipts:
-        print(f"passed over: {blank} blank rows, {not_receipts} that are not receipts")
+        is_not = "is not a receipt" if not_receipts == 1 else "are not receipts"
+        print(f"passed over: {counted(blank, 'blank row')}, {not_receipts} that {is_not}")
     for kind in kinds:
         print(f"  passed over {kind.rows}: {kind.reason}")
 

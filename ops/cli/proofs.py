@@ -4,6 +4,7 @@ import typer
 
 from ops.cli.connection import DataOption, settings_for
 from ops.cli.output import FAILED, JsonOption, fail, print_json, progress
+from ops.words import counted
 
 
 def verify(data: DataOption = None, json: JsonOption = False) -> None:
@@ -20,8 +21,8 @@ def verify(data: DataOption = None, json: JsonOption = False) -> None:
             print(f"FAILED  positions {finding.first_position} to {finding.position}: {finding.what}")
         verdict = "does not verify" if found.findings else "verifies"
         print(
-            f"The log {verdict}: {found.commands} commands, {found.events} events, {found.commits} commits, "
-            f"{found.snapshots} snapshots; head {found.position}, hash {found.hash}"
+            f"The log {verdict}: {counted(found.commands, 'command')}, {counted(found.events, 'event')}, "
+            f"{counted(found.commits, 'commit')}, {counted(found.snapshots, 'snapshot')}; head {found.position}, hash {found.hash}"
         )
     raise typer.Exit(FAILED if found.findings else 0)
 
@@ -42,7 +43,9 @@ def rebuild(data: DataOption = None, json: JsonOption = False) -> None:
         print_json(result)
     else:
         for name, table in result.tables.items():
-            print(f"{'equal  ' if table.equal else 'DIFFERS'}  {name:<24} {table.rows_rebuilt:>10} rows")
+            print(
+                f"{'equal  ' if table.equal else 'DIFFERS'}  {name:<24} {counted(table.rows_rebuilt, 'row', width=10)}"
+            )
         if not result.equal:
             print(
                 "The read tables were not what the log says, and are now. `bursar verify` tells whether the log is."

@@ -9,6 +9,7 @@ import typer
 
 from ops.cli.connection import DEFAULT_DATA, DataOption, environment_settings, settings_for
 from ops.cli.output import JsonOption, fail, print_json
+from ops.words import counted
 
 emulate_app = typer.Typer(help="Stand-ins for outside systems.", no_args_is_help=True)
 
@@ -131,4 +132,4 @@ def release(
     if json:
         print_json({"tenant": tenant, "released": count})
     else:
-        print(f"{count} messages of {tenant} released.")
+        print(f"{counted(count, 'message')} of {tenant} released.")

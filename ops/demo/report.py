@@ -10,6 +10,7 @@ from rich.table import Table
 from ops.demo.books import Check, Document, show_money
 from ops.demo.comparison import Outcome
 from ops.demo.day import Day, Step
+from ops.words import counted
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,11 @@ def show(console: Console, day: Day, outcome: Outcome) -> None:
             "QuickBooks' address is not known (--ready-file names it): its books were not compared."
         )
     wrong = sum(not check.holds for check in outcome.checks)
-    console.print(f"{wrong} checks failed." if wrong else f"All agree: {len(outcome.checks)} checks.")
+    console.print(
+        f"{counted(wrong, 'check')} failed."
+        if wrong
+        else f"All agree: {counted(len(outcome.checks), 'check')}."
+    )
 
 
 def _steps_table(day: Day, outcome: Outcome) -> Table:

@@ -10,6 +10,9 @@ from ops.imports.records import FileError, Plain
 Decimals = Literal["comma", "point"]
 """What stands before the decimals; the other one groups thousands."""
 
+WHOLE = re.compile(r"\+?(\d+)(\.0+)?", re.ASCII)
+"""A whole number; spreadsheets write 3 as 3.0."""
+
 _SWAPPED = str.maketrans(",.", ".,")
 _ONE_GROUP = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3}")
 

@@ -19,6 +19,8 @@ from ops.http_client import ApiClient, ApiError
 from ops.imports.records import FileError
 from ops.imports.rows import Entry, Row
 from ops.imports.tally import Summary
+from projections.engine.reading import Page
+from projections.views.imports import ImportView
 
 MIN_SHARED_ROWS: Final = 3
 """Of so few rows in common two files may well be different ones."""
@@ -64,27 +66,6 @@ def shared(one: Sequence[str], other: Sequence[str]) -> tuple[int, float]:
     return in_both, in_both / max(min(len(ones), len(others)), 1)
 
 
-class PastImport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An import as the service lists it; `sketch` where it was asked for."""
-
-    id: str
-    source: str
-    name: str
-    sha256: str
-    read: int
-    posted: int
-    already_there: int
-    rejected: int
-    finished: bool
-    at: datetime
-    sketch: tuple[str, ...] = ()
-
-    @property
-    def left_rows(self) -> bool:
-        """Whether any of its rows are, or may be, in the books."""
-        return not self.finished or self.posted + self.already_there > 0
-
-
 class Likeness(msgspec.Struct, frozen=True, kw_only=True):
     """An import of this file, or of one that has more than half of its rows, as `part` estimates it."""
 
@@ -95,17 +76,12 @@ class Likeness(msgspec.Struct, frozen=True, kw_only=True):
     part: float
 
 
-class _Page(msgspec.Struct, frozen=True, kw_only=True):
-    data: list[PastImport]
-    next: str | None
-
-
-def past_imports(client: ApiClient, *, sketch: bool) -> list[PastImport]:
-    """All imports of the school, the newest first."""
-    found: list[PastImport] = []
+def past_imports(client: ApiClient, *, sketch: bool) -> list[ImportView]:
+    """All imports of the school, the newest first; their sketches where asked for."""
+    found: list[ImportView] = []
     parameters: dict[str, str | int] = {"limit": 500, "sketch": str(sketch).lower()}
     while True:
-        page = msgspec.convert(client.get("imports", **parameters).body, _Page)
+        page = msgspec.convert(client.get("imports", **parameters).body, Page[ImportView, str])
         found += page.data
         if page.next is None:
             return found
@@ -120,13 +96,13 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     sketch: tuple[str, ...]
 
-    def likenesses(self, past: Iterable[PastImport]) -> list[Likeness]:
+    def likenesses(self, past: Iterable[ImportView]) -> list[Likeness]:
         """The imports that were of this file or of much of it."""
         found: list[Likeness] = []
         for each in past:
             same_file = each.sha256 == self.sha256
-            in_both, part = shared(self.sketch, each.sketch)
-            if each.left_rows and (same_file or (in_both >= MIN_SHARED_ROWS and part > 0.5)):
+            in_both, part = shared(self.sketch, each.sketch or ())
+            if _left_rows(each) and (same_file or (in_both >= MIN_SHARED_ROWS and part > 0.5)):
                 found.append(
                     Likeness(
                         source=each.source,
@@ -152,6 +128,11 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
                     f"{each.source!r}. If it is the same file, say --source {each.source!r}, and nothing is posted "
                     "twice; if it is to be posted all the same, say --again"
                 )
+
+
+def _left_rows(past: ImportView) -> bool:
+    """Whether any of its rows are, or may be, in the books."""
+    return not past.finished or past.posted + past.already_there > 0
 
 
 def facts_of(path: Path, source: str, passes: Iterable[Iterable[Row]]) -> FileFacts:
@@ -180,7 +161,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
 class ImportRecord:
     """The record of one run. A run of a file that is recorded already adds one only where it posts something."""
 
-    def __init__(self, client: ApiClient, facts: FileFacts, past: Sequence[PastImport]) -> None:
+    def __init__(self, client: ApiClient, facts: FileFacts, past: Sequence[ImportView]) -> None:
         self._client = client
         self._facts = facts
         own = [each for each in past if (each.source, each.sha256) == (facts.source, facts.sha256)]

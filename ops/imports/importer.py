@@ -27,6 +27,7 @@ from ops.http_client import (
 )
 from ops.imports.rows import Entry, Rejection, Row, Skipped
 from ops.imports.tally import Tally
+from ops.words import counted
 
 LANES: Final = 2
 """Requests in flight. What concerns one wallet goes through one lane, one request after the other."""
@@ -158,7 +159,7 @@ class Importer:
                     progress(attempt.retry_state)
                 waiting, first = again, False
                 if waiting:
-                    raise NotAnsweredError(f"{len(waiting)} rows were not answered")
+                    raise NotAnsweredError(f"no answer for {counted(len(waiting), 'row')}")
         return outcomes
 
     def _send(self, entries: Sequence[Entry]) -> list[list[Result]]:

@@ -6,6 +6,7 @@ A file is refused rather than guessed where two answers fit.
 import codecs
 import re
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -57,30 +58,45 @@ class Columns(Protocol):
 
 
 def find_table(path: Path, wish: Wish, columns: Columns, currency: str) -> tuple[Table, int]:
-    """The layout and header of a file, and how many records follow, read to its end once.
+    """The layout and header of a file, and how many records follow.
 
     Raises FileError where it cannot be read, lacks a column, or may be read in two ways.
     """
-    try:
+    table, count = find_header(path, wish, columns)
+    return find_decimals(table, wish, columns, currency), count
+
+
+def find_header(path: Path, wish: Wish, columns: Columns) -> tuple[Table, int]:
+    """What can be told without the currency: all but the decimals. The file is read to its end, so that one that breaks
+    off is refused before anything is posted. Raises FileError.
+    """
+    with _readable(path):
         layout, header = _header(path, wish, columns)
-        return _with_decimals(path, layout, header, wish, columns, currency)
+        layout = msgspec.structs.replace(layout, header_line=header.line)
+        table = Table(path=path, layout=layout, header=header)
+        return table, sum(1 for _ in table.rows())
+
+
+def find_decimals(table: Table, wish: Wish, columns: Columns, currency: str) -> Table:
+    """The table with the decimals that its amounts tell, where they were not said. Raises FileError."""
+    decimal = wish.decimal
+    if decimal is None:
+        evidence, amount = Evidence(currency), columns.amount_column(table.header.cells)
+        with _readable(table.path):
+            for record in table.rows():
+                if amount < len(record.cells):
+                    evidence.see(record.line, stripped(record.cells[amount]))
+        decimal = evidence.decimals(table.path)
+    layout = msgspec.structs.replace(table.layout, decimal=decimal)
+    return msgspec.structs.replace(table, layout=layout)
+
+
+@contextmanager
+def _readable(path: Path) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _with_decimals(
-    path: Path, layout: Layout, header: Record, wish: Wish, columns: Columns, currency: str
-) -> tuple[Table, int]:
-    """Read the amounts once, so that a file that breaks off is refused before anything is posted."""
-    evidence, amount, count = Evidence(currency), columns.amount_column(header.cells), 0
-    table = Table(path=path, layout=layout, header=header)
-    for record in table.rows():
-        count += 1
-        if wish.decimal is None and amount < len(record.cells):
-            evidence.see(record.line, stripped(record.cells[amount]))
-    decimal = wish.decimal or evidence.decimals(path)
-    layout = msgspec.structs.replace(layout, decimal=decimal, header_line=header.line)
-    return msgspec.structs.replace(table, layout=layout), count
 
 
 def _header(path: Path, wish: Wish, columns: Columns) -> tuple[Layout, Record]:

@@ -13,7 +13,7 @@ from ops.http_client import ApiClient, ApiError, Result, UnreachableError
 from ops.imports.foretelling import Foretold, foretell
 from ops.imports.history import ImportRecord, facts_of, past_imports
 from ops.imports.importer import Importer
-from ops.imports.layout import Columns, Wish, find_table
+from ops.imports.layout import Columns, Wish, find_decimals, find_header
 from ops.imports.reading import Table
 from ops.imports.records import FileError
 from ops.imports.rejected import check_writable, rejected_path, write_rejections
@@ -42,11 +42,28 @@ class _WalletPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of file: the columns that it must have, how its rows are read into a school, and under which source."""
+    """A kind of file: the columns that it must have, how its rows are read into a school, and under which source.
+
+    Where `currency` is given it is for schools of that one.
+    """
 
     columns: Columns
-    passes: Callable[[Table], Passes]
+    passes: Callable[[Table, School], Passes]
     source: str
+    currency: str | None = None
+
+
+class OpenedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was read, as far as it can be read without the school; `records` stand below its header."""
+
+    kind: Kind
+    wish: Wish
+    table: Table
+    records: int
+
+    @property
+    def path(self) -> Path:
+        return self.table.path
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +83,16 @@ class Interrupted(Exception):  # noqa: N818 - somebody's wish, not an error
         self.imported = imported
 
 
+def open_file(path: Path, kind: Kind, wish: Wish) -> OpenedFile:
+    """Read a file to its end. Raises FileError where it is none of its kind."""
+    table, records = find_header(path, wish, kind.columns)
+    return OpenedFile(kind=kind, wish=wish, table=table, records=records)
+
+
 def import_file(
-    file: Path,
+    file: OpenedFile,
     client: ApiClient,
-    kind_for: Callable[[School], Kind],
     *,
-    wish: Wish,
     again: bool,
     explain: Callable[[Result], str],
     report: Callable[[int, int], None],
@@ -82,20 +103,20 @@ def import_file(
     `report` hears how many rows are done, of all; `notice` how the file is read. Raises FileError where the file as a
     whole is refused, ApiError and UnreachableError where the run cannot go on, and Interrupted.
     """
-    school, kind, table, total = _prepare(file, client, kind_for, wish, notice)
-    record = _new_record(client, kind, table, again=again)
-    check_writable(file)
+    school, table = _prepare(file, client, notice)
+    record = _new_record(client, file.kind, table, school, again=again)
+    check_writable(file.path)
     record.begin()
     done = 0
 
     def advance() -> None:
         nonlocal done
         done += 1
-        report(done, total)
+        report(done, file.records)
 
     importer = Importer(client, start_position=school.position, explain=explain, advance=advance)
     try:
-        for rows in kind.passes(table):
+        for rows in file.kind.passes(table, school):
             importer.run(rows)
     except BaseException as error:
         summary = _summary(importer, table)
@@ -105,7 +126,7 @@ def import_file(
             raise Interrupted(Imported(currency=school.currency, summary=summary)) from None
         raise
     summary = _summary(importer, table)
-    target = rejected_path(file)
+    target = rejected_path(file.path)
     before = target.exists()
     try:
         written = write_rejections(table, importer.tally.rejections)
@@ -119,8 +140,8 @@ def import_file(
     return Imported(currency=school.currency, summary=summary, written=written, removed=removed)
 
 
-def _new_record(client: ApiClient, kind: Kind, table: Table, *, again: bool) -> ImportRecord:
-    facts = facts_of(table.path, kind.source, kind.passes(table))
+def _new_record(client: ApiClient, kind: Kind, table: Table, school: School, *, again: bool) -> ImportRecord:
+    facts = facts_of(table.path, kind.source, kind.passes(table, school))
     past = past_imports(client, sketch=True)
     if not again:
         facts.check_is_new(facts.likenesses(past))
@@ -132,19 +153,14 @@ def _summary(importer: Importer, table: Table) -> Summary:
 
 
 def foretell_file(
-    file: Path,
-    client: ApiClient,
-    kind_for: Callable[[School], Kind],
-    *,
-    wish: Wish,
-    again: bool,
-    notice: Callable[[str], None],
+    file: OpenedFile, client: ApiClient, *, again: bool, notice: Callable[[str], None]
 ) -> tuple[School, Foretold]:
     """What an import of the file would do; nothing is written. Raises as `import_file`."""
-    school, kind, table, _ = _prepare(file, client, kind_for, wish, notice)
-    today = datetime.now(ZoneInfo(school.time_zone)).date()
-    foretold = foretell(kind.passes(table), table.layout, today=today, wallets=lambda: _wallets(client))
-    facts = facts_of(file, kind.source, kind.passes(table))
+    school, table = _prepare(file, client, notice)
+    kind, today = file.kind, datetime.now(ZoneInfo(school.time_zone)).date()
+    rows = kind.passes(table, school)
+    foretold = foretell(rows, table.layout, today=today, wallets=lambda: _wallets(client))
+    facts = facts_of(file.path, kind.source, kind.passes(table, school))
     likenesses = tuple(facts.likenesses(past_imports(client, sketch=True)))
     others = [each for each in likenesses if each.source != facts.source]
     return school, msgspec.structs.replace(
@@ -152,19 +168,14 @@ def foretell_file(
     )
 
 
-def _prepare(
-    file: Path,
-    client: ApiClient,
-    kind_for: Callable[[School], Kind],
-    wish: Wish,
-    notice: Callable[[str], None],
-) -> tuple[School, Kind, Table, int]:
-    """The school, and the file as it is to be read into it, with how many rows it has."""
-    school = _school(client)
-    kind = kind_for(school)
-    table, total = find_table(file, wish, kind.columns, school.currency)
-    notice(f"{file}: {table.layout}")
-    return school, kind, table, total
+def _prepare(file: OpenedFile, client: ApiClient, notice: Callable[[str], None]) -> tuple[School, Table]:
+    """The school, and the file's table as it is to be read into it."""
+    kind, school = file.kind, _school(client)
+    if kind.currency not in (None, school.currency):
+        raise FileError(f"{file.path} is in {kind.currency}, the tenant in {school.currency}")
+    table = find_decimals(file.table, file.wish, kind.columns, school.currency)
+    notice(f"{file.path}: {table.layout}")
+    return school, table
 
 
 def _wallets(client: ApiClient) -> frozenset[str]:

@@ -13,12 +13,13 @@ import msgspec
 from domain.provider_receipt import REFERENCE_REQUIRED
 from domain.tender import TenderType
 from ops.http_client import Element
-from ops.imports.amounts import Decimals, read_decimal
+from ops.imports.amounts import WHOLE, Decimals, read_decimal
 from ops.imports.customers import Customers
 from ops.imports.reading import Table
 from ops.imports.records import FileError, Plain, Record, stripped
 from ops.imports.rejected import KEY_COLUMN
 from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
+from ops.imports.unquoted import DoubtError, Unquoted
 
 SKU: Final = "SALE"
 """What every imported line is sold as; the file's own text is its description."""
@@ -33,25 +34,17 @@ _TOTAL = re.compile(
     r"(((grand|sub|general)[ -]?)?totals?( general)?|sum|jumla( kuu)?)\s*[:.]?", re.IGNORECASE
 )
 _KEY = re.compile(r"sale-[0-9a-f]{64}")
-_QUANTITY = re.compile(r"\+?(\d+)(\.0+)?", re.ASCII)  # spreadsheets write 3 as 3.0
 
 
-class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read a file of sales, and how its sales were paid. `time_zone` and `currency` are the tenant's."""
+class SalesColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of a sales file's columns."""
 
     customer: str
     date: str
     amount: str
     quantity: str | None = None
     description: str | None = None
-    date_format: str | None = None
     reference: str | None = None
-    tender: TenderType = "cash"
-    prefund: bool = False
-    customers: Customers = Customers()
-    source: str
-    currency: str
-    time_zone: str
 
     def columns(self) -> list[str]:
         """The columns that the file must have."""
@@ -77,6 +70,18 @@ class SalesOptions(msgspec.Struct, frozen=True, kw_only=True):
     def refusal(self, path: Path, nearest: Sequence[str]) -> FileError:
         missing = ", ".join(repr(name) for name in self.missing(nearest))
         return FileError(f"{path} has no column {missing}; its columns are {', '.join(nearest) or 'none'}")
+
+
+class SalesOptions(SalesColumns, frozen=True, kw_only=True):
+    """How to read a file of sales, and how its sales were paid. `time_zone` and `currency` are the tenant's."""
+
+    date_format: str | None = None
+    tender: TenderType = "cash"
+    prefund: bool = False
+    customers: Customers = Customers()
+    source: str
+    currency: str
+    time_zone: str
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +125,14 @@ class _Reader:
         self._width = len(table.header.cells)
         self._columns = columns_of(table, options.columns())
         self._has_keys = table.of_rejected and table.header.cells[-1] == KEY_COLUMN
+        self._unquoted = Unquoted(
+            table,
+            options.currency,
+            amount=self._columns[options.amount],
+            date=self._columns[options.date],
+            quantity=self._columns[options.quantity] if options.quantity else None,
+            others=[self._columns[name] for name in (options.customer, options.reference) if name],
+        )
         self._occurrences: dict[bytes, int] = {}
         self._given_keys: set[str] = set()
         self._opened: set[str] = set()
@@ -131,12 +144,15 @@ class _Reader:
         try:
             cells = _cells(record, self._columns, self._width)
             given_key = self._given_key(record)
+            self._unquoted.check(record.cells)
             self._check_is_no_total(record, amount_minor, is_last=is_last)
             sale = _sale(cells, self._options, self._decimal)
             key = given_key or self._key(sale)
             entry = _entry(record.line, sale, key, self._options, self._opened)
         except RowError as error:
             key = given_key or _key_of_unreadable(record, self._options.source)
+            if isinstance(error, DoubtError):
+                amount_minor = None
             return Rejection(
                 line=record.line, reason=str(error), kind=error.kind, amount_minor=amount_minor, key=key
             )
@@ -240,7 +256,7 @@ def amount(text: str, currency: str, decimal: Decimals) -> int:
 
 
 def _quantity(text: str) -> int:
-    whole = _QUANTITY.fullmatch(text)
+    whole = WHOLE.fullmatch(text)
     try:
         return int(whole[1] if whole else "")
     except ValueError:  # also of thousands of digits
@@ -276,6 +292,12 @@ def _values(sale: Sale) -> tuple[str | int, ...]:
     return sale.customer or "", sale.date.isoformat(), sale.amount_minor, sale.quantity, sale.description
 
 
+def _hash(sale: Sale) -> str:
+    """The hash by which the row is known in another file: payments of their own references are no copies."""
+    reference = (sale.reference.upper(),) if sale.reference else ()
+    return hash_of(*_values(sale), *reference)
+
+
 def _key_of_unreadable(record: Record, source: str) -> str:
     """The key for a row whose values are not known until it is mended: of its place and of what stands there."""
     return (
@@ -301,7 +323,7 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Conta
         amount_minor=sale.amount_minor,
         elements=tuple(elements),
         key=key,
-        values_hash=hash_of(*_values(sale)),
+        values_hash=_hash(sale),
     )
 
 

@@ -168,6 +168,8 @@ def test_a_path_that_only_looks_like_one(admin, refusing):
     """No account is taken from the body where the path should have one, and nothing but a slash ends the prefix."""
     body = top_up(account=refusing)
     refused(admin.post("wallets//top-up", body), 404, "wallet_not_found")
+    refused(admin.post("wallets/{}/top-up", body), 404, "wallet_not_found")
+    refused(admin.get("wallets/{}"), 404, "wallet_not_found")
     wallet = {"account": fresh_name(), "currency": "KES"}
     headers = {"Idempotency-Key": fresh_key()}
     for path in (

@@ -4,11 +4,11 @@ import pytest
 
 from domain import file_import
 from domain.errors import Code
-from domain.file_import import Facts, ImportRecorded
+from domain.file_import import ImportRecorded
 from tests.support.given import AT, given
 
 STREAM = "t/import/i-1"
-FACTS: Facts = {
+FACTS = {
     "source": "a.csv",
     "name": "a.csv",
     "sha256": "a" * 64,
@@ -21,22 +21,16 @@ FACTS: Facts = {
 }
 
 
-def facts(**changes: object) -> Facts:
-    return {**FACTS, **changes}  # type: ignore[typeddict-item]  # as the tests change them
-
-
 def recorded(**changes: object) -> ImportRecorded:
-    return ImportRecorded(id="i-1", recorded_at=AT, **facts(**changes))
+    return ImportRecorded(**{**FACTS, "id": "i-1", "recorded_at": AT, **changes})
 
 
 def go_on(**changes: object):
-    return lambda state: file_import.go_on(state, import_id="i-1", recorded_at=AT, facts=facts(**changes))
+    return lambda state: file_import.go_on(state, recorded(**changes))
 
 
 def test_an_import_begins() -> None:
-    given(STREAM).when(lambda _: file_import.begin(import_id="i-1", recorded_at=AT, facts=FACTS)).then(
-        recorded()
-    )
+    given(STREAM).when(lambda _: file_import.begin(recorded())).then(recorded())
 
 
 def test_what_became_of_it_is_recorded_until_it_has_finished() -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.quickbooks.api.client import INACTIVE, Answered, Client, Created, Missing, Outcome
 from adapters.quickbooks.api.errors import (
+    MAX_CALLS,
     UNCERTAIN,
     Barred,
     CallError,
@@ -64,7 +65,7 @@ def _ruled(ruled: Rule, error: str, calls: int) -> Step:
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it is sent. `calls` counts the calls it was in, this one included."""
+    """A document as it is sent. `calls` counts the calls it was in, this one included, but not those that were divided."""
 
     id: int
     kind: DocumentKind
@@ -104,7 +105,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """The call is over. `pause` says why nothing more can be sent for the tenant, if so.
 
     `divide`: it was refused as a whole over one of its documents, nobody says which. What is pending now goes again
-    in two calls.
+    in two calls, and this one counts against none of it.
     """
 
     results: tuple[Result, ...]
@@ -181,12 +182,24 @@ def _coming(call: Call, jobs: Sequence[Job], held: "Held", settle_seconds: float
     return Again(reason="Not all of the call is there; the rest may be coming.", seconds=seconds, look=True)
 
 
-def _divided(client: Client, call: Call, fault: Fault, settle_seconds: float) -> Verdict:
-    """What is left of a call that was refused as a whole: what an earlier sending of it made is there."""
+def _is_of_one(call: Call, ruled: Rule) -> bool:
+    """Whether a call refused as a whole is to be divided: one of its documents is refused, or all failed too often."""
+    if len(call.jobs) == 1:
+        return False
+    return ruled != UNCERTAIN or any(job.calls >= MAX_CALLS for job in call.jobs)
+
+
+def _unguarded(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if job.kind in UNGUARDED]
+
+
+def _divided(client: Client, call: Call, fault: Fault, ruled: Rule, settle_seconds: float) -> Verdict:
+    """What is left of a call that was refused as a whole: what it, or an earlier sending of it, made is there."""
     held: Held = {}
-    if call.resent:
+    if call.resent or ruled.ask:
         held = look_up(client, call.jobs)
-        coming = _coming(call, call.jobs, held, settle_seconds)
+        awaited = call.jobs if call.resent else _unguarded(call.jobs)
+        coming = _coming(call, awaited, held, settle_seconds)
         if coming is not None:
             return coming
     refused = Step(state=JobState.PENDING, error=str(fault))
@@ -199,15 +212,16 @@ def _verdict(client: Client, call: Call, answer: Answered | Failure, settle_seco
         case Answered():
             outcomes = answer.outcomes
         case Refused(fault=fault) if not pauses(fault):
-            if len(call.jobs) > 1 and rule(fault, resent=call.resent).state is not JobState.PENDING:
-                return _divided(client, call, fault, settle_seconds)
+            ruled = rule(fault, resent=call.resent)
+            if _is_of_one(call, ruled):
+                return _divided(client, call, fault, ruled, settle_seconds)
             outcomes = (fault,) * len(call.jobs)
         case _:
             return _unsettled(answer)
     steps = [step(o, resent=call.resent, calls=job.calls) for o, job in zip(outcomes, call.jobs, strict=True)]
     asked = [job for job, s in zip(call.jobs, steps, strict=True) if s.ask]
     held = look_up(client, asked) if asked else {}
-    coming = _coming(call, [job for job in asked if job.kind in UNGUARDED], held, settle_seconds)
+    coming = _coming(call, _unguarded(asked), held, settle_seconds)
     if coming is not None:
         return coming
     results: list[Result] = []

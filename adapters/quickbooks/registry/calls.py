@@ -39,14 +39,15 @@ class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     customer: str | None
     job_body: bytes
-    attempts: int
+    counted: int
 
 
 SELECT_OPEN: Final = """
     SELECT c.id AS call_id, c.request_id, c.body AS call_body,
         coalesce((SELECT extract(epoch FROM max(s.at)) FROM finance_export_sends s
                   WHERE s.realm = c.realm AND s.call_id = c.id), 0)::float8 AS sent_at,
-        j.id AS job_id, j.kind, j.number, j.customer, j.body AS job_body, j.attempts
+        j.id AS job_id, j.kind, j.number, j.customer, j.body AS job_body,
+        j.attempts - j.divisions AS counted
     FROM finance_export_calls c
     CROSS JOIN LATERAL unnest(c.job_ids) WITH ORDINALITY AS o (job_id, place)
     JOIN finance_export_jobs j ON j.id = o.job_id
@@ -57,12 +58,13 @@ SELECT_OPEN: Final = """
 SETTLE_JOBS: Final = """
     UPDATE finance_export_jobs j SET state = r.state, quickbooks_id = r.quickbooks_id, sync_token = r.sync_token,
         reason = r.reason, last_error = r.error, call_id = NULL,
+        divisions = divisions + CASE WHEN %(divided)s AND r.state = 'pending' THEN 1 ELSE 0 END,
         confirmed_at = CASE WHEN r.state = 'confirmed' THEN clock_timestamp() END
     FROM unnest(%(job_id)s::bigint[], %(state)s::text[], %(quickbooks_id)s::text[], %(sync_token)s::text[],
         %(reason)s::text[], %(error)s::text[]) AS r (id, state, quickbooks_id, sync_token, reason, error)
     WHERE j.id = r.id AND j.call_id = %(call_id)s
 """
-"""Note what became of a call's documents, as `api.calls.Result` has it."""
+"""Note what became of a call's documents, as `api.calls.Result` has it; a call that is `divided` counts against none."""
 
 CLOSE: Final = """
     UPDATE finance_export_calls SET state = 'closed', closed_at = clock_timestamp() WHERE id = %(call_id)s

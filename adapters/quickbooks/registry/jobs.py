@@ -170,7 +170,9 @@ MARK_NEEDS_MAPPING: Final = """
 
 
 class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that can be sent. `attempts` counts the calls that it was in."""
+    """A document that can be sent. `attempts` counts the calls that it was in, `counted` those of them that were not
+    refused over another document.
+    """
 
     id: int
     kind: DocumentKind
@@ -178,18 +180,21 @@ class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
     customer: str | None
     body: bytes
     attempts: int
+    counted: int
     fingerprint: bytes
 
 
 SELECT_PENDING: Final = """
-    SELECT id, kind, number, customer, body, attempts, fingerprint FROM finance_export_jobs
+    SELECT id, kind, number, customer, body, attempts, attempts - divisions AS counted, fingerprint
+    FROM finance_export_jobs
     WHERE tenant = %(tenant)s AND state = 'pending' AND position <= %(last_position)s AND id <> ALL(%(apart)s)
     ORDER BY position, id LIMIT %(rows)s
 """
 """Read the next documents to be sent as `PendingJob`, without those that go `apart`."""
 
 SELECT_APART: Final = """
-    SELECT id, kind, number, customer, body, attempts, fingerprint FROM finance_export_jobs
+    SELECT id, kind, number, customer, body, attempts, attempts - divisions AS counted, fingerprint
+    FROM finance_export_jobs
     WHERE id = ANY(%(ids)s) AND state = 'pending' ORDER BY position, id
 """
 """Read those of some documents that are to be sent as `PendingJob`."""

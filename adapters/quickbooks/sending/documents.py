@@ -158,7 +158,7 @@ class Sending:
                 number=job.number,
                 customer=job.customer,
                 body=job.body,
-                calls=job.attempts + 1,
+                calls=job.counted + 1,
             )
             for job in pending
         ]
@@ -258,7 +258,7 @@ class Sending:
         match verdict:
             case Settled():
                 with self._connection.transaction():
-                    self._settle(call, verdict.results)
+                    self._settle(call, verdict)
                     self._budget.answered(send_id, "settled")
                     self._connection.execute(batches.COMPLETE, {"tenant": self._work.tenant})
                 if verdict.divide:
@@ -279,8 +279,9 @@ class Sending:
                 self._budget.answered(send_id, verdict.reason)
                 raise PausedError(verdict.reason, sign_in=verdict.sign_in)
 
-    def _settle(self, call: Call, results: Sequence[Result]) -> None:
-        self._connection.execute(calls.SETTLE_JOBS, {"call_id": call.id, **columns(Result, results)})
+    def _settle(self, call: Call, verdict: Settled) -> None:
+        settled = {"call_id": call.id, "divided": verdict.divide, **columns(Result, verdict.results)}
+        self._connection.execute(calls.SETTLE_JOBS, settled)
         self._connection.execute(calls.CLOSE, {"call_id": call.id})
         self._given_up = 0
 
@@ -325,7 +326,7 @@ class Sending:
                 number=row.number,
                 customer=row.customer,
                 body=row.job_body,
-                calls=row.attempts,
+                calls=row.counted,
             )
             call = open_calls.get(row.call_id) or Call(
                 id=row.call_id,

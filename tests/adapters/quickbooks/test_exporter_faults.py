@@ -193,6 +193,25 @@ def test_a_call_refused_over_one_document_costs_no_other(export: Export) -> None
     assert set(states) == {"confirmed", "dead", "blocked"}
 
 
+def test_a_call_refused_over_another_document_counts_against_none(export: Export) -> None:
+    """Else the one refusal of its own, which passes, would be the last that a number may have."""
+    for number in range(60):
+        export.school.run("wallet.open", account=f"W-{number}")
+        export.school.run("wallet.top_up", account=f"W-{number}", amount=100, source={"type": "cash"})
+    export.server.arm("2010", count=1_000_000, entity="Invoice")
+    export.server.arm("6140", entity="SalesReceipt")
+    assert export.export() == "needs_attention"
+    assert export.rows(
+        "SELECT DISTINCT kind, attempts - divisions FROM finance_export_jobs WHERE state = 'dead'"
+    ) == [("Invoice", 1)]
+    counted = (
+        "SELECT attempts - divisions, count(*) FROM finance_export_jobs WHERE state = 'confirmed' GROUP BY 1"
+    )
+    assert dict(export.rows(counted)).keys() == {1, 2}
+    ((twice,),) = export.rows("SELECT count(*) FROM finance_export_jobs WHERE attempts - divisions = 2")
+    assert twice == 1
+
+
 def add_neighbour(export: Export) -> str:
     """Another school, later in the order, with one top-up; answer its batch."""
     school = School(f"z-{export.school.tenant}")

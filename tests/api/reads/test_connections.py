@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psycopg
+import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.store import PostgresStore
@@ -16,9 +17,10 @@ from domain.receipt import ReceiptSigner
 from projections.engine.registry import PROJECTIONS
 from projections.views import wallets
 from tests.support.given import on_a_loop
+from tests.support.service import refused
 
 
-def services_with_one_connection(service) -> Services:
+def services_with_one_connection(service, options: str = "") -> Services:
     """What answers reads, in this process; nobody tells it of news, so it begins at the head."""
     receipts = ReceiptSigner(key_id="k1", key=bytes.fromhex(service.env["BURSAR_RECEIPT_KEY"]), page_url="")
     made = Services(
@@ -30,10 +32,18 @@ def services_with_one_connection(service) -> Services:
         max_size=1,
         timeout=1,
         open=False,
-        kwargs={"autocommit": True},
+        kwargs={"autocommit": True, "options": options},
     )
     made.projected.position = service.head()
     return made
+
+
+def client_of(services: Services, admin) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(Application(services)),
+        base_url="http://bursar",
+        headers={"Authorization": admin.http.headers["authorization"]},
+    )
 
 
 def test_every_read_takes_one_connection_at_a_time(service, admin):
@@ -52,11 +62,7 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
         services = services_with_one_connection(service)
         async with (
             services.pool,
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(Application(services)),
-                base_url="http://bursar",
-                headers={"Authorization": admin.http.headers["authorization"]},
-            ) as client,
+            client_of(services, admin) as client,
         ):
             for form in READS.values():
                 query = {name: examples.get(name, value) for name, value in form.query.items()}
@@ -104,3 +110,37 @@ def test_more_pings_at_once_than_connections(admin):
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: admin.get("ping"), range(320)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ("-c statement_timeout=200ms", "read_timeout", "Ask for less of it"),
+        ("-c lock_timeout=200ms", "unavailable", "locked"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [("statements?account={}", "wallet_days"), ("wallets/{}", "wallet_balances"), ("ping", "tenants")],
+)
+def test_who_asks_too_much_or_meets_a_lock_is_not_told_that_the_database_is_away(
+    service, admin, options, code, words, path, table
+):
+    """The table is held, so that the statement takes as long as it may."""
+    account = admin.wallet(100)
+    assert admin.balance(account) == 100
+
+    @on_a_loop
+    async def ask() -> None:
+        services = services_with_one_connection(service, options)
+        services.authenticator.trusted = True
+        async with services.pool, client_of(services, admin) as client:
+            await client.get("/v2/finance/accounts")  # now the key is known
+            with psycopg.connect(service.superuser_url) as holding:
+                holding.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                answer = await client.get(f"/v2/finance/{path.format(account)}")
+        found = refused(answer, 503, code)
+        assert words in found["detail"]
+        assert "away" not in found["detail"]
+
+    ask()

@@ -229,7 +229,7 @@ def test_what_is_no_receipt_makes_no_failure(school, tmp_path):
     assert (result.exit_code, counts(result)) == (0, [0, 0, 0, 0, 0]), result.output
     assert (summary(result)["not_receipts"], summary(result)["blank"]) == (2, 1)
     told = school.run("mpesa", path, words=True).stdout
-    assert "passed over: 1 blank rows, 2 that are not receipts" in told
+    assert "passed over: 1 blank row, 2 that are not receipts" in told
     assert "passed over 1: a provider's charge" in told
 
 
@@ -532,6 +532,26 @@ def test_a_file_under_another_name_is_refused_unless_again(school, tmp_path):
     assert counts(school.run("sales", renamed, *COLUMNS, "--again")) == [10, 10, 0, 0, 1045]
 
 
+def test_equal_rows_with_receipts_of_their_own_are_no_copies(school, tmp_path):
+    """Each pupil pays the same lunch at noon and again in the evening."""
+
+    def export(name: str, receipt: str, pupils: range, separator: str = ",") -> Path:
+        lines = [f"RF-{n},2026-01-05,50.00,Lunch,{receipt}{n:04}" for n in pupils]
+        text = "\n".join(["Who,Day,Total,What,Receipt", *lines]).replace(",", separator)
+        return write(tmp_path / name, text + "\n")
+
+    options = ["--customer", "Who", "--date", "Day", "--amount", "Total", "--description", "What"]
+    options += ["--reference", "Receipt", "--tender", "mpesa"]
+    noon = export("noon.csv", "RFA", range(40))
+    assert counts(school.run("sales", noon, *options)) == [40, 40, 0, 0, 200_000]
+    evening = export("evening.csv", "RFB", range(40))
+    assert counts(school.run("sales", evening, *options)) == [40, 40, 0, 0, 200_000]
+    for copy in (noon.rename(tmp_path / "copy.csv"), export("other.csv", "rfb", range(39, 4, -1), ";")):
+        result = school.run("sales", copy, *options)
+        assert result.exit_code == 1
+        assert "--again" in result.stderr
+
+
 def test_a_key_that_may_not_record_an_import_posts_nothing(school, tmp_path):
     path = write(tmp_path / "auditor.csv", HEADER + lines_of("AU", 3))
     ready = json.loads(school.ready.read_text())
@@ -555,6 +575,31 @@ def test_statements_that_overlap_are_no_copies(school, tmp_path):
     month = write(tmp_path / "month.csv", header + "".join(rows))
     assert counts(school.run("mpesa", week)) == [4, 4, 0, 0, 40000]
     assert counts(school.run("mpesa", month)) == [5, 1, 4, 0, 10000]
+
+
+def test_one_is_not_told_as_many(school, tmp_path):
+    path = write(tmp_path / "one.csv", HEADER + "ONE-1,2026-01-05,12.50,1,Pen\n,,,,\n")
+    told = school.run("sales", path, *COLUMNS, "--dry-run", words=True).stdout
+    assert "of 1 customer, rejected 0" in told
+    assert "2026-01: 1 row, 12.50 KES" in told
+    assert "passed over: 1 blank row, 0 that are not receipts" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Name,Day,Total\nA,2026-01-05,1\n", "no column 'Who'"),
+        (HEADER + 'A,2026-01-05,1,1,"x\n', "never closed"),
+    ],
+)
+@pytest.mark.parametrize(
+    "service", [["--url", "http://127.0.0.1:9", "--key", "bk_nobody"], ["--data", "nowhere"]]
+)
+def test_what_is_wrong_with_a_file_is_told_where_no_service_answers(tmp_path, text, why, service):
+    path = write(tmp_path / "wrong.csv", text)
+    result = CliRunner().invoke(app, ["import", "sales", str(path), *COLUMNS, *service])
+    assert result.exit_code == 1
+    assert why in result.stderr
 
 
 def test_a_failure_is_one_line_and_exit_code_one(school, tmp_path):

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.file_import import SKETCH_ROWS
-from ops.imports.history import FileFacts, PastImport, Sketch, facts_of, shared
+from ops.imports.history import FileFacts, Sketch, facts_of, shared
 from ops.imports.records import FileError
 from ops.imports.rows import Entry, Skipped, hash_of
+from projections.views.imports import ImportView
 
 AT = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
 
@@ -24,10 +25,17 @@ def facts(rows, *, source: str = "b.csv", sha256: str = "b" * 64) -> FileFacts:
     return FileFacts(source=source, name="b.csv", sha256=sha256, sketch=sketch_of(rows))
 
 
-def past(rows, **changes) -> PastImport:
+def past(rows, **changes) -> ImportView:
     whole = {"id": "i", "source": "a.csv", "name": "a.csv", "sha256": "a" * 64, "read": 9, "posted": 9}
-    whole |= {"already_there": 0, "rejected": 0, "finished": True, "at": AT, "sketch": sketch_of(rows)}
-    return PastImport(**(whole | changes))
+    whole |= {
+        "already_there": 0,
+        "rejected": 0,
+        "finished": True,
+        "at": AT,
+        "position": 1,
+        "sketch": sketch_of(rows),
+    }
+    return ImportView(**(whole | changes))
 
 
 def test_a_sketch_keeps_the_smallest_hashes_of_rows_in_any_order():

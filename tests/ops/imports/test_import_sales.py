@@ -262,6 +262,103 @@ def test_a_row_of_another_shape(tmp_path, row, expected):
     assert expected in reason(tmp_path, row)
 
 
+NOTED = {"amount": "Total", "quantity": None, "description": "Note"}
+
+
+def refusals(tmp_path: Path, header: str, *lines: str, **changes) -> list[str]:
+    """Why each row was refused, by kind; nothing of a row that was not."""
+    text = "\n".join([header, *lines]) + "\n"
+    found = rows(tmp_path, text, **{**NOTED, **changes})
+    return [row.kind if isinstance(row, Rejection) else "" for row in found]
+
+
+GOES_ON = "the amount may go on in the next cell"
+SHIFTED = "the amount may stand in the next cell"
+
+
+@pytest.mark.parametrize("split", ["1,500", "1,500.00", "12,000", "1,500,000", "+1,500"])
+def test_an_amount_whose_thousands_have_no_quotes_is_not_the_little_before_them(tmp_path, split):
+    header = "Who,Day,Total,Note"
+    doubtful, lunch = f"A,2026-01-31,{split}", "B,2026-01-31,250,Lunch"
+    if split.count(",") == 2:
+        header += ",Class"
+    assert refusals(tmp_path, header, doubtful, description=None) == [GOES_ON]
+    assert refusals(tmp_path, header, doubtful, lunch, lunch) == [GOES_ON, "", ""]
+    assert refusals(tmp_path, header, *[doubtful] * 20) == [GOES_ON] * 20
+    [found] = rows(tmp_path, f"{header}\n{doubtful}\n", **NOTED)
+    assert isinstance(found, Rejection)
+    assert "quote it all, or write its decimals" in found.reason
+    assert found.amount_minor is None
+    whole, _, _ = split.partition(",")
+    mended = [f'A,2026-01-31,"{split}",', f"A,2026-01-31,{whole}.00,500"]
+    assert refusals(tmp_path, header, *mended) == ["", ""]
+
+
+@pytest.mark.parametrize("column", ["Pieces", "Note"])
+def test_beside_other_numbers_three_digits_may_be_the_end_of_an_amount(tmp_path, column):
+    header = f"Who,Day,Total,{column},More"
+    plain = [f"A,2026-01-31,{amount},{n},x" for n, amount in enumerate((20, 250, 3000, "40.50"))]
+    assert refusals(tmp_path, header, *plain, "A,2026-01-31,1,500,3", description=None) == [""] * 4 + [
+        GOES_ON
+    ]
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        (20, 250, 310, 5),  # nothing tells but that all rows have one, and that they are not round
+        (20, 250, 310, "5.00", "10.50", 1500, '"1,500"'),
+        ("5.00", "10.50", "7.25"),
+    ],
+)
+def test_a_column_of_numbers_of_three_digits_continues_no_amount(tmp_path, amounts):
+    lines = [f"A,2026-01-31,{amount},{104 + n % 3}" for n, amount in enumerate(amounts)]
+    header = "Who,Day,Total,Till"
+    assert refusals(tmp_path, header, *lines, description=None) == [""] * len(lines)
+    # What has no room says of the rows that have.
+    wide = [*lines, "A,2026-01-31,1,500,104"]
+    told = refusals(tmp_path, header, *wide, description=None)
+    assert told[-1] == "the row has more cells than the header"
+    assert (GOES_ON in told) == (20 in amounts)
+
+
+def test_a_row_that_would_be_none_if_it_were_shifted_is_in_no_doubt(tmp_path):
+    header = "Who,Day,Total,Pieces,Note"
+    assert refusals(tmp_path, header, "A,2026-01-31,500,120,Pencils", quantity="Pieces") == [""]
+    assert refusals(tmp_path, header, "A,2026-01-31,1,500,3", quantity="Pieces") == [GOES_ON]
+    assert refusals(tmp_path, "Who,Total,Till,Day", "A,1,500,2026-01-31", description=None) == [""]
+
+
+def test_a_number_before_the_amount_without_quotes_leaves_no_other_in_its_place(tmp_path):
+    header = "Who,Day,Price,Total,Note"
+    plain = [
+        f"A,2026-01-31,{price},{total},Lunch" for price, total in ((5, 250), ('"1,500"', 3000), (2, "100.00"))
+    ]
+    assert refusals(tmp_path, header, *plain, "A,2026-01-31,1,500,1500") == ["", "", "", SHIFTED]
+    assert refusals(tmp_path, header, *plain, "A,2026-01-31,1,500,") == ["", "", "", ""]
+    with_balances = [line.replace("Lunch", "1750") for line in plain]
+    assert refusals(tmp_path, header, *with_balances, "A,2026-01-31,5,250,1500") == [""] * 4
+
+
+def test_an_amount_in_the_last_column_is_not_taken_for_the_end_of_what_stands_before_it(tmp_path):
+    lines = [f"A,2026-01-31,{pieces},{total}" for pieces, total in ((3, 500), (1, 250), (2, "100.00"))]
+    assert refusals(tmp_path, "Who,Day,Pieces,Total", *lines, description=None) == ["", "", ""]
+
+
+def test_where_the_delimiter_stands_in_no_number_none_is_in_two_cells(tmp_path):
+    header, line = "Who;Day;Total;Note", "A;2026-01-31;1;500"
+    assert refusals(tmp_path, header, line) == [""]
+
+
+def test_decimals_behind_the_delimiter_are_not_lost(tmp_path):
+    path = tmp_path / "shop.csv"
+    path.write_text('Who,Day,Total,Note\nA,2026-01-31,"12,50",Lunch\nB,2026-01-31,12,50\n')
+    wanted = options(**NOTED)
+    _, refused = sales(table_of(path, wanted, decimal="comma"), wanted)
+    assert isinstance(refused, Rejection)
+    assert refused.kind == GOES_ON
+
+
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
     text = (
         HEADER

@@ -152,3 +152,29 @@ def test_a_call_refused_as_a_whole_is_divided_once_no_sending_of_it_is_open() ->
     alone = perform(client, call("Invoice", sent_at=time.time()), settle_seconds=60)
     assert isinstance(alone, Settled)
     assert [result.state for result in alone.results] == [JobState.DEAD]
+
+
+@pytest.mark.parametrize("code", ["6140", "620", "5010"])
+def test_a_number_or_a_link_refused_with_a_whole_call_is_one_documents(code: str) -> None:
+    client: Any = QuickBooks(Refused(fault=Fault(code=code, message="m")))
+    settled = perform(client, call("Invoice", "Invoice", sent_at=time.time()), settle_seconds=60)
+    assert isinstance(settled, Settled)
+    assert settled.divide
+    assert [result.state for result in settled.results] == [JobState.PENDING] * 2
+
+
+def test_a_document_is_given_up_only_for_what_befell_it_alone() -> None:
+    """One document may be why QuickBooks fails on all of a call."""
+    client: Any = QuickBooks(Refused(fault=Fault(code="10000", message="m")))
+    together = call("Invoice", "Invoice", sent_at=time.time())
+    settled = perform(client, together, settle_seconds=60)
+    assert isinstance(settled, Settled)
+    assert not settled.divide
+    often = tuple(msgspec.structs.replace(job, calls=MAX_CALLS) for job in together.jobs)
+    settled = perform(client, msgspec.structs.replace(together, jobs=often), settle_seconds=60)
+    assert isinstance(settled, Settled)
+    assert settled.divide
+    assert [result.state for result in settled.results] == [JobState.PENDING] * 2
+    settled = perform(client, msgspec.structs.replace(together, jobs=often[:1]), settle_seconds=60)
+    assert isinstance(settled, Settled)
+    assert [result.state for result in settled.results] == [JobState.DEAD]

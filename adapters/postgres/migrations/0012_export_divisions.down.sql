@@ -1,0 +1,1 @@
+ALTER TABLE finance_export_jobs DROP COLUMN divisions;

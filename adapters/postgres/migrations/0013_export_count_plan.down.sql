@@ -1,0 +1,1 @@
+ALTER FUNCTION bursar_count_export_jobs RESET ALL;
