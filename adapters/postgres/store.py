@@ -167,7 +167,8 @@ class PostgresStore:
         outcome = rows[0][0]
         self._set_clock(rows[0][5])
         if outcome == "known":
-            return Known([KnownKey(row[1] - 1, row[2], row[3], row[4]) for row in rows])
+            responses = {row[4]: row[3] for row in rows if row[3] is not None}
+            return Known([KnownKey(row[1] - 1, row[2], responses[row[4]], row[4]) for row in rows])
         return (Appended if outcome == "appended" else Moved)(rows[0][4])
 
     async def lock(self, *, after: int) -> Tail:

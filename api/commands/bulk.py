@@ -65,6 +65,10 @@ class BulkEndpoint:
             raise ApiError(Code.NOT_SUPPORTED, "Bulk takes no dry_run yet.")
         atomic = flag(exchange, "atomic", takes="bulk takes atomic")
         elements = _split(await exchange.body(bulk=True))
+        if atomic and len(elements) > MAX_ATOMIC_COMMANDS:
+            raise invalid_request(
+                FieldError("", f"An atomic bulk has at most {MAX_ATOMIC_COMMANDS} elements.")
+            )
         reason = exchange.header(b"bursar-reason", least=1, most=500)
         trace_id = exchange.trace_id()
         prepared: list[Envelope | ApiError] = []
@@ -117,8 +121,6 @@ class BulkEndpoint:
 
 def _all_good(prepared: Sequence[Envelope | ApiError]) -> tuple[Envelope, ...]:
     """The commands of an atomic bulk. Raises `ApiError`: what the first that is wrong would hear alone."""
-    if len(prepared) > MAX_ATOMIC_COMMANDS:
-        raise invalid_request(FieldError("", f"An atomic bulk has at most {MAX_ATOMIC_COMMANDS} elements."))
     keys: set[str] = set()
     commands: list[Envelope] = []
     for number, item in enumerate(prepared):

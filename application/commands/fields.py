@@ -1,5 +1,6 @@
 """The types of fields that several commands share."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Final, Literal, TypedDict
 
@@ -8,7 +9,10 @@ from msgspec import Meta
 
 from domain.chart import INCOME_ROLES, check_income
 from domain.errors import Code, DomainError
+from domain.ids import provider_receipt_stream, wallet_stream
 from domain.money import MAX_AMOUNT_MINOR
+from domain.provider_receipt import PROVIDERS
+from domain.tender import Tender
 
 COUNTRY_PATTERN: Final = r"^[A-Z]{2}\Z"
 BRANCH_PATTERN: Final = r"^[A-Za-z0-9]{1,2}\Z"
@@ -43,6 +47,15 @@ TaxCode = Annotated[
         extra_json_schema={"x-taken": list(UNTAXED)},  # B and E are understood, and refused
     ),
 ]
+
+
+def tender_streams(tenant_name: str, tenders: Iterable[Tender]) -> Iterable[str]:
+    """The streams that tenders ask for: wallets that pay, and providers' references."""
+    for tender in tenders:
+        if tender.account:
+            yield wallet_stream(tenant_name, tender.account)
+        if tender.reference and tender.type in PROVIDERS:
+            yield provider_receipt_stream(tenant_name, tender.type, tender.reference)
 
 
 class PricedLine(TypedDict):

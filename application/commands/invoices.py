@@ -15,6 +15,7 @@ from application.commands.fields import (
     LineInput,
     TaxCode,
     Text,
+    tender_streams,
 )
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
@@ -77,6 +78,7 @@ class SettleInvoice(Command, frozen=True, kw_only=True):
 
     def streams(self, tenant_name: str) -> Iterable[str]:
         yield invoice_stream(tenant_name, self.invoice)
+        yield from tender_streams(tenant_name, self.settle.tenders)
 
 
 # --- answers

@@ -16,6 +16,7 @@ from application.commands.fields import (
     Quantity,
     TaxCode,
     Text,
+    tender_streams,
 )
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
@@ -57,6 +58,7 @@ class Checkout(Command, frozen=True, kw_only=True):
     def streams(self, tenant_name: str) -> Iterable[str]:
         if self.wallet:
             yield wallet_stream(tenant_name, self.wallet)
+        yield from tender_streams(tenant_name, self.tenders)
 
 
 class RefundLineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

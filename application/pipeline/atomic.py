@@ -12,12 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from application.pipeline.command import Command, CommandSpec, Envelope, handle
+from application.pipeline.command import MAX_COMMAND_BYTES, Command, CommandSpec, Envelope, handle
 from application.pipeline.unit_of_work import UnitOfWork
-from domain.errors import DomainError
+from domain.errors import Code, DomainError
+from domain.event import encode
 
 ACTION: Final = "bulk.atomic"
 MAX_ATOMIC_COMMANDS: Final = 100
+
+_encoder = msgspec.json.Encoder()
 
 
 class AtomicCommands(Command, frozen=True, kw_only=True):
@@ -44,12 +47,29 @@ class AtomicAnswer(msgspec.Struct, frozen=True):
 def _handle(command: AtomicCommands, unit: UnitOfWork) -> AtomicAnswer:
     """Do one after the other; a refusal says which of them it is of (`element`, from 0)."""
     answers: list[object] = []
+    first_refusal: DomainError | None = None
+    made_bytes = 0
     for number, one in enumerate(command.commands):
+        before = len(unit.events)
         try:
             answers.append(handle(one, unit.part(one.command_id)))
-        except DomainError as error:
-            error.extra["element"] = number
-            raise
+        except DomainError as refusal:
+            refusal.extra["element"] = number
+            if not unit.assumed_empty:
+                raise
+            # On what is not loaded yet nothing is decided: the others tell what else to load.
+            first_refusal = first_refusal or refusal
+            continue
+        made_bytes += len(_encoder.encode(answers[-1]))
+        made_bytes += sum(len(encode(event)) for _, _, event in unit.events[before:])
+        if made_bytes > MAX_COMMAND_BYTES:
+            raise DomainError(
+                Code.COMMAND_TOO_LARGE,
+                f"All together make at most {MAX_COMMAND_BYTES} bytes of events; the first {number} elements fit.",
+                element=number,
+            )
+    if first_refusal:
+        raise first_refusal
     return AtomicAnswer(tuple(answers))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -11,6 +11,10 @@ from domain.errors import Code, DomainError
 
 if TYPE_CHECKING:
     from application.pipeline.unit_of_work import UnitOfWork
+
+
+MAX_COMMAND_BYTES: Final = 256_000
+"""So much of events and answer a command may make; messages and records are sized for it."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

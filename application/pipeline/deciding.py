@@ -2,31 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
-from application.pipeline.command import Envelope, handle
+from application.pipeline.command import MAX_COMMAND_BYTES, Envelope, handle
 from application.pipeline.pending import Pending
 from application.pipeline.ports import LoggedEvent, NewCommand
 from application.pipeline.state_cache import StateCache
 from application.pipeline.unit_of_work import Caller, UnitOfWork, unreadable
 from domain import tenant
+from domain.aggregates import initial
 from domain.capability import CAPABILITIES
 from domain.errors import Code, DomainError
 from domain.event import State, encode
 from domain.ids import tenant_stream
 from domain.receipt import ReceiptSigner
 
-MAX_COMMAND_BYTES: Final = 256_000
-"""So much of events and answer a command may make; messages and records are sized for it."""
-
 _encoder = msgspec.json.Encoder()
-
-
-class _NotLoaded(Exception):  # noqa: N818  no error: the state is loaded, and the decision made again
-    def __init__(self, stream: str) -> None:
-        self.stream = stream
 
 
 class Decided(msgspec.Struct):
@@ -46,34 +38,43 @@ class Decided(msgspec.Struct):
 async def decide(
     batch: Sequence[Pending], cache: StateCache, *, now: datetime, receipts: ReceiptSigner
 ) -> Decided:
-    """Decide each command of a batch in order, loading the states that it asks for.
+    """Decide each command of a batch in order, on the states that it asks for.
 
-    What is recorded never goes back, whatever the clock does. Raises `StoreUnavailableError`.
+    What no command foresaw is noted, taken for empty meanwhile, and loaded at once for all of them; then the batch is
+    decided anew. What is recorded never goes back, whatever the clock does. Raises `StoreUnavailableError`.
     """
-    decided = Decided(
-        recorded_at=max(now, cache.recorded_at), accepted=[], answered=[], refused=[], denied=[], overlay={}
-    )
+    await load_foreseen(batch, cache)
+    recorded_at = max(now, cache.recorded_at)
+    while True:
+        decided = Decided(
+            recorded_at=recorded_at, accepted=[], answered=[], refused=[], denied=[], overlay={}
+        )
+        missing: set[str] = set()
+        for pending in batch:
+            _decide_one(pending, decided, cache, missing, receipts)
+        if not missing:
+            return decided
+        await cache.load(missing)
+
+
+async def load_foreseen(batch: Sequence[Pending], cache: StateCache) -> None:
+    """Load what the commands surely ask for. Raises `StoreUnavailableError` or `BehindError`."""
     await cache.load(
         stream for pending in batch for stream in pending.envelope.command.streams(pending.envelope.tenant)
     )
-    for pending in batch:
-        while True:
-            try:
-                _decide_one(pending, decided, cache, receipts)
-                break
-            except _NotLoaded as missing:
-                await cache.load([missing.stream])
-    return decided
 
 
-def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts: ReceiptSigner) -> None:
+def _decide_one(
+    pending: Pending, decided: Decided, cache: StateCache, missing: set[str], receipts: ReceiptSigner
+) -> None:
     envelope = pending.envelope
     overlay, states = decided.overlay, cache.states
 
     def lookup(stream: str) -> State:
         state = overlay.get(stream) or states.get(stream)
         if state is None:
-            raise _NotLoaded(stream)
+            missing.add(stream)
+            return initial(stream)
         return state
 
     try:
@@ -90,13 +91,12 @@ def _decide_one(pending: Pending, decided: Decided, cache: StateCache, receipts:
         # What a dry run shows must not check as a receipt once its number has been given to another document.
         receipts=receipts.unsigned() if envelope.dry_run else receipts,
         lookup=lookup,
+        assumed_empty=missing,
     )
     try:
         answer = handle(envelope, unit)
         response = _encoder.encode(_dry_run(answer, unit) if envelope.dry_run else answer)
         command = _new_command(pending, unit, response)
-    except _NotLoaded:
-        raise
     except Exception as error:  # noqa: BLE001  a refusal, or a bug: either way this command's alone
         decided.refused.append((pending, error))
         return

@@ -1,5 +1,6 @@
 """The log as a process knows it: how far, and the states of the streams that it has needed."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -31,7 +32,8 @@ class StateCache:
         self._weights: dict[str, int] = {}
         self._encoded = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
-        self.states: dict[str, State] = {}
+        # Not a dict, in which the first one is found behind all that were ever dropped.
+        self.states: OrderedDict[str, State] = OrderedDict()
         self.position = -1
         self.recorded_at = datetime.min.replace(tzinfo=UTC)
 
@@ -83,8 +85,7 @@ class StateCache:
     def trim(self) -> None:
         """Drop what is beyond the limit. Not within a batch, whose streams must stay."""
         while self._bytes > self._max_bytes:
-            stream = next(iter(self.states))
-            del self.states[stream]
+            stream, _ = self.states.popitem(last=False)
             self._bytes -= self._weights.pop(stream)
 
     def _clear(self) -> None:

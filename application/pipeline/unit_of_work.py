@@ -57,7 +57,7 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_lookup", "_tenant", "_today", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
+        "_lookup", "_tenant", "_today", "assumed_empty", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
     )  # fmt: skip
 
     def __init__(
@@ -69,12 +69,15 @@ class UnitOfWork:
         recorded_at: datetime,
         receipts: ReceiptSigner,
         lookup: Callable[[str], State],
+        assumed_empty: AbstractSet[str] = frozenset(),
     ) -> None:
         self.tenant_name = tenant_name
         self.caller = caller
         self.command_id = command_id
         self.recorded_at = recorded_at
         self.receipts = receipts
+        self.assumed_empty = assumed_empty
+        """Streams that were not loaded: where there are some, it will be decided once more."""
         self.events: list[tuple[str, int, Event]] = []
         self.changed: dict[str, State] = {}
         self._lookup = lookup

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from application.pipeline.command import Envelope, Outcome
-from application.pipeline.deciding import Decided, decide
+from application.pipeline.deciding import Decided, decide, load_foreseen
 from application.pipeline.pending import Pending, refuse_all
 from application.pipeline.ports import (
     AppendBatch,
@@ -21,6 +21,7 @@ from application.pipeline.ports import (
     ContentRefusedError,
     EventStore,
     Known,
+    KnownKey,
     Moved,
     OutcomeUnknownError,
     StoreUnavailableError,
@@ -91,10 +92,13 @@ class Writer:
 
         Raises `DomainError` (`unavailable`) at once where the tenant's queue is full or the writer is closing.
         """
-        if self._closing or not self._queue.has_room(envelope.tenant):
-            raise DomainError(Code.UNAVAILABLE, "The service takes no more commands at the moment.")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.add(Pending(envelope, future))
+        pending = Pending(envelope, future)
+        if self._closing or not self._queue.has_room(
+            envelope.tenant, size=pending.size, bulk=pending.size > 1
+        ):
+            raise DomainError(Code.UNAVAILABLE, "The service takes no more commands at the moment.")
+        self._queue.add(pending)
         self._arrived.set()
         return future
 
@@ -133,13 +137,13 @@ class Writer:
             self._room.set()
             try:
                 await self._process(batch)
+                self._cache.trim()
+                if self._turn_ends is not None and (not self._queue or _clock() > self._turn_ends):
+                    await self._end_turn()
             except Exception as error:  # noqa: BLE001  passed on to every caller
                 # A bug must not leave callers hanging, nor a wrong cache behind; each hears of it as a 500.
                 self._cache.forget()
                 refuse_all(batch, error)
-            self._cache.trim()
-            if self._turn_ends is not None and (not self._queue or _clock() > self._turn_ends):
-                await self._end_turn()
 
     async def _process(self, batch: list[Pending]) -> None:
         try:
@@ -189,6 +193,8 @@ class Writer:
                 self._turn_ends = _clock() + TURN_SECONDS
             else:
                 self._turns_after = _clock() + NO_TURNS_SECONDS
+        with suppress(BehindError):  # what is loaded here, nobody waits for under the lock
+            await load_foreseen(batch, self._cache)
         try:
             tail = await self._store.lock(after=self._cache.position)
             others_wrote = tail.head.position > self._cache.position
@@ -231,7 +237,7 @@ class Writer:
                 return batch
             case Known(keys=known):
                 for found in known:
-                    _replay(keyed[found.index][0], found.request_hash, found.response, found.position)
+                    _replay(*keyed[found.index], found)
                 answered = {id(keyed[found.index][0]) for found in known}
                 return [pending for pending in batch if id(pending) not in answered]
 
@@ -256,14 +262,16 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _replay(pending: Pending, request_hash: bytes, response: bytes, position: int) -> None:
-    if request_hash == pending.request_hash:
-        pending.answer(Outcome(position=position, response=response, replayed=True))
-    else:
-        pending.refuse(
-            DomainError(
-                Code.IDEMPOTENCY_KEY_REUSED,
-                f"The idempotency key was used before, by another command: the one at position {position}.",
-                first_position=position,
-            )
-        )
+def _replay(pending: Pending, key: tuple[str, str, str], found: KnownKey) -> None:
+    """Give the first answer to the same command; another one may not have its key."""
+    if found.request_hash == pending.request_hash:
+        pending.answer(Outcome(position=found.position, response=found.response, replayed=True))
+        return
+    refusal = DomainError(
+        Code.IDEMPOTENCY_KEY_REUSED,
+        f"The idempotency key was used before, by another command: the one at position {found.position}.",
+        first_position=found.position,
+    )
+    if pending.size > 1:
+        refusal.extra["element"] = pending.keys.index(key)
+    pending.refuse(refusal)

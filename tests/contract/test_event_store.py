@@ -262,3 +262,19 @@ async def test_a_command_may_have_several_keys_and_each_finds_it(log: LogUnderTe
         )
     assert await store.append(batch(4, keys=[("greenhill", "OTHER", "key-0001")])) == Appended(4)
     await store.close()
+
+
+@on_a_loop
+async def test_all_keys_of_one_command_may_be_asked_for_at_once(log: LogUnderTest) -> None:
+    store = log.store()
+    keys = ("key-0001", "key-0002")
+    several = command(opened(), idempotency_keys=keys)
+    await store.append(batch(0, several, command(topped_up(2), key="key-0003")))
+    found = await store.append(batch(2, keys=[("greenhill", "TILL", key) for key in (*keys, "key-0003")]))
+    assert isinstance(found, Known)
+    assert sorted((one.index, one.response == several.response, one.position) for one in found.keys) == [
+        (0, True, 1),
+        (1, True, 1),
+        (2, False, 2),
+    ]
+    await store.close()

@@ -196,7 +196,10 @@ BEGIN
         RETURN;
     END IF;
     IF cardinality(keys) > 0 THEN
-        RETURN QUERY SELECT 'known', k.n, c.request_hash, c.response, c.position, clock_timestamp()
+        -- Of a command that has several of the keys, the answer comes once.
+        RETURN QUERY SELECT 'known', k.n, c.request_hash,
+                CASE row_number() OVER (PARTITION BY c.position ORDER BY k.n) WHEN 1 THEN c.response END,
+                c.position, clock_timestamp()
             FROM unnest(key_tenants, key_clients, keys) WITH ORDINALITY AS k (tenant, client, key, n)
             CROSS JOIN LATERAL (
                 SELECT * FROM commands

@@ -1,6 +1,7 @@
 """Many commands that commit together: one to the queue, to splitting, to replay and to recovery."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -17,8 +18,17 @@ from domain.chart import country
 from domain.errors import Code, DomainError
 from tests.application.pipeline.test_writer import WatchedStore, balance, code, done, outcomes
 from tests.support.given import on_a_loop
-from tests.support.memory_store import MemoryStore
-from tests.support.writer import School, answer, charge, envelope, new_id, running_school, top_up
+from tests.support.memory_store import MemoryLog, MemoryStore
+from tests.support.writer import (
+    School,
+    answer,
+    charge,
+    envelope,
+    new_id,
+    running_school,
+    running_writer,
+    top_up,
+)
 
 
 def atomic(*commands: Envelope) -> Envelope:
@@ -188,16 +198,135 @@ async def test_it_counts_in_the_queue_as_all_that_it_is() -> None:
 
     queue = CommandQueue(4)
     first, second, third = waiting(both()), waiting(both(keys=("key-0003", "key-0004"))), waiting(top_up())
+    assert queue.has_room("greenhill", size=2, bulk=True)
+    assert not queue.has_room("greenhill", size=3, bulk=True)
     queue.add(first)
     assert len(queue) == 2
-    assert not queue.has_room("greenhill", bulk=True)
+    assert not queue.has_room("greenhill", size=2, bulk=True)
+    assert queue.has_room("greenhill"), "others of the tenant are not turned away"
     queue.add(second)
     assert not queue.has_room("greenhill")
     queue.add(third)
-    assert queue.take(3) == [first, second]
-    assert (len(queue), queue.has_room("greenhill")) == (1, True)
-    assert queue.take(3) == [third]
-    assert len(queue) == 0
+    assert queue.take(3) == [first], "a second would be more than asked for"
+    assert queue.take(3) == [second, third]
+    assert (len(queue), queue.has_room("greenhill")) == (0, True)
+    queue.add(first)
+    assert queue.take(1) == [first], "what is larger than a batch is one of its own"
+
+
+@on_a_loop
+async def test_a_tenant_of_atomic_bulks_has_no_more_than_its_turns() -> None:
+    def waiting(command: Envelope) -> Pending:
+        return Pending(command, asyncio.get_running_loop().create_future())
+
+    queue = CommandQueue()
+    for number in range(20):
+        keys = [f"key-{number:04}-{part}" for part in range(10)]
+        queue.add(waiting(atomic(*(top_up(key=key, tenant="large") for key in keys))))
+    for _ in range(200):
+        queue.add(waiting(top_up(tenant="small")))
+    taken: Counter[str] = Counter()
+    while taken["small"] < 150:
+        batch = queue.take(25)
+        assert sum(one.size for one in batch) <= 25
+        for one in batch:
+            taken[one.envelope.tenant] += one.size
+        assert abs(taken["large"] - taken["small"]) <= 20, taken
+
+
+@on_a_loop
+async def test_no_batch_is_so_large_that_it_is_not_taken() -> None:
+    """An atomic bulk waits for a batch in which it has room, and no longer."""
+
+    def waiting(command: Envelope) -> Pending:
+        return Pending(command, asyncio.get_running_loop().create_future())
+
+    queue = CommandQueue()
+    large = waiting(atomic(*(top_up(key=f"key-{part:04}", tenant="large") for part in range(10))))
+    for _ in range(3):
+        queue.add(waiting(top_up(tenant="small")))
+    queue.add(large)
+    for _ in range(30):
+        queue.add(waiting(top_up(tenant="small")))
+    batches = [queue.take(4) for _ in range(3)]
+    assert [len(batch) for batch in batches[:1]] == [1]
+    assert batches[1] == [large]
+
+
+@on_a_loop
+async def test_what_was_not_foreseen_is_loaded_for_all_at_once() -> None:
+    """However many commands, and whatever each finds out only on the way."""
+    log = MemoryLog()
+    async with running_school(MemoryStore(log)) as school:
+        bill = {"description": "Trip", "quantity": 1, "total": 90, "income": "transport"}
+        invoices = []
+        for number in range(40):
+            await school.do("wallet.open", account=f"P-{number}", currency="KES")
+            fields = {"payer": f"P-{number}", "currency": "KES", "due_date": "2030-12-31", "lines": [bill]}
+            invoices.append(await school.do("invoice.create", **fields, issue=True))
+            await school.give(top_up(f"P-{number}", 90))
+        settles = [
+            envelope(
+                "invoice.settle",
+                key=f"key-{number:04}",
+                invoice=one["id"],
+                settle={
+                    "tenders": [
+                        {"type": "mpesa", "amount": 40, "reference": f"QWE{number:06}"},
+                        {"type": "wallet"},
+                    ]
+                },
+            )
+            for number, one in enumerate(invoices)
+        ]
+    for commands in (settles, [atomic(*settles)]):
+        other = MemoryLog()
+        other.events, other.recorded_at = [*log.events], log.recorded_at
+        store = CountedStore(other)
+        async with running_writer(store) as writer:
+            assert all(done(one) for one in await outcomes(writer, *commands))
+        assert store.loads <= 10, "the school, its accounts and series, and all the rest at once"
+
+
+class CountedStore(MemoryStore):
+    loads = 0
+
+    async def load(self, *args: Any, **options: Any) -> Any:
+        self.loads += 1
+        return await super().load(*args, **options)
+
+
+@on_a_loop
+async def test_the_element_that_makes_it_too_large_is_named() -> None:
+    store = WatchedStore()
+    async with running_school(store) as school:
+        tenders = [{"type": "mpesa", "amount": 5} for _ in range(20)]
+        line = {"sku": "A", "quantity": 1, "total": 100, "tax_code": "A"}
+        sales = [
+            envelope(
+                "pos.checkout",
+                key=f"key-{number:04}",
+                currency="KES",
+                lines=[line],
+                tenders=[{**tender, "reference": f"R{number}-{leg}"} for leg, tender in enumerate(tenders)],
+            )
+            for number in range(100)
+        ]
+        before = len(store.log.events)
+        error = await refusal(school, atomic(*sales))
+        assert error.code == Code.COMMAND_TOO_LARGE
+        element = error.extra["element"]
+        assert f"the first {element} elements fit" in error.detail
+        assert len(store.log.events) == before
+        assert await school.give(atomic(*sales[: int(element)]))
+
+
+@on_a_loop
+async def test_the_key_that_was_used_before_is_named() -> None:
+    async with running_school(MemoryStore()) as school:
+        await school.give(top_up(key="key-0002"))
+        error = await refusal(school, both())
+        assert (error.code, error.extra["element"]) == (Code.IDEMPOTENCY_KEY_REUSED, 1)
 
 
 @on_a_loop
