@@ -1,6 +1,7 @@
 """The writer's promises, on the in-memory store and on stores that fail as PostgreSQL may."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,10 +25,12 @@ from application.pipeline.ports import (
     Tail,
 )
 from application.pipeline.recovery import MAX_BREAKS
+from application.pipeline.state_cache import StateCache
 from application.pipeline.unit_of_work import UnitOfWork
 from application.pipeline.writer import MAX_BATCH_COMMANDS, SHARED_TURNS, Writer
 from domain.aggregates import decode
 from domain.errors import Code, DomainError
+from domain.wallet import Wallet
 from tests.support.given import fold, on_a_loop
 from tests.support.memory_store import MemoryLog, MemoryStore
 from tests.support.store import batch, command, topped_up
@@ -825,3 +828,20 @@ async def test_an_event_of_a_newer_version_stops_its_stream_alone(cached: bool) 
     assert refused.code == Code.UNAVAILABLE
     assert "bursar.wallet.renamed.v9" in refused.detail
     assert all(isinstance(one, Outcome) for one in done), done
+
+
+def test_a_state_is_dropped_at_the_same_cost_however_many_were_before() -> None:
+    """A first one that is found behind the places of all the others took three hundred times as long."""
+    cache = StateCache(MemoryStore(), max_bytes=10**9)
+    cache.take_over({f"greenhill/wallet/{number}": Wallet() for number in range(150_000)})
+    weight = cache._bytes // 150_000
+
+    def drop(count: int) -> float:
+        cache._max_bytes = cache._bytes - count * weight
+        began = time.perf_counter()
+        cache.trim()
+        return time.perf_counter() - began
+
+    first = min(drop(300) for _ in range(5))
+    drop(120_000)
+    assert min(drop(300) for _ in range(5)) < 30 * first
