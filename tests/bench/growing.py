@@ -21,6 +21,8 @@ from tests.bench.writing import HOT
 
 COLD_WALLETS = 1_000
 """So many are touched in a round, none of which the API process has loaded."""
+COLD_ROUNDS = 9
+"""A round takes some tenths of a second."""
 RESTART_LIMIT_SECONDS = 2.0
 STATEMENT_LIMIT = 1.5
 MEMORY_LIMIT_MB = 400.0
@@ -84,7 +86,7 @@ def _check(bench: Bench, database: str) -> None:
 
 async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
     """The process has kept its plans from when there was little, and the statistics say that one stream is all."""
-    cold = [f"COLD-{i:05}" for i in range(COLD_WALLETS * bench.rounds)]
+    cold = [f"COLD-{i:05}" for i in range(COLD_WALLETS * COLD_ROUNDS)]
     with service(bench.site, bench.folder, accounts=[*HOT, *cold]) as running:
         running.stop_apis()
         url = running.start_api()
@@ -96,7 +98,7 @@ async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
         _tell(f"{bulks * 1_000 * EVENTS_OF_A_TOP_UP:,} events made", began)
         with psycopg.connect(bench.site.superuser_url(running.database), autocommit=True) as connection:
             connection.execute("ANALYZE events")
-        rounds = iter(range(bench.rounds))
+        rounds = iter(range(COLD_ROUNDS))
 
         async def touch() -> float:
             first = next(rounds) * COLD_WALLETS
@@ -110,6 +112,7 @@ async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
             0.7,
             touch,
             lambda: _all(bench, url, hot, count=COLD_WALLETS),
+            rounds=COLD_ROUNDS,
         )
         _check(bench, running.database)
 

@@ -65,10 +65,12 @@ class Bench:
         bar: float | None,
         measure: Callable[[], Awaitable[float]],
         refer: Callable[[], Awaitable[float]],
+        *,
+        rounds: int | None = None,
     ) -> None:
-        """Alternate both sides, and set the medians against each other."""
+        """Alternate both sides, and set the medians against each other; short ones alternate in `rounds` of their own."""
         values, references = [], []
-        for _ in range(self.rounds):
+        for _ in range(rounds or self.rounds):
             values.append(await measure())
             references.append(await refer())
         value, reference_value = statistics.median(values), statistics.median(references)
