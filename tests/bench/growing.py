@@ -19,8 +19,8 @@ from tests.bench.site import Service, resumed, service
 from tests.bench.table import CONNECTIONS, Bench
 from tests.bench.writing import HOT
 
-COLD = [f"COLD-{i:04}" for i in range(1_000)]
-"""Wallets that the API process has not loaded, each of which is touched once in a round."""
+COLD_WALLETS = 1_000
+"""So many are touched in a round, once each, none of which the API process has loaded."""
 FIRST = [f"FIRST-{i}" for i in range(10)]
 """Those that it loads first of all, beside the hot one."""
 COLD_ROUNDS = 9
@@ -89,9 +89,11 @@ def _check(bench: Bench, database: str) -> None:
 async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
     """The process has kept its plans from when there was little, and the statistics say that one stream is all.
 
-    After each round the process is started anew, so that the wallets are cold again.
+    Each round has wallets of its own. Those of the first are there before the statistics are taken; those of another
+    are opened when the round before is over, and then the process is started anew.
     """
-    with service(bench.site, bench.folder, accounts=[*HOT, *FIRST, *COLD]) as running:
+    rounds = [[f"COLD-{n}-{i:03}" for i in range(COLD_WALLETS)] for n in range(COLD_ROUNDS)]
+    with service(bench.site, bench.folder, accounts=[*HOT, *FIRST, *rounds[0]]) as running:
         first = [*HOT, *FIRST]
 
         async def start_anew() -> None:
@@ -100,11 +102,13 @@ async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
             await _all(bench, running, requests.top_ups(running, first), count=len(first), connections=1)
 
         async def touch() -> float:
-            return await _all(bench, running, requests.top_ups(running, COLD), count=len(COLD))
+            return await _all(bench, running, requests.top_ups(running, rounds.pop(0)), count=COLD_WALLETS)
 
         async def touch_hot() -> float:
-            rate = await _all(bench, running, requests.top_ups(running, HOT), count=len(COLD))
-            await start_anew()
+            rate = await _all(bench, running, requests.top_ups(running, HOT), count=COLD_WALLETS)
+            if rounds:
+                running.open(rounds[0])
+                await start_anew()
             return rate
 
         await start_anew()

@@ -126,7 +126,13 @@ class Service:
             elsewhere.submit(setup.execute, writer, TENANT, "tenant.register", command).result()
         self.take_key()
         projector = self.start("project")
-        url = self.start_api()
+        self.start_api()
+        position = self.open(accounts)
+        assert setup.wait_until_projected(self._site.url("reader", self.database), position)
+        self.stop(projector)
+
+    def open(self, accounts: list[str]) -> int:
+        """Open wallets in bulk; returns the position."""
         body = [
             {
                 "action": "wallet.open",
@@ -135,11 +141,11 @@ class Service:
             }
             for a in accounts
         ]
-        request = urllib.request.Request(f"{url}/v2/finance/bulk", json.dumps(body).encode(), self.headers())
+        request = urllib.request.Request(
+            f"{self.urls[0]}/v2/finance/bulk", json.dumps(body).encode(), self.headers()
+        )
         with urllib.request.urlopen(request) as response:
-            position = int(response.headers["Bursar-Position"])
-        assert setup.wait_until_projected(self._site.url("reader", self.database), position)
-        self.stop(projector)
+            return int(response.headers["Bursar-Position"])
 
     def take_key(self) -> None:
         """Make the key that `headers` has."""
