@@ -90,7 +90,7 @@ async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
     """The process has kept its plans from when there was little, and the statistics say that one stream is all.
 
     Each round has wallets of its own. Those of the first are there before the statistics are taken; those of another
-    are opened when the round before is over, and then the process is started anew.
+    are opened when the round before is over, and then the process is started anew and has some work on the hot wallet.
     """
     rounds = [[f"COLD-{n}-{i:03}" for i in range(COLD_WALLETS)] for n in range(COLD_ROUNDS)]
     with service(bench.site, bench.folder, accounts=[*HOT, *FIRST, *rounds[0]]) as running:
@@ -100,6 +100,7 @@ async def cold_wallets_on_a_grown_log(bench: Bench) -> None:
             running.stop_apis()
             running.start_api()
             await _all(bench, running, requests.top_ups(running, first), count=len(first), connections=1)
+            await _all(bench, running, requests.top_ups(running, HOT), count=COLD_WALLETS)  # its code is warm
 
         async def touch() -> float:
             return await _all(bench, running, requests.top_ups(running, rounds.pop(0)), count=COLD_WALLETS)

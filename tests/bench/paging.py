@@ -12,7 +12,7 @@ from tests.bench.site import Service
 
 PAGE_LINES = 100
 MAX_PAGE_LINES = 500
-MEASURED = 40
+MEASURED = 100
 """How often each page is read; the median counts."""
 
 
