@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PACKAGES := domain application projections adapters api ops
 
-.PHONY: run run-kafka test lint format bench campaign mutants lock wheel clean
+.PHONY: run run-kafka test lint format bench bench-5m campaign mutants lock wheel clean
 
 # `make run ARGS="--port 9000 --data DIR"`
 run: .venv/.ready
@@ -30,6 +30,10 @@ format: .venv/.ready-dev
 
 bench: .venv/.ready-dev
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The rows on a log of five million events: minutes to make it, and some gigabytes of disk meanwhile.
+bench-5m: .venv/.ready-dev
+	$(BIN)/python -m tests.bench --grown --output bench-5m.json $(ARGS)
 
 # Minutes of kill -9 under load; too long for every commit.
 campaign: .venv/.ready-dev

@@ -37,6 +37,8 @@ from projections.engine import snapshots
 ANSWER_SECONDS: Final = 20.0
 """A database that is connected but does not answer is given up after this long: no caller waits for ever."""
 
+SHORT_EVENTS: Final = 100
+"""So many of each stream are read first: of most streams that is all, and only of another may there be a snapshot."""
 SLICE_EVENTS: Final = 20_000
 """So many events are read at once."""
 MAX_INLINE_EVENTS: Final = 2_000
@@ -121,30 +123,47 @@ class PostgresStore:
 
     async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
         states = {stream: initial(stream) for stream in streams}
+        longer = await self._read_on(states, streams, at=at, limit=SHORT_EVENTS)
+        if longer and self._snapshot_key:
+            states.update(await self._snapshots(longer, at=at))
+        while longer:
+            longer = await self._read_on(states, longer, at=at, limit=SLICE_EVENTS)
+        return states
+
+    async def _read_on(
+        self, states: dict[str, State], streams: Sequence[str], *, at: int, limit: int
+    ) -> list[str]:
+        """Fold the next events of each stream, at most `limit`; those that may have more are returned.
+
+        Cut into slices, so that neither memory nor anybody's patience has to hold a stream of millions.
+        """
+        limit = min(limit, max(SLICE_EVENTS // len(streams), 1))
         async with self._unavailable():
             connection = await self._connected()
-            if self._snapshot_key:
-                rows = await (await connection.execute(_SNAPSHOTS, (list(streams),))).fetchall()
-                for snapshot in (snapshots.Snapshot(*row) for row in rows):
-                    state = snapshot.state_if_genuine(self._snapshot_key)
-                    if state is not None and snapshot.position > at:
-                        raise BehindError(snapshot.stream)
-                    states[snapshot.stream] = state or states[snapshot.stream]
-        remaining = list(streams)
-        while remaining:
-            # Cut into slices, so that neither memory nor anybody's patience has to hold a stream of millions.
-            limit = max(SLICE_EVENTS // len(remaining), 1)
-            async with self._unavailable():
-                versions = [states[stream].version for stream in remaining]
-                cursor = await connection.execute(_LOAD, (remaining, versions, at, limit), binary=True)
-                rows = await cursor.fetchall()
-            if len(rows) > MAX_INLINE_EVENTS:
-                await asyncio.to_thread(_fold, states, rows)
-            else:
-                _fold(states, rows)
-            read = Counter(row[0] for row in rows)
-            remaining = [stream for stream, count in read.items() if count == limit]
-        return states
+            versions = [states[stream].version for stream in streams]
+            cursor = await connection.execute(_LOAD, (list(streams), versions, at, limit), binary=True)
+            rows = await cursor.fetchall()
+        if len(rows) > MAX_INLINE_EVENTS:
+            await asyncio.to_thread(_fold, states, rows)
+        else:
+            _fold(states, rows)
+        read = Counter(row[0] for row in rows)
+        return [stream for stream, count in read.items() if count == limit]
+
+    async def _snapshots(self, streams: Sequence[str], *, at: int) -> dict[str, State]:
+        """Those states of long streams that are kept, by stream."""
+        async with self._unavailable():
+            connection = await self._connected()
+            rows = await (await connection.execute(_SNAPSHOTS, (list(streams),))).fetchall()
+        kept: dict[str, State] = {}
+        for snapshot in (snapshots.Snapshot(*row) for row in rows):
+            state = snapshot.state_if_genuine(self._snapshot_key)
+            if state is None:
+                continue
+            if snapshot.position > at:
+                raise BehindError(snapshot.stream)
+            kept[snapshot.stream] = state
+        return kept
 
     async def append(self, batch: AppendBatch) -> Appended | Moved | Known:
         async with self._unavailable():

@@ -166,13 +166,13 @@ ORDER BY a.account LIMIT %(limit)s
 """
 
 # One statement, so that sums and lines are of one moment. Days are added up, and of movements those of the page alone
-# are read.
+# are read: they have one lower bound, since an index is entered at the one of two that happens to come last.
 _SELECT_STATEMENT: Final = """
 WITH lines AS (
     SELECT position, transaction_id::text, recorded_at, effective_date, description, amount, day_balance
     FROM wallet_transactions
-    WHERE account = %(account)s AND effective_date >= %(from)s::date AND effective_date <= %(to)s::date
-        AND (effective_date, position) > (%(after_date)s::date, %(after)s)
+    WHERE account = %(account)s AND (effective_date, position) > (%(after_date)s::date, %(after)s)
+        AND effective_date <= %(to)s::date
     ORDER BY effective_date, position LIMIT %(limit)s
 ), first AS (
     SELECT effective_date, day_balance - amount AS before FROM lines ORDER BY effective_date, position LIMIT 1
@@ -221,19 +221,18 @@ async def statement(
 
     None where there is no such wallet.
     """
-    after_date, after_position = (
-        ("-infinity", 0) if after is None else (after.effective_date.isoformat(), after.position)
-    )
+    begin = StatementKey(first or date.min, 0)
+    begin = begin if after is None else max(begin, after)
     rows = await rows_of(
         connection,
         _StatementRow,
         _SELECT_STATEMENT,
         {
             "account": account,
-            "from": "-infinity" if first is None else first.isoformat(),
-            "to": "infinity" if last is None else last.isoformat(),
-            "after_date": after_date,
-            "after": after_position,
+            "from": first or date.min,
+            "to": last or date.max,
+            "after_date": begin.effective_date,
+            "after": begin.position,
             "limit": limit + 1,
         },
     )

@@ -1,6 +1,7 @@
 """`make bench`: measures every row against its reference in the same run, prints a table, writes bench.json.
 
-`--rows NAME…` measures some rows, `--seconds` and `--rounds` how long and how often each side alternates.
+`--rows NAME…` measures some rows, `--grown` those on a log of five million events, which take some minutes to make;
+`--seconds` and `--rounds` say how long and how often each side alternates, `--scale 0.001` tries a row on a small log.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from tests.bench import projecting, reading, serving, writing
+from tests.bench import growing, projecting, reading, serving, writing
 from tests.bench.site import site
 from tests.bench.table import Bench, show
 
@@ -20,6 +21,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "writer_vs_library": writing.writer_vs_library,
     "hot_vs_spread": writing.hot_vs_spread,
     "writer_beside_a_held_snapshot": writing.writer_beside_a_held_snapshot,
+    "cold_wallets_on_a_grown_log_vs_hot": growing.cold_wallets_on_a_grown_log,
     "append_vs_unnest": writing.append_vs_unnest,
     "http_single_vs_empty_route": serving.http_single_vs_empty_route,
     "http_single_all_running_vs_alone": serving.http_single_all_running_vs_alone,
@@ -36,24 +38,34 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "rebuild_vs_copy_out": projecting.read_side,
     "decoding_vs_copy_out": projecting.read_side,
 }
+GROWN: dict[str, Callable[[Bench], Awaitable[None]]] = {
+    "writer_at_5m_events_vs_50k": growing.five_million,
+    "restart_to_first_command_at_5m": growing.five_million,
+    "statement_page_of_1m_entries_vs_10k": growing.five_million,
+    "api_memory_100k_wallets_mb": growing.api_memory,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--rows", nargs="*", choices=[*ROWS, *GROWN])
+    parser.add_argument("--grown", action="store_true")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
+    every = ROWS | GROWN
+    rows = options.rows or (GROWN if options.grown else ROWS)
     with tempfile.TemporaryDirectory(prefix="bursar-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         with site(folder / "postgres") as made:
-            bench = Bench(made, folder, seconds=options.seconds, rounds=options.rounds)
+            bench = Bench(made, folder, seconds=options.seconds, rounds=options.rounds, scale=options.scale)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                for measure in dict.fromkeys(ROWS[row] for row in options.rows):
+                for measure in dict.fromkeys(every[row] for row in rows):
                     runner.run(measure(bench))
-    order = {name: i for i, name in enumerate(ROWS)}
+    order = {name: i for i, name in enumerate(every)}
     bench.rows.sort(key=lambda row: order.get(row.name, len(order)))
     options.output.write_bytes(msgspec.json.format(msgspec.json.encode(bench.rows)) + b"\n")
     show(bench.rows)

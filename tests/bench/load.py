@@ -81,16 +81,19 @@ class _Connection(asyncio.Protocol):
 class _Running:
     """The shared state of the connections of one load."""
 
-    def __init__(self, make: Make, first: int, *, seconds: float) -> None:
+    def __init__(
+        self, make: Make, first: int, *, seconds: float = float("inf"), count: int | None = None
+    ) -> None:
         self.answers: list[Answered] = []
         self.free: list[_Paced] = []
         self.broken = 0
         self.number = first
         self._make = make
         self._until = time.perf_counter() + seconds
+        self._last = None if count is None else first + count
 
     def request(self) -> bytes | None:
-        if time.perf_counter() >= self._until:
+        if time.perf_counter() >= self._until or self.number == self._last:
             return None
         self.number += 1
         return self._make(self.number)
@@ -109,7 +112,15 @@ async def closed_loop(
     urls: list[str], make: Make, *, connections: int, seconds: float, first: int = 0
 ) -> Load:
     """Keep `connections` busy, shared evenly by `urls`, for some seconds. Each waits for its answer."""
-    running = _Running(make, first, seconds=seconds)
+    return await _closed(urls, _Running(make, first, seconds=seconds), connections)
+
+
+async def so_many(url: str, make: Make, *, connections: int, count: int, first: int = 0) -> Load:
+    """Send so many requests, the next one of a connection when the one before is answered."""
+    return await _closed([url], _Running(make, first, count=count), connections)
+
+
+async def _closed(urls: list[str], running: _Running, connections: int) -> Load:
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     made = []

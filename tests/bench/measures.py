@@ -44,8 +44,8 @@ def give(action: str, fields: dict[str, Any], *, key: str | None = None) -> Enve
     )
 
 
-def top_up(account: str, number: int) -> Envelope:
-    """What the API makes of a top-up: decoded from its JSON, with a key."""
+def top_up(account: str, number: int, *, key: str | None = None) -> Envelope:
+    """What the API makes of a top-up: decoded from its JSON, with a key, made of the number unless given."""
     body = b'{"account":"%s","amount":1000,"currency":"KES","source":{"type":"cash"}}' % account.encode()
     return Envelope(
         spec=_TOP_UP,
@@ -54,7 +54,7 @@ def top_up(account: str, number: int) -> Envelope:
         tenant=TENANT,
         client="BENCH",
         actor="BENCH/bk_12345678",
-        idempotency_keys=(f"top-up-{number:012d}",),
+        idempotency_keys=(key or f"top-up-{number:012d}",),
         correlation_id=new_id(),
     )
 
@@ -96,8 +96,9 @@ class InProcess:
     async def fill(self, commands: int) -> None:
         """Give this many top-ups."""
         for start in range(0, commands, 5_000):
-            count = min(5_000, commands - start)
-            given = [top_up(self.accounts[(start + i) % len(self.accounts)], start + i) for i in range(count)]
+            numbers = range(self.number + 1, self.number + min(5_000, commands - start) + 1)
+            self.number = numbers[-1]  # no key comes twice
+            given = [top_up(self.accounts[number % len(self.accounts)], number) for number in numbers]
             await asyncio.gather(*await self.writer.submit_all(given))
 
 

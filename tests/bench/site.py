@@ -91,15 +91,31 @@ class Service:
         self._stack = stack
         self._folder = folder
         self.urls: list[str] = []
+        self.apis: list[subprocess.Popen[bytes]] = []
         self.key = ""
 
     def start_api(self) -> str:
-        port = free_port()
-        self._spawn("serve", "--port", str(port))
-        url = f"http://127.0.0.1:{port}"
+        url = self.spawn_api()
         wait_for(f"{url}/health/ready")
-        self.urls.append(url)
         return url
+
+    def spawn_api(self) -> str:
+        """Start an API process; it does not answer yet."""
+        port = free_port()
+        self.apis.append(self._spawn("serve", "--port", str(port)))
+        self.urls.append(f"http://127.0.0.1:{port}")
+        return self.urls[-1]
+
+    def stop_apis(self) -> None:
+        for api in self.apis:
+            self.stop(api)
+        self.apis.clear()
+        self.urls.clear()
+
+    def api_memory_mb(self) -> float:
+        """What the API process holds in memory, in MB (its resident set)."""
+        status = Path(f"/proc/{self.apis[0].pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1_000_000
 
     def register(self, accounts: list[str]) -> None:
         """Register the school with wallets, and project it, so that its key is known."""
@@ -108,9 +124,15 @@ class Service:
         # In a thread, since the benchmark's own event loop runs in this one.
         with ThreadPoolExecutor(1) as elsewhere:
             elsewhere.submit(setup.execute, writer, TENANT, "tenant.register", command).result()
-            self.key, _ = elsewhere.submit(setup.create_key, writer, TENANT, "BENCH", "admin").result()
+        self.take_key()
         projector = self.start("project")
-        url = self.start_api()
+        self.start_api()
+        position = self.open(accounts)
+        assert setup.wait_until_projected(self._site.url("reader", self.database), position)
+        self.stop(projector)
+
+    def open(self, accounts: list[str]) -> int:
+        """Open wallets in bulk; returns the position."""
         body = [
             {
                 "action": "wallet.open",
@@ -119,11 +141,17 @@ class Service:
             }
             for a in accounts
         ]
-        request = urllib.request.Request(f"{url}/v2/finance/bulk", json.dumps(body).encode(), self.headers())
+        request = urllib.request.Request(
+            f"{self.urls[0]}/v2/finance/bulk", json.dumps(body).encode(), self.headers()
+        )
         with urllib.request.urlopen(request) as response:
-            position = int(response.headers["Bursar-Position"])
-        assert setup.wait_until_projected(self._site.url("reader", self.database), position)
-        self.stop(projector)
+            return int(response.headers["Bursar-Position"])
+
+    def take_key(self) -> None:
+        """Make the key that `headers` has."""
+        writer = self._site.url("writer", self.database)
+        with ThreadPoolExecutor(1) as elsewhere:
+            self.key, _ = elsewhere.submit(setup.create_key, writer, TENANT, "BENCH", "admin").result()
 
     def another_key(self) -> str:
         """A key of another client."""
@@ -190,6 +218,16 @@ def service(site: Site, folder: Path, *, accounts: list[str]) -> Iterator[Servic
         running.register(accounts)
         yield running
     site.drop(database)
+
+
+@contextmanager
+def resumed(site: Site, folder: Path, database: str) -> Iterator[Service]:
+    """A school that is there already, projected and with a new key, the projector at work and no API yet."""
+    with ExitStack() as stack:
+        running = Service(site, database, stack, folder)
+        running.take_key()
+        running.start("project")
+        yield running
 
 
 def wait_for(url: str) -> None:

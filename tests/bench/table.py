@@ -44,13 +44,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Bench:
     """Runs the rows asked for on one site."""
 
-    def __init__(self, site: Site, folder: Path, *, seconds: float, rounds: int) -> None:
+    def __init__(self, site: Site, folder: Path, *, seconds: float, rounds: int, scale: float = 1.0) -> None:
         self.site = site
         self.folder = folder
         self.seconds = seconds
         self.rounds = rounds
+        self._scale = scale
         self.rows: list[Row] = []
         self.numbers = Numbers()
+
+    def scaled(self, count: int) -> int:
+        """How many of so many events or wallets a row makes: fewer where it is only tried."""
+        return max(int(count * self._scale), 500)
 
     async def compare(
         self,
@@ -60,10 +65,12 @@ class Bench:
         bar: float | None,
         measure: Callable[[], Awaitable[float]],
         refer: Callable[[], Awaitable[float]],
+        *,
+        rounds: int | None = None,
     ) -> None:
-        """Alternate both sides, and set the medians against each other."""
+        """Alternate both sides, and set the medians against each other; short ones alternate in `rounds` of their own."""
         values, references = [], []
-        for _ in range(self.rounds):
+        for _ in range(rounds or self.rounds):
             values.append(await measure())
             references.append(await refer())
         value, reference_value = statistics.median(values), statistics.median(references)

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
@@ -18,8 +19,10 @@ import projections
 from adapters.postgres.store import _OPTIONS
 from projections.engine.registry import PROJECTIONS
 from projections.views import wallets
+from projections.views.wallets import StatementKey
 from tests.conftest import Database, fresh_database
 from tests.support.grown import ROWS, fill, mislead
+from tests.support.projected import ask
 
 ROLES = {
     "projections.views": "bursar_reader",
@@ -121,6 +124,44 @@ def test_a_statement_keeps_its_index(grown: Database, name: str, statement: str)
     ]
     if not any(name.startswith(allowed) for allowed in WHOLE):
         assert not found
+
+
+@pytest.mark.parametrize("after", [None, 150])
+@pytest.mark.parametrize("last", [None, 100])
+@pytest.mark.parametrize("first", [None, 200])
+def test_a_page_of_a_statement_enters_its_index_where_it_begins(
+    grown: Database, first: int | None, last: int | None, after: int | None
+) -> None:
+    """What a scan passes over within an index is in no plan, but in the blocks that it fetches."""
+    first_day, last_day, after_day = (None if ago is None else day_ago(ago) for ago in (first, last, after))
+
+    async def blocks(connection: psycopg.AsyncConnection[Any]) -> int:
+        cursor = await connection.execute(
+            "SELECT pg_stat_get_xact_blocks_fetched('wallet_transactions_statement_idx'::regclass)"
+        )
+        return int((await cursor.fetchone() or (0,))[0])
+
+    async def read(connection: psycopg.AsyncConnection[Any]) -> int:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        await connection.execute("SET LOCAL enable_bitmapscan = off")
+        before = await blocks(connection)
+        page = await wallets.statement(
+            connection,
+            "HOT",
+            first=first_day,
+            last=last_day,
+            limit=50,
+            after=None if after_day is None else StatementKey(after_day, 1),
+        )
+        assert page is not None
+        assert len(page.lines) == 50
+        return await blocks(connection) - before
+
+    assert ask(grown, "greenhill", read) <= 10
+
+
+def day_ago(days: int) -> date:
+    return date.today() - timedelta(days=days)  # noqa: DTZ011  as the database's own `current_date`
 
 
 def test_a_page_of_a_statement_reads_no_other_movement(grown: Database) -> None:

@@ -503,7 +503,10 @@ def put_snapshot(database: Database, snapshot: snapshots.Snapshot) -> None:
 
 
 @on_a_loop
-async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Database) -> None:
+async def test_a_state_loads_from_its_snapshot_and_what_follows(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "SHORT_EVENTS", 1)
     mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
     await mine.append(
         batch(0, command(opened(), topped_up(2, 100)), command(topped_up(3, 10)), command(topped_up(4, 1)))
@@ -532,7 +535,25 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(database: Databa
 
 
 @on_a_loop
-async def test_a_process_that_is_behind_the_only_snapshot_catches_up_first(database: Database) -> None:
+async def test_short_streams_are_loaded_by_one_statement(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks for snapshots of what cannot have one."""
+    monkeypatch.setattr(postgres_store, "_SNAPSHOTS", "SELECT 1 / 0 WHERE %b::text[] IS NOT NULL")
+    mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
+    await mine.append(batch(0, command(opened(), topped_up(2, 100))))
+    assert (await mine.load([STREAM, "greenhill/wallet/NONE"], at=2))[STREAM].version == 2
+    monkeypatch.setattr(postgres_store, "SHORT_EVENTS", 2)
+    with pytest.raises(StoreUnavailableError):
+        await mine.load([STREAM], at=2)
+    await mine.close()
+
+
+@on_a_loop
+async def test_a_process_that_is_behind_the_only_snapshot_catches_up_first(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "SHORT_EVENTS", 10)
     mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
     async with running_school(mine) as school, running_writer(store(database)) as other:
         await outcomes(other, *(top_up(amount=1) for _ in range(30)))
