@@ -1,5 +1,6 @@
 """What the API's routes work with; built once by `ops.bootstrap`."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -108,7 +109,7 @@ class Services:
             client=found.client,
             prefix=found.prefix,
             capabilities=frozenset(found.capabilities),
-            expires_at=found.expires_at,
+            expires=None if (seconds := found.expires_in_seconds) is None else time.monotonic() + seconds,
             features=frozenset(found.features),
         )
 
