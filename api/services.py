@@ -23,8 +23,10 @@ from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
 
+MAX_CONNECTIONS: Final = 8
+"""How many reads are in the database at once."""
 MAX_WAITING_READS: Final = 500
-"""How many reads wait for a connection; one more is told at once that the service is busy."""
+"""How many reads wait for their turn; one more is told at once that the service is busy."""
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
 
@@ -68,7 +70,7 @@ class Services:
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             reader_url,
             min_size=2,
-            max_size=8,
+            max_size=MAX_CONNECTIONS,
             max_waiting=MAX_WAITING_READS,
             timeout=3,
             open=False,
