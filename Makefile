@@ -35,7 +35,7 @@ bench: .venv/.ready-dev
 bench-5m: .venv/.ready-dev
 	$(BIN)/python -m tests.bench --grown --output bench-5m.json $(ARGS)
 
-# Minutes of kill -9 under load; too long for every commit.
+# Minutes of kill -9 under load, also under worse conditions; too long for every commit. `make campaign ARGS="-k read_only"`
 campaign: .venv/.ready-dev
 	$(BIN)/python -m pytest -m campaign tests/crash $(ARGS)
 

@@ -138,8 +138,13 @@ async def _all(
     bench: Bench, running: Service, make: load.Make, *, count: int, connections: int = CONNECTIONS
 ) -> float:
     """Requests a second of so many, none of which is refused."""
-    found = await load.so_many(
-        running.urls[0], make, connections=connections, count=count, first=bench.numbers.take()
+    found = await load.closed_loop(
+        [running.urls[0]],
+        make,
+        connections=connections,
+        seconds=float("inf"),
+        at_most=count,
+        first=bench.numbers.take(),
     )
     assert not found.errors, f"{found.errors} of {len(found.answers)} answers are errors"
     return found.per_second
