@@ -31,7 +31,7 @@ format: .venv/.ready-dev
 bench: .venv/.ready-dev
 	$(BIN)/python -m tests.bench $(ARGS)
 
-# Minutes of kill -9 under load; too long for every commit.
+# Minutes of kill -9 under load, also under worse conditions; too long for every commit. `make campaign ARGS="-k read_only"`
 campaign: .venv/.ready-dev
 	$(BIN)/python -m pytest -m campaign tests/crash $(ARGS)
 

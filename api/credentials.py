@@ -1,7 +1,7 @@
 """API keys: who calls, for which tenant, with which capabilities."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -16,13 +16,13 @@ MAX_CACHED_CREDENTIALS: Final = 10_000
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """A live key. `features` are those that are on for its tenant."""
+    """A live key. `expires`, where it does, is in monotonic seconds; `features` are those that are on for its tenant."""
 
     tenant: str
     client: str
     prefix: str
     capabilities: frozenset[str]
-    expires_at: datetime | None
+    expires: float | None
     features: frozenset[str]
 
     @property
@@ -92,7 +92,7 @@ class Authenticator:
 
 
 def _expired(credential: Credential) -> bool:
-    return credential.expires_at is not None and credential.expires_at <= datetime.now(UTC)
+    return credential.expires is not None and credential.expires <= time.monotonic()
 
 
 def check_feature(credential: Credential) -> None:

@@ -1,5 +1,6 @@
 """What the API's routes work with; built once by `ops.bootstrap`."""
 
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
@@ -23,8 +24,10 @@ from projections.views import tenants
 
 Connection = AsyncConnection[TupleRow]
 
+MAX_CONNECTIONS: Final = 8
+"""How many reads are in the database at once."""
 MAX_WAITING_READS: Final = 500
-"""How many reads wait for a connection; one more is told at once that the service is busy."""
+"""How many reads wait for their turn; one more is told at once that the service is busy."""
 MAX_READ_SECONDS: Final = 5
 """How long one statement of a read may take."""
 MAX_LOCK_SECONDS: Final = 4
@@ -71,7 +74,7 @@ class Services:
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             reader_url,
             min_size=2,
-            max_size=8,
+            max_size=MAX_CONNECTIONS,
             max_waiting=MAX_WAITING_READS,
             timeout=3,
             open=False,
@@ -112,7 +115,7 @@ class Services:
             client=found.client,
             prefix=found.prefix,
             capabilities=frozenset(found.capabilities),
-            expires_at=found.expires_at,
+            expires=None if (seconds := found.expires_in_seconds) is None else time.monotonic() + seconds,
             features=frozenset(found.features),
         )
 

@@ -10,6 +10,7 @@ from psycopg import Connection
 
 from adapters.kafka.client import Publisher, StoppedError, ensure_topic
 from adapters.kafka.records import encode
+from adapters.postgres.failure import LOST
 from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
 from adapters.system.retry import keep_at
 from application.feed.message import build
@@ -69,7 +70,7 @@ def run_relay(
         name="relay",
         stop=stop,
         ready=ready,
-        lost=(psycopg.OperationalError, KafkaError, _MovedError),
+        lost=(*LOST, KafkaError, _MovedError),
     )
 
 

@@ -10,7 +10,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from adapters.postgres.failure import told
+from adapters.postgres.failure import LOST, told
 from adapters.system.retry import keep_at
 from application.feed.admission import Admission, Parked, TenantPlace, admit, identity, tenants
 from application.feed.message import Message
@@ -126,7 +126,7 @@ class Consumer:
             name=self._group,
             stop=stop,
             ready=ready,
-            lost=(FeedUnavailableError, _OwnershipLostError, psycopg.OperationalError),
+            lost=(FeedUnavailableError, _OwnershipLostError, *LOST),
         )
 
     def release(self, tenant: str) -> int:
@@ -222,7 +222,7 @@ class Consumer:
             if error.position not in {message.position for message in messages}:
                 raise _HandlerError(str(error)) from error  # putting that aside would change nothing
             raise
-        except psycopg.OperationalError:
+        except LOST:
             raise
         except Exception as error:
             if connection.closed:

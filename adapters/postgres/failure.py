@@ -1,6 +1,11 @@
-"""What may be told of a failure."""
+"""What a failure means, and what may be told of it."""
+
+from typing import Final
 
 import psycopg
+
+LOST: Final = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+"""What is raised when the database is away, or takes no writes at the moment, as a server that became a standby."""
 
 
 def told(error: Exception) -> str:

@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 from psycopg import Connection
 
+from adapters.postgres.failure import LOST
 from adapters.postgres.log_reader import CHANNEL, read_commands, store_identity
 from application.feed.message import LoggedCommand, Message, build
 from application.feed.port import Delivery, FeedBatch, FeedUnavailableError, Origin, Partition, Undecodable
@@ -69,7 +70,7 @@ def _losing_the_feed() -> Generator[None]:
     """Around what asks the log's database alone: its loss is the feed's, not that of a consumer's effects."""
     try:
         yield
-    except psycopg.OperationalError as error:
+    except LOST as error:
         raise FeedUnavailableError(str(error)) from error
 
 

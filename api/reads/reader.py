@@ -18,6 +18,7 @@ from api.paths import PREFIX, template
 from api.reads.cursors import Cursors, Listing
 from api.reads.grouping import Fetch, Grouping
 from api.reads.parameters import NoParameters, PageParameters
+from api.reads.turns import Turns
 from api.services import Connection, Moment, Services
 from domain.capability import Capability
 from domain.errors import ErrorCode
@@ -53,6 +54,7 @@ class Reader:
         self._services = services
         self._cursors = Cursors(services.receipts.key)
         self._grouping = Grouping(services.read)
+        self._turns = Turns()
         self.ones: dict[tuple[str, str], OneRead] = {}
         """The reads of one thing, by method and template."""
         self.routes = APIRouter(prefix=PREFIX)
@@ -121,7 +123,7 @@ class Reader:
         after = None if cursor is None else self._cursors.key(cursor, listing, key)
 
         async def ask() -> tuple[Any, Moment]:
-            async with self._services.read(credential.tenant) as reading:
+            async with self._turns.turn(), self._services.read(credential.tenant) as reading:
                 return await fetch(reading.connection, after), await reading.moment()
 
         page, position = await self._ask(request.scope["exchange"], credential, ask)

@@ -21,8 +21,12 @@ from projections.views.tenants import KEY_TOPICS
 MAX_BATCH_EVENTS: Final = 50_000
 """The most that one transaction folds, unless a single command is larger."""
 
-LOST: Final = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
-"""What is raised when the database is lost."""
+LOST: Final = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""What is raised when the database is lost, or takes no writes, as a server that became a standby."""
 
 _MAX_SMALL_BATCH_EVENTS: Final = 5_000
 _POLL_SECONDS: Final = 0.5  # what a notification lost costs at most

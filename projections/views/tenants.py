@@ -1,6 +1,5 @@
 """Tenants, their features and their keys: what a request needs before anything else."""
 
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -86,14 +85,21 @@ KEY_TOPICS: Final = frozenset[str]().union(
 """Whoever caches what a key may do forgets it when one of these was projected."""
 
 
+_AUTHENTICATE: Final = """
+SELECT tenant, client, prefix, capabilities, features,
+    extract(epoch FROM expires_at - clock_timestamp())::float8 AS expires_in_seconds
+FROM bursar_authenticate(%(hash)s)
+"""
+
+
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """What a live key stands for. The caller compares `expires_at` with its clock."""
+    """What a live key stands for. By the database's clock it `expires_in_seconds`, or did where they are negative."""
 
     tenant: str
     client: str
     prefix: str
     capabilities: list[str]
-    expires_at: datetime | None
+    expires_in_seconds: float | None
     features: list[str]
 
 
@@ -109,9 +115,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
 async def authenticate(connection: psycopg.AsyncConnection[Any], key_hash: bytes) -> Credential | None:
     """The live key with this SHA-256, of whatever tenant; None where there is none or it was revoked."""
-    found = await rows_of(
-        connection, Credential, "SELECT * FROM bursar_authenticate(%(hash)s)", {"hash": key_hash}
-    )
+    found = await rows_of(connection, Credential, _AUTHENTICATE, {"hash": key_hash})
     return found[0] if found else None
 
 

@@ -31,6 +31,8 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "read_invoice_vs_empty_route": reading.read_vs_empty_route,
     "read_accounts_vs_empty_route": reading.read_vs_empty_route,
     "read_under_load": reading.read_under_load,
+    "commands_beside_reads": reading.commands_beside_reads,
+    "commands_beside_reads_p99_ms": reading.commands_beside_reads,
     "projector_vs_copy": projecting.read_side,
     "lag_p99_at_1000_per_second": projecting.lag_p99_at_1000_per_second,
     "rebuild_vs_copy_out": projecting.read_side,

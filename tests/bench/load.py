@@ -1,6 +1,7 @@
 """A load over HTTP that costs little itself: raw requests on keep-alive connections of one event loop."""
 
 import asyncio
+import statistics
 import time
 from collections.abc import Callable
 from typing import cast
@@ -34,6 +35,11 @@ class Load(msgspec.Struct, kw_only=True):
     @property
     def errors(self) -> int:
         return sum(answer.status >= 400 for answer in self.answers)
+
+    @property
+    def p99_ms(self) -> float:
+        """What the slowest of a hundred waited for."""
+        return statistics.quantiles((answer.seconds for answer in self.answers), n=100)[98] * 1000
 
 
 class _Connection(asyncio.Protocol):
@@ -81,16 +87,17 @@ class _Connection(asyncio.Protocol):
 class _Running:
     """The shared state of the connections of one load."""
 
-    def __init__(self, make: Make, first: int, *, seconds: float) -> None:
+    def __init__(self, make: Make, first: int, *, seconds: float, at_most: int | None = None) -> None:
         self.answers: list[Answered] = []
         self.free: list[_Paced] = []
         self.broken = 0
         self.number = first
         self._make = make
         self._until = time.perf_counter() + seconds
+        self._last = None if at_most is None else first + at_most
 
     def request(self) -> bytes | None:
-        if time.perf_counter() >= self._until:
+        if time.perf_counter() >= self._until or self.number == self._last:
             return None
         self.number += 1
         return self._make(self.number)
@@ -106,10 +113,19 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 
 async def closed_loop(
-    urls: list[str], make: Make, *, connections: int, seconds: float, first: int = 0
+    urls: list[str],
+    make: Make,
+    *,
+    connections: int,
+    seconds: float,
+    first: int = 0,
+    at_most: int | None = None,
 ) -> Load:
-    """Keep `connections` busy, shared evenly by `urls`, for some seconds. Each waits for its answer."""
-    running = _Running(make, first, seconds=seconds)
+    """Keep `connections` busy, shared evenly by `urls`, for some seconds. Each waits for its answer.
+
+    It ends earlier where `at_most` so many requests are to be sent.
+    """
+    running = _Running(make, first, seconds=seconds, at_most=at_most)
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     made = []

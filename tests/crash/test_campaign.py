@@ -8,24 +8,11 @@ from pathlib import Path
 import pytest
 
 from ops.kafka_broker import Broker
-from tests.support.campaign import Account, check_answers, kill_parts, load
-from tests.support.day import check_agreement, check_log, export, nothing_created
-from tests.support.up import Client, Up, running
+from tests.support.campaign import Account, check_everything, kill_parts, load
+from tests.support.up import Up, running
 
 CAMPAIGN_SECONDS = float(os.environ.get("BURSAR_CAMPAIGN_SECONDS", "180"))
 PARTS = {"api", "postgres", "quickbooks", "projector", "exporter"}
-
-
-def check_everything(up: Up, account: Account) -> None:
-    up.wait_until_all_run()
-    with Client(up.url, up.key) as client:
-        export(client)
-        check_agreement(up, client)
-        check_answers(up, account)
-        with nothing_created(up):
-            export(client)
-        check_agreement(up, client)
-    check_log(up)
 
 
 def campaign(

@@ -4,12 +4,12 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.day import export, together
+from tests.support.day import check_agreement, check_log, export, nothing_created, together
 from tests.support.up import Client, Up
 
 HOT = "HOT-WALLET"
@@ -185,9 +185,12 @@ class Till:
 
 @contextmanager
 def load(
-    up: Up, account: Account, *, name: str, pause_seconds: float, tills: int = 3
+    up: Up, account: Account, *, name: str, pause_seconds: float = 0.0, tills: int = 3, url: str = ""
 ) -> Iterator[Callable[[], None]]:
-    """Clients at work until the block ends, and one export after another. Yields a check that none has failed."""
+    """Clients at work until the block ends, and one export after another. Yields a check that none has failed.
+
+    They ask the API of `up`, or another one at `url`.
+    """
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -201,7 +204,7 @@ def load(
         if failures:
             raise failures[0]
 
-    clients = [Client(up.url, up.key, patience_seconds=PATIENCE_SECONDS) for _ in range(tills + 1)]
+    clients = [Client(url or up.url, up.key, patience_seconds=PATIENCE_SECONDS) for _ in range(tills + 1)]
     first = clients[0].write("POST", "wallets", {"account": HOT, "currency": "KES"}, "open-hot-wallet")
     assert first.is_success, first.text
     workers = [
@@ -240,7 +243,12 @@ def _exports(client: Client, account: Account, name: str, stop: threading.Event)
 
 
 def kill_parts(
-    up: Up, *, seconds: float, every: tuple[float, float], check: Callable[[], None]
+    up: Up,
+    *,
+    seconds: float,
+    every: tuple[float, float],
+    check: Callable[[], None],
+    spared: Collection[str] = (),
 ) -> Counter[str]:
     """Kill -9 one part after the other, in an order and at moments of chance, all as often. Returns how often."""
     chance = random.Random(time.time_ns())
@@ -250,7 +258,7 @@ def kill_parts(
     while time.monotonic() < end:
         check()
         if not waiting:
-            waiting = sorted(up.pids)
+            waiting = sorted({*up.pids}.difference(spared))
             chance.shuffle(waiting)
         time.sleep(chance.uniform(*every))
         part = waiting.pop()
@@ -259,7 +267,45 @@ def kill_parts(
     return kills
 
 
+def top_up_in_bulk(up: Up, account: Account, wallet: str, *, count: int, name: str) -> None:
+    """So many top-ups of a wallet at once, for streams that are long enough to have snapshots."""
+    data = {"account": wallet, "amount": 100, "currency": "KES", "source": {"type": "cash"}}
+    elements = [
+        {"action": "wallet.top_up", "idempotency_key": f"{name}-{number:06}", "data": data}
+        for number in range(count)
+    ]
+    with Client(up.url, up.key) as client:
+        results = client.bulk(elements)
+    for element, result in zip(elements, results, strict=True):
+        assert result["status"] == 201, result
+        account.sent.append(
+            Sent(
+                method="BULK",
+                path="wallet.top_up",
+                body=data,
+                key=str(element["idempotency_key"]),
+                accepted=True,
+                result=result,
+            )
+        )
+    with account.lock:
+        account.hot += 100 * count * (wallet == HOT)
+
+
 # --- afterwards
+
+
+def check_everything(up: Up, account: Account) -> None:
+    """No accepted money is lost and none doubled; read tables, the export and the log agree."""
+    up.wait_until_all_run()
+    with Client(up.url, up.key) as client:
+        export(client)
+        check_agreement(up, client)
+        check_answers(up, account)
+        with nothing_created(up):
+            export(client)
+        check_agreement(up, client)
+    check_log(up)
 
 
 def check_answers(up: Up, account: Account) -> None:

@@ -21,19 +21,27 @@ from tests.support.waiting import eventually
 REPOSITORY: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
+ALTERING: Final = REPOSITORY / "tests/support/altering"
+COMMANDS: Final = {"api": "serve", "projector": "project", "relay": "relay", "exporter": "export"}
 T = TypeVar("T")
 
 
 class Up:
-    """A `bursar up` on a folder of its own. Each `start` may follow a `stop` or a `kill`."""
+    """A `bursar up` on a folder of its own. Each `start` may follow a `stop` or a `kill`.
 
-    def __init__(self, folder: Path, *, kafka: str | None = None) -> None:
+    With `altered`, its parts may differ from the product (`alter`).
+    """
+
+    def __init__(self, folder: Path, *, kafka: str | None = None, altered: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.log = folder / "up.log"
         self._ready_file = folder / "ready.json"
         self._port = free_port()  # kept over restarts, so that clients find the next one
         self._kafka = {} if kafka is None else {"BURSAR_KAFKA_BOOTSTRAP_SERVERS": kafka}
+        self._altered = folder / "altered"
+        if altered:
+            self._altered.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -58,7 +66,22 @@ class Up:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
+        if self._altered.exists():
+            kept |= {"PYTHONPATH": str(ALTERING), "ALTERED_PARTS": str(self._altered)}
         return kept | self._kafka
+
+    def alter(self, part: str, *, clock_seconds: int = 0, snapshot_format: bool = False) -> None:
+        """Start a part again with its clock ahead by some seconds, with another format of snapshots, or as it was.
+
+        Returns once it works.
+        """
+        altered = {"clock_seconds": clock_seconds, "snapshot_format": snapshot_format}
+        (self._altered / f"{COMMANDS[part]}.json").write_text(json.dumps(altered))
+        before = self.kill_part(part)
+        eventually(lambda: self.running_pid(part) not in {None, before}, f"{part} is back; {self.log}")
+        eventually(
+            lambda: self.last_start(part).get("pid") not in {None, before}, f"{part} works; {self.log}"
+        )
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -106,11 +129,11 @@ class Up:
 
     def kill_part(self, name: str) -> int:
         """Kill -9 of the part as the ready file names it, once it runs. Returns the pid that is no more."""
-        pid = eventually(lambda: self._running_pid(name), f"{name} runs; {self.log}", seconds=30)
+        pid = eventually(lambda: self.running_pid(name), f"{name} runs; {self.log}", seconds=30)
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def _running_pid(self, name: str) -> int | None:
+    def running_pid(self, name: str) -> int | None:
         """The pid in the ready file if a child of this `up` has it: the kernel may give it to anybody later."""
         assert self._process is not None
         pid = self.pids[name]
@@ -121,10 +144,16 @@ class Up:
         alive = fields[0] != b"Z" and int(fields[1]) == self._process.pid
         return pid if alive else None
 
+    def last_start(self, part: str) -> dict[str, Any]:
+        """What the part's log says of its last start; empty before the first."""
+        lines = (self.data / "logs" / f"{part}.log").read_bytes().splitlines()
+        starts = [line for line in lines if line.startswith(b'{"event":"started"')]
+        return json.loads(starts[-1]) if starts else {}
+
     def wait_until_all_run(self) -> None:
         """Every part that the ready file names runs, and the API answers."""
         for name in self.pids:
-            eventually(lambda name=name: self._running_pid(name), f"{name} is back; {self.log}")
+            eventually(lambda name=name: self.running_pid(name), f"{name} is back; {self.log}")
         eventually(self._answers, f"the API answers; {self.log}")
 
     def _answers(self) -> bool:
@@ -142,6 +171,17 @@ class Up:
         """Ask the database as its superuser: for what no answer of the service shows."""
         with psycopg.connect(self.ready["database_url"]) as connection:
             return connection.execute(query, values).fetchall()  # type: ignore[call-overload]  # a test's own text
+
+    def rows_once_there(self, query: str, *values: object) -> list[Any]:
+        """The same, while the server may be on its way back."""
+
+        def ask() -> list[Any] | None:
+            try:
+                return self.rows(query, *values)
+            except psycopg.OperationalError:
+                return None
+
+        return eventually(ask, f"the database answers; {self.log}")
 
     def cli(self, *arguments: str, code: int = 0) -> str:
         """Run `bursar ARGUMENTS --data DIR`; returns what it printed. Fails where it exits otherwise than `code`."""
@@ -162,9 +202,9 @@ def cli_command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, *, kafka: str | None = None) -> Iterator[Up]:
+def running(folder: Path, *, kafka: str | None = None, altered: bool = False) -> Iterator[Up]:
     """A started `up`, ended with the block."""
-    up = Up(folder, kafka=kafka)
+    up = Up(folder, kafka=kafka, altered=altered)
     try:
         up.start()
         yield up

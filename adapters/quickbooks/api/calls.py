@@ -76,7 +76,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored call. `resent`: it may have been sent before, last at `sent_at` (seconds since 1970).
+    """A stored call. `resent`: it may have been sent before, last at `sent_at` (monotonic seconds).
 
     `look`: it is only looked for, since an answer to it left open what became of it.
     """
@@ -157,7 +157,8 @@ def _attempt(client: Client, call: Call, settle_seconds: float) -> Verdict:
         seen = _seen_already(client, call, settle_seconds)
         if seen is not None:
             return seen
-    call = msgspec.structs.replace(call, sent_at=time.time())  # what comes of it is waited for from now on
+    # What comes of it is waited for from now on.
+    call = msgspec.structs.replace(call, sent_at=time.monotonic())
     outcome = client.send_batch(call.body, request_id=call.request_id, count=len(call.jobs))
     return _verdict(client, call, outcome, settle_seconds)
 
@@ -176,7 +177,7 @@ def _seen_already(client: Client, call: Call, settle_seconds: float) -> Verdict 
 
 def _coming(call: Call, jobs: Sequence[Job], held: "Held", settle_seconds: float) -> Again | None:
     """Wait where one of `jobs` is not in QuickBooks, and may yet come of this call."""
-    seconds = call.sent_at + settle_seconds - time.time()
+    seconds = call.sent_at + settle_seconds - time.monotonic()
     if seconds <= 0 or all((job.kind, job.number) in held for job in jobs):
         return None
     return Again(reason="Not all of the call is there; the rest may be coming.", seconds=seconds, look=True)

@@ -28,12 +28,12 @@ MARK_SENT: Final = """
 
 
 class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of an open call, beside its call. `sent_at`, in seconds since 1970, is when that last went out."""
+    """A document of an open call, beside its call, which last went out `sent_seconds_ago`."""
 
     call_id: int
     request_id: str
     call_body: bytes
-    sent_at: float
+    sent_seconds_ago: float
     job_id: int
     kind: DocumentKind
     number: str
@@ -44,8 +44,8 @@ class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
 
 SELECT_OPEN: Final = """
     SELECT c.id AS call_id, c.request_id, c.body AS call_body,
-        coalesce((SELECT extract(epoch FROM max(s.at)) FROM finance_export_sends s
-                  WHERE s.realm = c.realm AND s.call_id = c.id), 0)::float8 AS sent_at,
+        coalesce((SELECT extract(epoch FROM clock_timestamp() - max(s.at)) FROM finance_export_sends s
+                  WHERE s.realm = c.realm AND s.call_id = c.id), 'infinity')::float8 AS sent_seconds_ago,
         j.id AS job_id, j.kind, j.number, j.customer, j.body AS job_body,
         j.attempts - j.divisions AS counted
     FROM finance_export_calls c

@@ -168,7 +168,7 @@ class Sending:
             body=body,
             jobs=tuple(sent),
             resent=False,
-            sent_at=time.time(),
+            sent_at=time.monotonic(),
         )
 
     def _half(self) -> list[jobs.PendingJob]:
@@ -268,7 +268,7 @@ class Sending:
                     "documents were sent",
                     tenant=self._work.tenant,
                     call=call.id,
-                    milliseconds=int((time.time() - call.sent_at) * 1000),
+                    milliseconds=int((time.monotonic() - call.sent_at) * 1000),
                     **states,
                 )
                 if verdict.pause is not None:
@@ -308,7 +308,7 @@ class Sending:
             return
         resent = call.resent or not verdict.harmless
         look = verdict.look or call.look
-        sent_at = call.sent_at if look else time.time()
+        sent_at = call.sent_at if look else time.monotonic()
         self._waiting.append(
             _WaitingCall(
                 due=time.monotonic() + wait,
@@ -334,7 +334,7 @@ class Sending:
                 body=row.call_body,
                 jobs=(),
                 resent=True,
-                sent_at=row.sent_at,
+                sent_at=time.monotonic() - row.sent_seconds_ago,
             )
             open_calls[row.call_id] = msgspec.structs.replace(call, jobs=(*call.jobs, job))
         return list(open_calls.values())

@@ -14,6 +14,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
+from adapters.postgres.failure import LOST
 from adapters.quickbooks.registry import batches, tenants
 from adapters.quickbooks.registry.rows import select
 from adapters.quickbooks.sending.turn import Absences, take_turn
@@ -45,7 +46,7 @@ def run_sender(
         name="quickbooks sender",
         stop=stop,
         ready=ready,
-        lost=(psycopg.OperationalError,),
+        lost=LOST,
         max_wait_seconds=settings.max_wait_seconds,
     )
 

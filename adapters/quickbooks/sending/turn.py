@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from adapters.postgres.failure import told
+from adapters.postgres.failure import LOST, told
 from adapters.quickbooks.api.client import Client
 from adapters.quickbooks.registry import batches, counts, jobs, names, realms, tenants
 from adapters.quickbooks.registry.tenants import Work
@@ -79,7 +79,7 @@ def take_turn(
         if work.away or turns >= MAX_PATIENCE_TURNS:
             reason = f"QuickBooks does not answer; it is asked again and again. {error}"
             turn.pause(reason, until_answered=True)
-    except psycopg.OperationalError:
+    except LOST:
         raise
     except Exception as error:
         if connection.closed:

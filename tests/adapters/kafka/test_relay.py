@@ -36,6 +36,7 @@ from tests.conftest import Database
 from tests.support.cluster import start_server
 from tests.support.feed import make_effects, record_effects, start
 from tests.support.log import append_all, top_up
+from tests.support.read_only import read_only
 from tests.support.waiting import eventually
 
 TENANTS = [f"school-{number}" for number in range(8)]
@@ -249,6 +250,18 @@ def test_a_lost_connection_is_taken_up_again(database: Database, kafka: Broker, 
             )
         load.stop()
         eventually(lambda: published_to(database, topic) == load.position)
+
+
+def test_it_waits_while_the_database_takes_no_writes(database: Database, kafka: Broker, topic: str) -> None:
+    with (
+        capture_logs() as lines,
+        relaying(database.url("bursar_relay"), kafka.bootstrap_servers, topic),
+        psycopg.connect(database.url("bursar_writer"), autocommit=True) as writer,
+    ):
+        with read_only(database, "bursar_relay"):
+            head = append_all(writer, [top_up(TENANTS[0], "STU-1", 1)])
+            eventually(lambda: any("ReadOnlySqlTransaction" in line.get("error", "") for line in lines))
+        eventually(lambda: published_to(database, topic) == head)
 
 
 @pytest.mark.parametrize("part", ["relay", "consumer"])

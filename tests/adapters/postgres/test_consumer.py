@@ -18,6 +18,8 @@ from adapters.system.retry import MAX_WAIT_SECONDS, MIN_WAIT_SECONDS
 from application.feed.message import Message
 from tests.conftest import Database
 from tests.support.log import append_all, top_up
+from tests.support.read_only import read_only
+from tests.support.waiting import eventually
 
 PUPIL = "Amina Otieno"
 
@@ -71,6 +73,37 @@ def test_the_waits_of_a_consumer_grow_while_it_gets_nowhere(
     assert growing[-1] < MAX_WAIT_SECONDS < 2 * growing[-1]
     assert stop.seconds == [*growing, MAX_WAIT_SECONDS, *growing[:3]]
     assert len(ready) == 1
+
+
+def test_it_waits_while_the_database_takes_no_writes(database: Database) -> None:
+    """Nothing is put aside for it: the message is as good as it was."""
+    stop, applied = threading.Event(), list[int]()
+
+    def apply(_: psycopg.Connection[Any], messages: Sequence[Message]) -> None:
+        applied.extend(message.position for message in messages)
+        stop.set()
+
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            consumer(database, apply).run(stop, lambda: None)
+        except BaseException as error:  # noqa: BLE001 - handed to the test below
+            failures.append(error)
+
+    commit(database)
+    thread = threading.Thread(target=run)
+    with capture_logs() as lines:
+        with read_only(database, "bursar_exporter"):
+            thread.start()
+            eventually(
+                lambda: failures or any("ReadOnlySqlTransaction" in line.get("error", "") for line in lines)
+            )
+        thread.join(30)
+    assert not failures, failures
+    assert len(applied) == 1
+    with psycopg.connect(database.superuser_url) as connection:
+        assert connection.execute("SELECT count(*) FROM feed_parked").fetchall() == [(0,)]
 
 
 def test_no_row_is_quoted_where_a_handler_breaks_a_rule(database: Database) -> None:

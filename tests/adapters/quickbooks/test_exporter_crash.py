@@ -7,18 +7,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import psycopg
 import pytest
+import time_machine
 
 from adapters.postgres.feed import PostgresFeed
+from adapters.quickbooks.api.calls import Call
 from adapters.quickbooks.process import run_exporter
+from adapters.quickbooks.sending.documents import Sending
 from tests.conftest import Database
 from tests.support.emulator import ROOT, Emulator
 from tests.support.exporter import Export, play
 from tests.support.log import Logged, append_all
+from tests.support.read_only import read_only
 from tests.support.school import School
 
 DEADLINE_SECONDS = 90
@@ -146,10 +151,54 @@ def test_lost_database_connections(export: Export, database: Database) -> None:
         disturb(export, batch, cut)
 
 
+def test_a_database_that_takes_no_writes_for_a_while(export: Export, database: Database) -> None:
+    """The sender waits, and no person is told: what it has sent, it sends again under the same request ids."""
+    batch = export.request()
+
+    def turn() -> None:
+        with read_only(database, "bursar_exporter"):
+            time.sleep(0.5)
+
+    sender = Sender(export)
+    try:
+        disturb(export, batch, turn)
+        assert sender.process.poll() is None
+    finally:
+        sender.kill()
+
+
 def test_two_senders_share_the_work_without_doing_it_twice(export: Export) -> None:
     batch = export.request()
     with sending(export), sending(export) as replace:
         disturb(export, batch, replace, times=3)
+
+
+def test_how_long_ago_an_open_call_was_sent_is_told_by_the_databases_clock(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender whose clock is an hour ahead waits as long as any for what may yet come of it."""
+
+    def lose(*_: object) -> None:
+        raise psycopg.OperationalError("lost before the answer was noted")
+
+    genuine, ages = Sending._open_calls, list[float]()
+
+    def noting(self: Sending) -> list[Call]:
+        found = genuine(self)
+        ages.extend(time.monotonic() - call.sent_at for call in found)
+        return found
+
+    batch = export.request()
+    with monkeypatch.context() as patch:
+        patch.setattr(Sending, "_conclude", lose)
+        with pytest.raises(psycopg.OperationalError):
+            export.send()
+    monkeypatch.setattr(Sending, "_open_calls", noting)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        export.send()
+    assert ages
+    assert all(0 <= age < 60 for age in ages)
+    export.send_until(batch, "completed")
 
 
 def append_school(database: Database, school: School, taken: int) -> None:

@@ -25,7 +25,7 @@ OFFICE = Credential(
     client="OFFICE",
     prefix="bk_office",
     capabilities=CAPABILITIES,
-    expires_at=None,
+    expires=None,
     features=frozenset({"FINANCE_V2"}),
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from ops.worker import run_projector
 from projections.engine import runner
@@ -20,6 +21,7 @@ from projections.engine.fold import Projection
 from tests.conftest import Database
 from tests.support.log import append_all
 from tests.support.projected import a_day, catch_up, dump, forget, put, top_ups
+from tests.support.read_only import read_only
 from tests.support.school import School
 from tests.support.waiting import eventually
 
@@ -128,6 +130,19 @@ def test_it_goes_on_after_its_connection_was_cut(database: Database) -> None:
             ).fetchall()
             assert cut == [(True,)]
         head = put(database, school)
+        eventually(lambda: folded_up_to(database) == head)
+
+
+def test_it_waits_while_the_database_takes_no_writes(database: Database) -> None:
+    school = School()
+    with (
+        capture_logs() as lines,
+        running(database),
+        psycopg.connect(database.url("bursar_writer"), autocommit=True) as writer,
+    ):
+        with read_only(database, "bursar_projector"):
+            head = append_all(writer, top_ups(school.tenant, "HOT", 3))
+            eventually(lambda: any("ReadOnlySqlTransaction" in line.get("error", "") for line in lines))
         eventually(lambda: folded_up_to(database) == head)
 
 

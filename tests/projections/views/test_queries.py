@@ -233,7 +233,7 @@ def test_keys_until_they_are_revoked(database: Database, head: int) -> None:
     auditor = ask(database, None, lambda c: tenants.authenticate(c, b"\xa2" * 32))
     assert auditor is not None
     assert (auditor.tenant, auditor.client, auditor.prefix) == ("greenhill", "TILL", "k2")
-    assert (auditor.expires_at, auditor.features) == (None, ["FINANCE_V2"])
+    assert (auditor.expires_in_seconds, auditor.features) == (None, ["FINANCE_V2"])
     assert "audit.read" in auditor.capabilities
     again = ask(database, None, lambda c: tenants.authenticate(c, b"\xa3" * 32))
     assert again is not None

@@ -119,13 +119,13 @@ def call(*kinds: Any, sent_at: float, resent: bool = False) -> Call:
 @pytest.mark.parametrize("kind", ["Payment", "JournalEntry"])
 def test_what_may_yet_come_is_waited_for_where_its_number_does_not_guard_it(kind: Any, outcome: Any) -> None:
     client: Any = QuickBooks(Answered(outcomes=(Created(id="1", sync_token="0"), outcome)))
-    just_sent = call("Invoice", kind, sent_at=time.time())
+    just_sent = call("Invoice", kind, sent_at=time.monotonic())
     waited = perform(client, just_sent, settle_seconds=60)
     assert isinstance(waited, Again)
     assert waited.seconds is not None
     assert 50 < waited.seconds <= 60
     assert waited.look, "and not sent again, which might come too"
-    long_ago = msgspec.structs.replace(just_sent, sent_at=time.time() - 61, resent=True, look=True)
+    long_ago = msgspec.structs.replace(just_sent, sent_at=time.monotonic() - 61, resent=True, look=True)
     client.answer = None
     settled = perform(client, long_ago, settle_seconds=60)
     assert isinstance(settled, Settled)
@@ -135,7 +135,7 @@ def test_what_may_yet_come_is_waited_for_where_its_number_does_not_guard_it(kind
 def test_a_call_that_is_sent_again_is_waited_for_from_then_on() -> None:
     """It was lost long ago; what its second sending leaves open may come as late as that of any first."""
     client: Any = QuickBooks(Answered(outcomes=(Fault(code="10000", message="m"),)))
-    waited = perform(client, call("Payment", sent_at=time.time() - 500, resent=True), settle_seconds=60)
+    waited = perform(client, call("Payment", sent_at=time.monotonic() - 500, resent=True), settle_seconds=60)
     assert isinstance(waited, Again)
     assert waited.seconds is not None
     assert waited.seconds > 50
@@ -143,13 +143,15 @@ def test_a_call_that_is_sent_again_is_waited_for_from_then_on() -> None:
 
 def test_a_call_refused_as_a_whole_is_divided_once_no_sending_of_it_is_open() -> None:
     client: Any = QuickBooks(Refused(fault=Fault(code="2010", message="m")))
-    first = perform(client, call("Invoice", "Invoice", sent_at=time.time()), settle_seconds=60)
+    first = perform(client, call("Invoice", "Invoice", sent_at=time.monotonic()), settle_seconds=60)
     assert isinstance(first, Settled)
     assert first.divide
     assert [result.state for result in first.results] == [JobState.PENDING] * 2
-    again = perform(client, call("Invoice", "Invoice", sent_at=time.time(), resent=True), settle_seconds=60)
+    again = perform(
+        client, call("Invoice", "Invoice", sent_at=time.monotonic(), resent=True), settle_seconds=60
+    )
     assert isinstance(again, Again)
-    alone = perform(client, call("Invoice", sent_at=time.time()), settle_seconds=60)
+    alone = perform(client, call("Invoice", sent_at=time.monotonic()), settle_seconds=60)
     assert isinstance(alone, Settled)
     assert [result.state for result in alone.results] == [JobState.DEAD]
 
