@@ -19,6 +19,7 @@ class HttpCode(ErrorCode):
     RECEIPT_NOT_FOUND = "receipt_not_found", "not_found", "The token is not of a receipt of ours."
     EXPORT_NOT_FOUND = "export_not_found", "not_found", "The tenant has no such export batch."
     METHOD_NOT_ALLOWED = "method_not_allowed", "method_not_allowed", "The path takes another method; `Allow` names it."
+    REQUEST_TIMEOUT = "request_timeout", "timeout", "The body did not come in time: nothing of it for 10 seconds, or not all within 60. Nothing was written; send it again."
     PAYLOAD_TOO_LARGE = "payload_too_large", "too_large", "A body has at most 1 MB, in bulk 16 MB."
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", "unsupported_media_type", "Send `Content-Type: application/json`."
     READ_TIMEOUT = "read_timeout", "unavailable", "The read took too long and was given up. Ask for less of it, fewer days or a smaller page; one thing, again later."
@@ -32,6 +33,7 @@ _STATUS_OF_KIND: Final = {
     "forbidden": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "timeout": 408,
     "conflict": 409,
     "too_large": 413,
     "unsupported_media_type": 415,

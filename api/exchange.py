@@ -4,6 +4,7 @@ The hot path of a command is this and `api.commands.endpoint`; measured against 
 objects it is what makes a command as fast as it is (docs/adr/0003).
 """
 
+import asyncio
 import os
 import re
 import time
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from api.bodies import Bodies, too_many
+from api.bodies import Bodies, HeldBody, too_many
 from api.errors import (
     MAX_ERRORS,
     RETRY_AFTER_SECONDS,
@@ -36,6 +37,10 @@ MAX_BODY_BYTES: Final = 1_000_000
 MAX_BULK_BODY_BYTES: Final = 16_000_000
 MAX_DISCARDED_BYTES: Final = 64_000_000
 """How much of a body that is too large is read, so that its sender hears the answer."""
+MAX_PAUSE_SECONDS: Final = 10
+"""How long nothing of a body may come."""
+MAX_BODY_SECONDS: Final = 60
+"""How long all of it may take: a megabyte on a line of 135 kbit/s."""
 _TRACE_PARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON: Final = b"application/json"
 _OURS: Final = (
@@ -68,7 +73,8 @@ class Exchange:
 
     __slots__ = (
         "_bodies",
-        "_held_bytes",
+        "_held",
+        "_is_read",
         "_receive",
         "_send",
         "began",
@@ -93,7 +99,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._bodies = bodies
-        self._held_bytes = 0
+        self._held: HeldBody | None = None
+        self._is_read = True
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -160,42 +167,55 @@ class Exchange:
     async def body(self, *, bulk: bool = False) -> bytes:
         """The whole body of a tenant's request, held until `close`.
 
-        Raises `ApiError` (`unsupported_media_type`, `payload_too_large`, `unavailable` where others fill the room).
+        Raises `ApiError` (`unsupported_media_type`, `payload_too_large`, `request_timeout`, `unavailable` where others
+        fill the room).
         """
         media_type = self.headers.get(b"content-type", _JSON).split(b";", 1)[0].strip().lower()
         if media_type != _JSON:
             raise ApiError(HttpCode.UNSUPPORTED_MEDIA_TYPE, "Send `Content-Type: application/json`.")
         assert self.tenant is not None
+        assert self.client is not None
+        self._held = HeldBody(self._bodies, tenant=self.tenant, client=self.client, bulk=bulk)
+        self._is_read = False
         limit = MAX_BULK_BODY_BYTES if bulk else MAX_BODY_BYTES
         chunks: list[bytes] = []
         size = 0
         refusal: ApiError | None = None
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            chunk: bytes = message.get("body", b"")
+        end = asyncio.get_running_loop().time() + MAX_BODY_SECONDS
+        # A client that still sends when its connection is closed may never see why.
+        while not self._is_read and size <= MAX_DISCARDED_BYTES:
+            chunk = await self._next_chunk(end)
             size += len(chunk)
             if size > limit:
                 refusal = ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
-            elif refusal is None and not self._bodies.has_room(self.tenant, len(chunk), bulk=bulk):
+            elif refusal is None and not self._held.grow(len(chunk)):
                 refusal = too_many()
             if refusal is None:
-                self._bodies.hold(self.tenant, len(chunk))
-                self._held_bytes += len(chunk)
                 chunks.append(chunk)
-            # A client that still sends when its connection is closed may never see why.
-            last = not message.get("more_body") or size > MAX_DISCARDED_BYTES
-            if last and refusal is not None:
-                raise refusal
-            if last:
-                return b"".join(chunks)
+            else:
+                chunks.clear()
+                self._held.let_go()
+        if refusal is not None:
+            raise refusal
+        return b"".join(chunks)
+
+    async def _next_chunk(self, end: float) -> bytes:
+        """What comes next of the body. Raises `ApiError` (`request_timeout`), and `ConnectionResetError`."""
+        pause_end = asyncio.get_running_loop().time() + MAX_PAUSE_SECONDS
+        try:
+            async with asyncio.timeout_at(min(pause_end, end)):
+                message = await self._receive()
+        except TimeoutError:
+            raise ApiError(HttpCode.REQUEST_TIMEOUT, HttpCode.REQUEST_TIMEOUT.meaning) from None
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        self._is_read = not message.get("more_body")
+        return bytes(message.get("body", b""))
 
     def close(self) -> None:
         """The request is over: let its body go."""
-        if self._held_bytes:
-            assert self.tenant is not None
-            self._bodies.let_go(self.tenant, self._held_bytes)
+        if self._held is not None:
+            self._held.let_go()
 
     async def answer(
         self, status: int, body: bytes, *headers: tuple[bytes, bytes], media_type: bytes = _JSON
@@ -237,8 +257,8 @@ class Exchange:
             headers.append((b"www-authenticate", b"Bearer"))
         elif status == 405 and "allow" in refusal.extra:
             headers.append((b"allow", str(refusal.extra["allow"]).encode()))
-        if status == 413:
-            # The rest of the body may not have been read, so the connection cannot be used again.
+        if not self._is_read:
+            # The rest of the body is still to come, so the connection cannot be used again.
             headers.append((b"connection", b"close"))
         await self.answer(status, body, *headers, media_type=b"application/problem+json")
 

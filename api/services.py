@@ -10,7 +10,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from api.credentials import Authenticator, Credential
 from api.errors import ApiError, FieldError, HttpCode, invalid_request
@@ -130,6 +130,8 @@ class Services:
             ) from error
         except QueryCanceled as error:
             raise ApiError(Code.UNAVAILABLE, "The database took too long.") from error
+        except TooManyRequests as error:
+            raise no_more_reads() from error
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise ApiError(Code.UNAVAILABLE, "The database is away.") from error
 
@@ -166,6 +168,11 @@ class Services:
         """The head of the log."""
         async with self._connection() as connection:
             return await head_position(connection)
+
+
+def no_more_reads() -> ApiError:
+    """The refusal (`unavailable`) of a read for which there is no room, or no time."""
+    return ApiError(Code.UNAVAILABLE, "The service answers no more reads at the moment.")
 
 
 @contextmanager

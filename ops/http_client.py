@@ -28,7 +28,8 @@ GIVE_UP_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 5.0
 _MAX_RETRY_AFTER_SECONDS = 60.0
-_TRY_AGAIN = frozenset({429, 502, 503, 504})  # 502 and 504 come from a proxy that cannot reach the service
+# 502 and 504 come from a proxy that cannot reach the service.
+_TRY_AGAIN = frozenset({408, 429, 502, 503, 504})
 _T = TypeVar("_T")
 _NEVER_MENDS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 

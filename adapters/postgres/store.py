@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 _UNAVAILABLE: Final = ("25", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE that say that the server does not take it now; 25 is a server that became a standby."""
 
+_SERVER: Final = "SELECT current_setting('fsync'), id::text, epoch FROM store"
 _HEAD: Final = "SELECT position, recorded_at, clock_timestamp() FROM head ORDER BY position DESC LIMIT 1"
 _LOCK: Final = "SELECT position, recorded_at, clock_timestamp() FROM bursar_lock_head()"
 _TAIL: Final = """
@@ -105,6 +106,7 @@ class PostgresStore:
     def __init__(self, writer_url: str, *, snapshot_key: bytes = b"") -> None:
         self._url = writer_url
         self._snapshot_key = snapshot_key
+        self._store_key = b""
         self._connection: AsyncConnection[TupleRow] | None = None
         self._ahead = timedelta(0)
         """How far the database's clock is ahead of this process's."""
@@ -124,7 +126,7 @@ class PostgresStore:
     async def load(self, streams: Sequence[str], *, at: int) -> Mapping[str, State]:
         states = {stream: initial(stream) for stream in streams}
         longer = await self._read_on(states, streams, at=at, limit=SHORT_EVENTS)
-        if longer and self._snapshot_key:
+        if longer and self._store_key:
             states.update(await self._snapshots(longer, at=at))
         while longer:
             longer = await self._read_on(states, longer, at=at, limit=SLICE_EVENTS)
@@ -157,7 +159,7 @@ class PostgresStore:
             rows = await (await connection.execute(_SNAPSHOTS, (list(streams),))).fetchall()
         kept: dict[str, State] = {}
         for snapshot in (snapshots.Snapshot(*row) for row in rows):
-            state = snapshot.state_if_genuine(self._snapshot_key)
+            state = snapshot.state_if_genuine(self._store_key)
             if state is None:
                 continue
             if snapshot.position > at:
@@ -244,8 +246,10 @@ class PostgresStore:
             self._connection = await AsyncConnection.connect(
                 self._url, autocommit=True, prepare_threshold=2, connect_timeout=2, options=_OPTIONS
             )
-            row = await self._row(self._connection, "SELECT current_setting('fsync')")
-            if row[0] != "on":
+            fsync, store, epoch = await self._row(self._connection, _SERVER)
+            if self._snapshot_key:
+                self._store_key = snapshots.store_key(self._snapshot_key, store=store, epoch=epoch)
+            if fsync != "on":
                 _log.warning("what is committed may be lost: the server's fsync is off")
         return self._connection
 

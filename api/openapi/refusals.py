@@ -15,6 +15,7 @@ _WITH_BODY: Final[Codes] = (
     *_WITH_KEY,
     HttpCode.MALFORMED_JSON,
     HttpCode.BAD_HEADER,
+    HttpCode.REQUEST_TIMEOUT,
     HttpCode.PAYLOAD_TOO_LARGE,
     HttpCode.UNSUPPORTED_MEDIA_TYPE,
     Code.INVALID_REQUEST,

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from api.errors import ApiError
-from api.services import MAX_WAITING_READS, Connection, Moment, Reading
-from domain.errors import Code
+from api.services import MAX_READ_SECONDS, MAX_WAITING_READS, Connection, Moment, Reading, no_more_reads
 
 LANES: Final = 2
 """Groups in flight: one is made while the database works on another."""
 MAX_GROUP_KEYS: Final = 200
+MAX_ANSWER_SECONDS: Final = 2.0 * MAX_READ_SECONDS
+"""How long anybody waits; more than a statement may take, so that who asks too much is told so."""
 
 Fetch = Callable[[Connection, Sequence[Any]], Awaitable[Mapping[Any, msgspec.Struct]]]
 """Finds what there is of the keys."""
@@ -36,45 +36,60 @@ class Grouping:
     async def ask(self, fetch: Fetch, tenant: str, key: Any) -> Answer:
         """What `fetch` finds of a key.
 
-        Raises `ApiError`: `unavailable` where too many wait, else as a read does.
+        Raises `ApiError`: `unavailable` where too many wait, or he waited too long, else as a read does.
         """
         if self._count >= MAX_WAITING_READS:
-            raise ApiError(Code.UNAVAILABLE, "The service answers no more reads at the moment.")
+            raise no_more_reads()
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault((fetch, tenant), {}).setdefault(key, []).append(answer)
         if len(self._lanes) < LANES:
-            lane = asyncio.create_task(self._work())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._lanes.add(asyncio.create_task(self._work()))
         self._count += 1
         try:
-            return await answer
+            async with asyncio.timeout(MAX_ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            raise no_more_reads() from None
         finally:
             self._count -= 1
 
     async def _work(self) -> None:
-        while self._waiting:
-            fetch, tenant = kind = next(iter(self._waiting))
-            group = self._waiting.pop(kind)
-            rest = [(key, group.pop(key)) for key in list(group)[MAX_GROUP_KEYS:]]
-            if rest:
-                self._waiting[kind] = dict(rest)  # behind the others
-            try:
-                async with self._read(tenant) as reading:
-                    found = await fetch(reading.connection, list(group))
-                    moment = await reading.moment()
-            except Exception as error:  # noqa: BLE001  passed on to every caller
-                for answer in _waiting(group):
+        try:
+            while self._waiting:
+                await self._answer(*self._next_group())
+        finally:
+            # Within the step that found nothing: whoever asks from now on begins a lane.
+            lane = asyncio.current_task()
+            assert lane is not None
+            self._lanes.remove(lane)
+
+    def _next_group(self) -> tuple[Fetch, str, dict[Any, _Waiting]]:
+        fetch, tenant = kind = next(iter(self._waiting))
+        group = self._waiting.pop(kind)
+        rest = [(key, group.pop(key)) for key in list(group)[MAX_GROUP_KEYS:]]
+        if rest:
+            self._waiting[kind] = dict(rest)  # behind the others
+        return fetch, tenant, group
+
+    async def _answer(self, fetch: Fetch, tenant: str, group: Mapping[Any, _Waiting]) -> None:
+        keys = [key for key, answers in group.items() if _remaining(answers)]
+        if not keys:
+            return  # all of them gave up
+        try:
+            async with self._read(tenant) as reading:
+                found = await fetch(reading.connection, keys)
+                moment = await reading.moment()
+            bodies = {key: msgspec.json.encode(thing) for key, thing in found.items()}
+        except Exception as error:  # noqa: BLE001  passed on to every caller
+            for key in keys:
+                for answer in _remaining(group[key]):
                     answer.set_exception(error)
-                continue
-            for key, answers in group.items():
-                thing = found.get(key)
-                body = None if thing is None else msgspec.json.encode(thing)
-                for answer in answers:
-                    if not answer.done():
-                        answer.set_result((body, moment))
+            return
+        for key in keys:
+            for answer in _remaining(group[key]):
+                answer.set_result((bodies.get(key), moment))
 
 
-def _waiting(group: Mapping[Any, _Waiting]) -> _Waiting:
-    """Those of a group who still wait."""
-    return [answer for answers in group.values() for answer in answers if not answer.done()]
+def _remaining(answers: _Waiting) -> _Waiting:
+    """Those who still wait."""
+    return [answer for answer in answers if not answer.done()]

@@ -5,10 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from api.errors import ApiError
 from api.reads.grouping import LANES
-from api.services import MAX_CONNECTIONS, MAX_WAITING_READS
-from domain.errors import Code
+from api.services import MAX_CONNECTIONS, MAX_WAITING_READS, no_more_reads
 
 MAX_TURNS: Final = MAX_CONNECTIONS - LANES
 """So many at once: what is left of the connections is for the lanes of the grouped reads."""
@@ -26,20 +24,16 @@ class Turns:
     async def turn(self) -> AsyncGenerator[None]:
         """Have a turn for the block. Raises `ApiError` (`unavailable`) where too many wait, or it comes too late."""
         if self._waiting >= MAX_WAITING_READS:
-            raise _busy()
+            raise no_more_reads()
         self._waiting += 1
         try:
             async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
-            raise _busy() from None
+            raise no_more_reads() from None
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
             self._free.release()
-
-
-def _busy() -> ApiError:
-    return ApiError(Code.UNAVAILABLE, "The service answers no more reads at the moment.")

@@ -138,8 +138,11 @@ def follow(url: str, stop: Event, working: Callable[[], None], *, snapshot_key: 
     """
     with psycopg.connect(url, autocommit=True) as connection:
         prepare(connection)
-        for stream in snapshots.stale(connection, key=snapshot_key) if snapshot_key else ():
-            while not stop.is_set() and not snapshots.advance(connection, stream, key=snapshot_key):
+        identity = connection.execute(snapshots.IDENTITY).fetchone()
+        assert identity is not None
+        key = snapshots.store_key(snapshot_key, store=identity[0], epoch=identity[1])
+        for stream in snapshots.stale(connection, key=key) if snapshot_key else ():
+            while not stop.is_set() and not snapshots.advance(connection, stream, key=key):
                 pass
         due: set[str] = set()
         while not stop.is_set():
@@ -150,7 +153,7 @@ def follow(url: str, stop: Event, working: Callable[[], None], *, snapshot_key: 
                 if batch.upto - batch.after > _MAX_SMALL_BATCH_EVENTS:
                     continue  # far behind: snapshots can wait
             working()
-            if due and snapshots.advance(connection, stream := next(iter(due)), key=snapshot_key):
+            if due and snapshots.advance(connection, stream := next(iter(due)), key=key):
                 due.remove(stream)
             if batch is not None:
                 stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))

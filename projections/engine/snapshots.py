@@ -1,8 +1,9 @@
 """Snapshots of long streams, so that whoever folds one starts near its end. Never a source of truth.
 
 They are taken by the projector between its batches, a bounded step at a time, so that a stream of millions of
-events does not hold up the read tables. Each is sealed with a key of the processes: whoever writes one into the
-database without it has written nothing.
+events does not hold up the read tables. Each is sealed with a key of the processes, for one store and its epoch:
+whoever writes one into the database without it has written nothing, and neither has who brings one of another store,
+or of a time line that a restore gave up.
 """
 
 import hmac
@@ -20,6 +21,7 @@ INTERVAL: Final = 2_000
 
 _STEP_EVENTS: Final = 5_000  # some tens of milliseconds
 
+IDENTITY: Final = "SELECT id::text, epoch FROM store"
 _COLUMNS: Final = "originator_id, originator_version, position, format, state, seal"
 _LOAD: Final = f"SELECT {_COLUMNS} FROM snapshots WHERE originator_id = %s"  # noqa: S608  names from above
 _ALL: Final = f"SELECT {_COLUMNS} FROM snapshots ORDER BY originator_id"  # noqa: S608  the same
@@ -66,6 +68,11 @@ _REVISION: Final = 1
 """Raised where a state comes to mean something else in the same shape."""
 FORMATS: Final = {kind: _format(state_type) for kind, (state_type, _) in AGGREGATES.items()}
 """By kind of stream: a digest of its state's shape. A snapshot of another one is as good as none."""
+
+
+def store_key(process_key: bytes, *, store: str, epoch: int) -> bytes:
+    """The key that seals the snapshots of one store in one epoch: what every `key` here is."""
+    return hmac.digest(process_key, msgspec.json.encode((store, epoch)), "sha256")
 
 
 def _seal(key: bytes, snapshot: Snapshot) -> bytes:

@@ -14,6 +14,7 @@ from application.pipeline.ports import AppendBatch, EventStore, LoggedEvent, New
 from domain.event import encode
 from domain.ids import wallet_stream
 from domain.wallet import WalletOpened
+from projections.engine import snapshots
 from tests.conftest import TEMPLATE, Database
 from tests.support.log import top_up
 from tests.support.memory_store import MemoryLog, MemoryStore
@@ -140,3 +141,11 @@ def batch(
     if keys is None:
         keys = [(one.tenant, one.client, key) for one in commands for key in one.idempotency_keys]
     return AppendBatch(decided_at=decided_at, recorded_at=recorded_at, keys=keys, commands=commands)
+
+
+def store_key(database: Database, process_key: bytes) -> bytes:
+    """The key of the database's snapshots."""
+    with psycopg.connect(database.superuser_url) as connection:
+        row = connection.execute(snapshots.IDENTITY).fetchone()
+    assert row is not None
+    return snapshots.store_key(process_key, store=row[0], epoch=row[1])

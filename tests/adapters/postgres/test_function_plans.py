@@ -60,7 +60,8 @@ def append(keys: list[str], tenants: list[str]) -> tuple[Any, ...]:
     )
     streams = [f"{tenant}/wallet/NEW" for tenant in tenants]
     events = (streams, of_each(1), of_each("t"), of_each(b""), list(range(1, each + 1)))
-    return (*asked, *commands, *events)
+    no_further_keys: tuple[list[str], list[int]] = ([], [])
+    return (*asked, *commands, *events, *no_further_keys)
 
 
 APPENDED = _APPEND.replace("%s, %s,", "(SELECT position FROM head), (SELECT recorded_at FROM head),", 1)
@@ -105,6 +106,8 @@ READS_NO_TABLE = {
     "bursar_words": "computes",
     "bursar_number": "computes",
     "bursar_refuse_change": "refuses",
+    "bursar_take_turn": "waits",
+    "bursar_end_turn": "lets others go on",
     "bursar_make_readable": "changes the schema",
     "bursar_switch_tables": "changes the schema",
 }

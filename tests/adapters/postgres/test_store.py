@@ -40,7 +40,7 @@ from projections.engine import snapshots
 from tests.conftest import Database
 from tests.support.hot_wallet import hammer
 from tests.support.proxy import proxied
-from tests.support.store import AT, batch, command, emptied, opened, topped_up, until, waiters
+from tests.support.store import AT, batch, command, emptied, opened, store_key, topped_up, until, waiters
 from tests.support.writer import School, answer, charge, running_school, running_writer, top_up
 
 STREAM = "greenhill/wallet/STU-1"
@@ -513,7 +513,8 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(
     )
     state: Any = (await mine.load([STREAM], at=3))[STREAM]
     state.balance_minor = 7_000  # not what the events say, so that one sees where it came from
-    genuine = snapshots.sealed(SNAPSHOT_KEY, STREAM, state, position=3)
+    key = store_key(database, SNAPSHOT_KEY)
+    genuine = snapshots.sealed(key, STREAM, state, position=3)
     put_snapshot(database, genuine)
     loaded = [(await mine.load([STREAM], at=at))[STREAM] for at in (3, 4)]
     assert [getattr(one, "balance_minor", None) for one in loaded] == [7_000, 7_001]
@@ -524,6 +525,7 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(
     assert [finding.position for finding in found.findings] == [3], "and verify knows that it is not genuine"
     for forged in (
         snapshots.sealed(b"another key", STREAM, state, position=3),
+        snapshots.sealed(SNAPSHOT_KEY, STREAM, state, position=3),
         msgspec.structs.replace(genuine, seal=b""),
         msgspec.structs.replace(genuine, position=2),
         msgspec.structs.replace(genuine, state=genuine.state.replace(b"7000", b"9000")),
@@ -532,6 +534,30 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(
         put_snapshot(database, forged)
         assert getattr((await mine.load([STREAM], at=4))[STREAM], "balance_minor", None) == 111
     await mine.close()
+
+
+@pytest.mark.parametrize("change", ["epoch = epoch + 1", "id = gen_random_uuid()"])
+def test_a_snapshot_of_another_time_line_or_store_does_not_count(database: Database, change: str) -> None:
+    async def balance() -> int:
+        mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
+        state: Any = (await mine.load([STREAM], at=2))[STREAM]
+        await mine.close()
+        return int(state.balance_minor)
+
+    async def snapshot_of_more_than_was() -> None:
+        mine = store(database)
+        await mine.append(batch(0, command(opened(), topped_up(2, 100))))
+        state: Any = (await mine.load([STREAM], at=2))[STREAM]
+        await mine.close()
+        state.balance_minor = 7_000
+        key = store_key(database, SNAPSHOT_KEY)
+        put_snapshot(database, snapshots.sealed(key, STREAM, state, position=2))
+
+    asyncio.run(snapshot_of_more_than_was())
+    assert asyncio.run(balance()) == 7_000
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute(f"UPDATE store SET {change}")
+    assert asyncio.run(balance()) == 100
 
 
 @on_a_loop
@@ -558,7 +584,10 @@ async def test_a_process_that_is_behind_the_only_snapshot_catches_up_first(
     async with running_school(mine) as school, running_writer(store(database)) as other:
         await outcomes(other, *(top_up(amount=1) for _ in range(30)))
         state = (await mine.load([STREAM], at=other.position))[STREAM]
-        put_snapshot(database, snapshots.sealed(SNAPSHOT_KEY, STREAM, state, position=other.position))
+        put_snapshot(
+            database,
+            snapshots.sealed(store_key(database, SNAPSHOT_KEY), STREAM, state, position=other.position),
+        )
         school.writer._cache.states.clear()
         assert answer(await school.give(top_up(amount=1)))["wallet"]["balance"] == 31
 

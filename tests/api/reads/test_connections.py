@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 
 import httpx
 import psycopg
@@ -10,9 +11,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.store import PostgresStore
 from api.app import Application
+from api.errors import ApiError
 from api.operations import READS
-from api.services import Services
+from api.services import MAX_CONNECTIONS, MAX_WAITING_READS, Services
 from application.pipeline.writer import Writer
+from domain.errors import Code
 from domain.receipt import ReceiptSigner
 from projections.engine.registry import PROJECTIONS
 from projections.views import wallets
@@ -110,6 +113,34 @@ def test_more_pings_at_once_than_connections(admin):
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: admin.get("ping"), range(320)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+def test_with_every_connection_busy_nobody_waits_for_ever(service):
+    """Who finds as many waiting as may hears so at once, and those who wait hear it in time."""
+    receipts = ReceiptSigner(key_id="k1", key=bytes(32), page_url="")
+    services = Services(
+        writer=Writer(PostgresStore(""), receipts=receipts),
+        reader_url=service.urls["bursar_reader"],
+        receipts=receipts,
+        version="1",
+    )
+
+    @on_a_loop
+    async def ask() -> None:
+        async with services.pool:
+            async with AsyncExitStack() as holding:
+                for _ in range(MAX_CONNECTIONS):
+                    await holding.enter_async_context(services.pool.connection())
+                waiting = [asyncio.create_task(services.write_position()) for _ in range(MAX_WAITING_READS)]
+                await asyncio.sleep(0.1)
+                with pytest.raises(ApiError, match="no more reads"):
+                    await services.write_position()
+                assert not any(task.done() for task in waiting)
+                refusals = await asyncio.gather(*waiting, return_exceptions=True)
+                assert {getattr(refusal, "code", None) for refusal in refusals} == {Code.UNAVAILABLE}
+            assert await services.write_position() == service.head()
+
+    ask()
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             service.requests.append(len(elements))
             results = (
                 []
-                if fault in ("503", "429", "later", "lost", "refused")
+                if fault in ("503", "429", "408", "later", "lost", "refused")
                 else [service.act(e, fault) for e in elements]
             )
             if fault == "half":
@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
             case "lost" | "done and lost":
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
-            case "503" | "429":
+            case "503" | "429" | "408":
                 self.answer(int(fault), {"code": "unavailable", "detail": "Later."}, {"Retry-After": "0"})
             case "later":
                 self.answer(503, {"code": "unavailable", "detail": "Later."}, {"Retry-After": "1"})
@@ -193,7 +193,7 @@ def test_what_concerns_one_wallet_keeps_its_order(service):
         assert all(keys.index(f"sale-{n:08}:prefund") < keys.index(f"sale-{n:08}") for n in lines)
 
 
-@pytest.mark.parametrize("fault", ["503", "429", "lost", "busy", "half"])
+@pytest.mark.parametrize("fault", ["503", "429", "408", "lost", "busy", "half"])
 def test_what_was_not_answered_is_sent_again_with_the_same_keys(service, fault):
     service.faults = [fault, fault]
     importer, notices = run(service, [entry(n) for n in range(2, 12)])

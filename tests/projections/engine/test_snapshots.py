@@ -16,6 +16,7 @@ from tests.projections.engine.test_runner import running
 from tests.support.log import append_all
 from tests.support.projected import a_day, catch_up, top_ups
 from tests.support.school import School
+from tests.support.store import store_key
 from tests.support.waiting import eventually
 
 HOT = wallet_stream("greenhill", "HOT")
@@ -145,18 +146,35 @@ def test_what_counts_for_nothing_is_renewed_before_the_log_is_followed(database:
     other = wallet_stream("greenhill", "OTHER")
     with psycopg.connect(database.url("bursar_writer"), autocommit=True) as connection:
         append_all(connection, top_ups("greenhill", "OTHER", 3))
-    genuine = snapshots.sealed(KEY, HOT, Wallet(version=10**6, balance_minor=10**9), position=10**6)
+    key = store_key(database, KEY)
+    genuine = snapshots.sealed(key, HOT, Wallet(version=10**6, balance_minor=10**9), position=10**6)
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:
         for forged in (
             msgspec.structs.replace(genuine, seal=b"forged"),
-            msgspec.structs.replace(snapshots.sealed(KEY, other, Wallet(version=1), position=1), format=1),
+            msgspec.structs.replace(snapshots.sealed(key, other, Wallet(version=1), position=1), format=1),
             msgspec.structs.replace(genuine, stream="nonsense"),
         ):
             connection.execute(
                 "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s, %s)", msgspec.structs.astuple(forged)
             )
-        assert snapshots.stale(connection, key=KEY) == [HOT, other]
+        assert snapshots.stale(connection, key=key) == [HOT, other]
     with running(database):
         eventually(lambda: stored(database)[HOT][0] == 10 and stored(database)[other][0] == 4)
     assert isinstance(found := snapshots.decode_state(HOT, stored(database)[HOT][3]), Wallet)
     assert found.balance_minor == 900
+
+
+def test_those_of_a_time_line_that_was_given_up_are_renewed(database: Database) -> None:
+    """As after a restore to an earlier time, by which the store has taken another epoch."""
+    append_hot(database, 9)
+    abandoned = Wallet(version=10**6, wallet_id="HOT", currency="KES", balance_minor=10**9)
+    with psycopg.connect(database.superuser_url) as connection:
+        genuine = snapshots.sealed(store_key(database, KEY), HOT, abandoned, position=10**6)
+        connection.execute(
+            "INSERT INTO snapshots VALUES (%s, %s, %s, %s, %s, %s)", msgspec.structs.astuple(genuine)
+        )
+        connection.execute("UPDATE store SET epoch = epoch + 1")
+    with running(database):
+        eventually(lambda: stored(database)[HOT][0] == 10)
+    with psycopg.connect(database.url("bursar_projector")) as connection:
+        assert snapshots.stale(connection, key=store_key(database, KEY)) == []
