@@ -55,7 +55,7 @@ class Reader:
         self._services = services
         self._cursors = Cursors(services.receipts.key)
         self._grouping = Grouping(services.read)
-        self._turns = Turns()
+        self._turns = Turns(lambda: services.writer.is_busy)
         self._ones: dict[str, OneRead] = {}
         self.routes = APIRouter(prefix=PREFIX)
 
