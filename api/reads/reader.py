@@ -54,7 +54,7 @@ class Reader:
         self._services = services
         self._cursors = Cursors(services.receipts.key)
         self._grouping = Grouping(services.read)
-        self._turns = Turns()
+        self._turns = Turns(lambda: services.writer.is_busy)
         self.ones: dict[tuple[str, str], OneRead] = {}
         """The reads of one thing, by method and template."""
         self.routes = APIRouter(prefix=PREFIX)

@@ -9,7 +9,7 @@ import pytest
 
 from api.errors import ApiError
 from api.reads import turns
-from api.reads.turns import MAX_TURNS, Turns
+from api.reads.turns import MAX_TURNS, MAX_TURNS_BESIDE_COMMANDS, Turns
 from api.services import MAX_WAITING_READS
 from tests.support.given import on_a_loop
 
@@ -40,7 +40,7 @@ async def take(given: Turns, release: asyncio.Event) -> None:
 def test_one_too_many_hears_so_at_once():
     @on_a_loop
     async def ask() -> None:
-        given, release = Turns(), asyncio.Event()
+        given, release = Turns(lambda: False), asyncio.Event()
         tasks = [asyncio.create_task(take(given, release)) for _ in range(MAX_TURNS + MAX_WAITING_READS)]
         await asyncio.sleep(0)
         with pytest.raises(ApiError, match="no more reads"):
@@ -52,12 +52,38 @@ def test_one_too_many_hears_so_at_once():
     ask()
 
 
+def test_fewer_are_read_while_commands_are_written():
+    @on_a_loop
+    async def ask() -> None:
+        busy, reading, release = [True], 0, asyncio.Event()
+        given = Turns(lambda: busy[0])
+
+        async def read() -> None:
+            nonlocal reading
+            async with given.turn():
+                reading += 1
+                await release.wait()
+
+        tasks = [asyncio.create_task(read()) for _ in range(2 * MAX_TURNS)]
+        await asyncio.sleep(0.01)
+        assert reading == MAX_TURNS_BESIDE_COMMANDS
+        busy[0] = False
+        tasks.append(asyncio.create_task(read()))
+        await asyncio.sleep(0.01)
+        assert reading == MAX_TURNS
+        release.set()
+        await asyncio.gather(*tasks)
+        assert reading == 2 * MAX_TURNS + 1
+
+    ask()
+
+
 def test_a_turn_that_comes_too_late_is_given_up(monkeypatch):
     monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
 
     @on_a_loop
     async def ask() -> None:
-        given, release = Turns(), asyncio.Event()
+        given, release = Turns(lambda: False), asyncio.Event()
         tasks = [asyncio.create_task(take(given, release)) for _ in range(MAX_TURNS)]
         await asyncio.sleep(0)
         with pytest.raises(ApiError, match="no more reads"):
