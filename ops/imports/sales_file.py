@@ -16,7 +16,7 @@ from domain.tender import TenderType
 from ops.http_client import Element
 from ops.imports.amounts import WHOLE, Decimals, read_decimal
 from ops.imports.customers import Customers
-from ops.imports.reading import Table
+from ops.imports.reading import REJECTED_COLUMNS, Table
 from ops.imports.records import FileError, Plain, Record, stripped
 from ops.imports.rejected import KEY_COLUMN
 from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
@@ -114,6 +114,8 @@ class _Reader:
         self._width = len(table.header.cells)
         self._columns = columns_of(table, options.columns())
         self._has_keys = table.of_rejected and table.header.cells[-1] == KEY_COLUMN
+        first = len(REJECTED_COLUMNS) if table.of_rejected else 0
+        self._own = slice(first, self._width - self._has_keys)
         self._unquoted = Unquoted(
             table,
             options.currency,
@@ -137,7 +139,8 @@ class _Reader:
             self._check_is_no_total(record, amount_minor)
             sale = _sale(cells, self._options, self._decimal)
             key = given_key or self._key(sale)
-            entry = _entry(record.line, sale, key, self._options, self._opened)
+            reading = "" if given_key else _reading(record.cells[self._own], sale)
+            entry = _entry(record.line, sale, key, self._options, self._opened, reading=reading)
         except RowError as error:
             key = given_key or _key_of_unreadable(record, self._options.source)
             if isinstance(error, DoubtError):
@@ -296,6 +299,14 @@ def _hash(sale: Sale) -> str:
     return hash_of(*_values(sale), *reference)
 
 
+def _reading(cells: Sequence[str], sale: Sale) -> str:
+    """The hash of the row's cells, and that of what enters its key: by other options the same cells make another key."""
+    texts = [str(cell).strip() for cell in cells]
+    while texts and not texts[-1]:
+        texts.pop()
+    return hash_of(*texts) + hash_of(*_values(sale))
+
+
 def _key_of_unreadable(record: Record, source: str) -> str:
     """The key for a row whose values are not known until it is mended: of its place and of what stands there."""
     return (
@@ -304,7 +315,9 @@ def _key_of_unreadable(record: Record, source: str) -> str:
     )
 
 
-def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str]) -> Entry:
+def _entry(
+    line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str], *, reading: str
+) -> Entry:
     """What posts the row. Raises RowError where the API would refuse the shape of any of it."""
     elements: list[Element] = []
     if options.tender == "wallet":
@@ -322,6 +335,7 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Conta
         elements=tuple(elements),
         key=key,
         values_hash=_hash(sale),
+        reading=reading,
     )
 
 
