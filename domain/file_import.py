@@ -17,7 +17,10 @@ SKETCH_ROWS: Final = 64
 class ImportRecorded(Event, frozen=True, kw_only=True):
     """What is known of an import so far. Until it is `finished` it began, and may have been broken off.
 
-    `sketch` holds the smallest hashes of the rows' values, in order.
+    `sketch` holds the smallest hashes of the rows' values, in order; `readings` those of the rows as they stand in the
+    file, each with the hash of what was read of it and enters its key. `client` is the one under whose keys the rows lie,
+    `options` are those by which they were read, as one types them. Of imports recorded before there were these three
+    nothing is known.
     """
 
     topic: ClassVar[str] = "bursar.import.recorded.v1"
@@ -32,13 +35,17 @@ class ImportRecorded(Event, frozen=True, kw_only=True):
     sketch: tuple[str, ...]
     finished: bool
     recorded_at: datetime
+    client: str | None = None
+    options: str | None = None
+    readings: tuple[str, ...] = ()
 
 
 class FileImport(State, kw_only=True):
-    """Of which file it is, and whether it has ended."""
+    """Of which file it is, by which client, and whether it has ended."""
 
     source: str = ""
     sha256: str = ""
+    client: str | None = None
     finished: bool = False
 
 
@@ -46,6 +53,7 @@ def evolve(state: FileImport, event: Event) -> None:
     assert isinstance(event, ImportRecorded), (state, event)
     state.source = event.source
     state.sha256 = event.sha256
+    state.client = event.client
     state.finished = event.finished
 
 
@@ -53,15 +61,17 @@ def begin(recorded: ImportRecorded) -> ImportRecorded:
     """Record an import that has none yet. Refused: counts that do not add up, hashes out of order (`invalid_request`)."""
     if recorded.read != recorded.posted + recorded.already_there + recorded.rejected:
         raise DomainError(Code.INVALID_REQUEST, "read is posted, already_there and rejected together.")
-    if list(recorded.sketch) != sorted(set(recorded.sketch)):
-        raise DomainError(Code.INVALID_REQUEST, "The hashes of the sketch ascend, each of them once.")
+    for hashes, what in ((recorded.sketch, "hashes of the sketch"), (recorded.readings, "readings")):
+        if list(hashes) != sorted(set(hashes)):
+            raise DomainError(Code.INVALID_REQUEST, f"The {what} ascend, each of them once.")
     return recorded
 
 
 def go_on(state: FileImport, recorded: ImportRecorded) -> ImportRecorded:
     """Record what became of an import since.
 
-    Refused: one that does not exist or has finished (`import_not_found`, `import_finished`), or is of another file.
+    Refused: one that does not exist or has finished (`import_not_found`, `import_finished`), or is of another file or
+    client.
     """
     if not state.version:
         raise DomainError(Code.IMPORT_NOT_FOUND, f"There is no import {recorded.id}.")
@@ -71,4 +81,6 @@ def go_on(state: FileImport, recorded: ImportRecorded) -> ImportRecorded:
         raise DomainError(
             Code.INVALID_REQUEST, f"Import {recorded.id} is of another file, or of another source."
         )
+    if state.client not in (None, recorded.client):
+        raise DomainError(Code.INVALID_REQUEST, f"Import {recorded.id} is of another client.")
     return begin(recorded)

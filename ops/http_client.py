@@ -37,14 +37,15 @@ _NEVER_MENDS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 class ApiError(Exception):
     """The service refused the whole request: trying again would change nothing.
 
-    `code` is the service's stable code, empty where the answer was not its own.
+    `code` is the service's stable code, empty where the answer was not its own. `capability` is what the credential lacked.
     """
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, *, capability: str = "") -> None:
         super().__init__(f"{code or status}: {detail}")
         self.status = status
         self.code = code
         self.detail = detail
+        self.capability = capability
 
 
 class UnreachableError(Exception):
@@ -276,7 +277,9 @@ def _raise(response: httpx.Response) -> NoReturn:
     except msgspec.DecodeError:
         problem = None
     detail = _text(problem, "detail") or f"{response.request.url} answered {response.status_code}"
-    raise ApiError(response.status_code, _text(problem, "code"), detail)
+    raise ApiError(
+        response.status_code, _text(problem, "code"), detail, capability=_text(problem, "capability")
+    )
 
 
 def _text(body: object, name: str) -> str:

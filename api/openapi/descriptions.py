@@ -148,6 +148,11 @@ FIELDS: Final = {
     "already_there": "How many were posted before.",
     "rejected": "How many it did not post.",
     "sketch": "The 64 smallest hashes of its rows' values, ascending: they tell how much of a file is in another.",
+    "readings": "Of its rows as they stand in the file the 64 smallest hashes, ascending, each with the hash of what was "
+    "read of it: they tell whether another reads the same rows alike.",
+    "options": "The options by which its rows were read, as they are typed.",
+    "ImportRecordedAnswer.client": "The client under whose keys its rows lie.",
+    "ImportView.client": "The client under whose keys its rows lie; absent where it is not known.",
     "ImportRecordedAnswer.id": "The import's id, to record by what becomes of it.",
     "ImportRecordedAnswer.finished": "Whether it has ended.",
     "ImportView.id": "The import's id.",

@@ -16,7 +16,9 @@ _FACTS = {
     "already_there": 0,
     "rejected": 1,
 }
+_OPTIONS = "--customer Student --date Day --amount Total"
 _SKETCH = ["0a1b2c3d4e5f6071", "5e4c0f8a2b7c9d3e"]
+_READINGS = ["3d9f1a0b52c6e7485e4c0f8a2b7c9d3e", "8be07c41d2a5936f0a1b2c3d4e5f6071"]
 
 FORMS = (
     CommandForm(
@@ -26,9 +28,9 @@ FORMS = (
         tag="Imports",
         summary="Record an import",
         codes=(Code.IMPORT_NOT_FOUND, Code.IMPORT_FINISHED),
-        request={**_FACTS, "sketch": _SKETCH, "finished": True},
+        request={**_FACTS, "sketch": _SKETCH, "readings": _READINGS, "options": _OPTIONS, "finished": True},
         key="import-canteen-2026-11-22",
-        answer={"id": TRANSACTION, "finished": True},
+        answer={"id": TRANSACTION, "client": "OFFICE", "finished": True},
         last_event=event(
             "import.recorded",
             f"import/{TRANSACTION}",
@@ -37,6 +39,9 @@ FORMS = (
             sketch=_SKETCH,
             finished=True,
             **RECORDED,
+            client="OFFICE",
+            options=_OPTIONS,
+            readings=_READINGS,
         ),
     ),
     ReadForm(
@@ -55,6 +60,8 @@ FORMS = (
                     "finished": True,
                     "at": "2026-11-22T09:30:00Z",
                     "position": 1043,
+                    "client": "OFFICE",
+                    "options": _OPTIONS,
                 }
             ],
             **PAGE_END,

@@ -19,6 +19,7 @@ BRANCH_PATTERN: Final = r"^[A-Za-z0-9]{1,2}\Z"
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}\Z"
 ROW_HASH_PATTERN: Final = r"^[0-9a-f]{16}\Z"
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}\Z"
+READING_PATTERN: Final = r"^[0-9a-f]{32}\Z"
 TEXT_PATTERN: Final = r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z"
 """One line, and not of blanks alone: also the line ends of Unicode end a line."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from application.commands.fields import ROW_HASH_PATTERN, SHA256_PATTERN, Text
+from application.commands.fields import READING_PATTERN, ROW_HASH_PATTERN, SHA256_PATTERN, Text
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain import file_import
@@ -30,6 +30,10 @@ class RecordImport(Command, frozen=True, kw_only=True):
     sketch: Annotated[
         tuple[Annotated[str, Meta(pattern=ROW_HASH_PATTERN)], ...], Meta(max_length=SKETCH_ROWS)
     ] = ()
+    readings: Annotated[
+        tuple[Annotated[str, Meta(pattern=READING_PATTERN)], ...], Meta(max_length=SKETCH_ROWS)
+    ] = ()
+    options: Text | None = None
     finished: bool = False
 
 
@@ -37,9 +41,10 @@ class RecordImport(Command, frozen=True, kw_only=True):
 
 
 class ImportRecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An import that is recorded."""
+    """An import that is recorded; `client` is the one under whose keys its rows lie."""
 
     id: str
+    client: str
     finished: bool
 
 
@@ -48,14 +53,15 @@ class ImportRecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def handle_record(command: RecordImport, unit: UnitOfWork) -> ImportRecordedAnswer:
     import_id = command.id or unit.command_id
-    facts: dict[str, Any] = {**msgspec.structs.asdict(command), "id": import_id}
+    client = unit.caller.client
+    facts: dict[str, Any] = {**msgspec.structs.asdict(command), "id": import_id, "client": client}
     recorded = file_import.ImportRecorded(**facts, recorded_at=unit.recorded_at)
     stream = import_stream(unit.tenant_name, import_id)
     if command.id is None:
         unit.create(stream, file_import.begin(recorded))
     else:
         unit.emit(stream, file_import.go_on(unit.state(file_import.FileImport, stream), recorded))
-    return ImportRecordedAnswer(id=import_id, finished=command.finished)
+    return ImportRecordedAnswer(id=import_id, client=client, finished=command.finished)
 
 
 SPECS = (

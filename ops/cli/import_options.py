@@ -52,7 +52,7 @@ SourceOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Names the file in the keys; its base name without it.")
 ]
 AgainOption = Annotated[
-    bool, typer.Option("--again", help="Post it even if its rows were imported under another source.")
+    bool, typer.Option("--again", help="Post it even if its rows were imported under other keys.")
 ]
 
 

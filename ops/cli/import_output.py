@@ -49,12 +49,16 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
         f"({money(foretold.total_minor)}) of {counted(foretold.customers, 'customer')}, rejected {foretold.rejected}"
     )
     for each in foretold.imported_before:
-        what = "this file" if each.same_file else f"about {each.part:.0%} of its rows, or of that file's"
+        print(f"  imported before: {each.what} on {each.at:%Y-%m-%d %H:%M} UTC from {each.name}, {each.how}")
+        if each.differs and foretold.would_refuse:
+            print(
+                f"  it would be refused, and else posted again: if it is the same file, {each.remedy}; or see --again"
+            )
+    if foretold.key_lacks:
         print(
-            f"  imported before: {what}, on {each.at:%Y-%m-%d %H:%M} UTC from {each.name}, source {each.source}"
+            f"it would be refused, since the key may not post it: it lacks {foretold.key_lacks}. How far back its "
+            "dates and how large its amounts may be was not asked"
         )
-    if foretold.would_refuse:
-        print("it would be refused, since it was imported under another source: see --source and --again")
     for month in foretold.months:
         print(f"  {month.month}: {counted(month.rows, 'row')}, {money(month.amount_minor)}")
     _tell_rejected(foretold.rejected_by_reason, money)
@@ -64,8 +68,8 @@ def tell_foretold(foretold: "Foretold", currency: str, *, json: bool) -> None:
     if foretold.would_open:
         print(f"wallets that would be opened, {len(foretold.would_open)}: {', '.join(foretold.would_open)}")
     print(
-        "not known before it is posted: which rows are there already, whether wallets have the funds, and what "
-        "the key may not do"
+        "not known before it is posted: which rows are there already, whether wallets have the funds or are frozen, "
+        "and whether references are taken"
     )
 
 

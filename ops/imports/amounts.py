@@ -10,8 +10,8 @@ from ops.imports.records import FileError, Plain
 Decimals = Literal["comma", "point"]
 """What stands before the decimals; the other one groups thousands."""
 
-WHOLE = re.compile(r"\+?(\d+)(\.0+)?", re.ASCII)
-"""A whole number; spreadsheets write 3 as 3.0."""
+WHOLE = re.compile(r"\+?(\d+)(\.0{1,2})?", re.ASCII)
+"""A whole number; spreadsheets write 3 as 3.0 or 3.00. `3.000` may be three thousand, and is none."""
 
 _SWAPPED = str.maketrans(",.", ".,")
 _ONE_GROUP = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3}")

@@ -1,7 +1,7 @@
 """What an import would do, as far as it can be known without writing.
 
-Which rows are there already, whether a wallet has the funds for its sales, and whether the key may do all of it, the
-service tells only when it is asked to post.
+Which rows are there already, whether a wallet has the funds for its sales or is frozen, and whether a reference is taken,
+the service tells only when it is asked to post.
 """
 
 from collections import Counter
@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from domain.calendar import EARLIEST_EFFECTIVE_DATE
 from domain.errors import Code
 from ops.imports.history import Likeness
+from ops.imports.limits import Limits
 from ops.imports.reading import Layout
 from ops.imports.rows import Entry, Rejection, Row, Skipped
 from ops.imports.tally import Kind, Tally
@@ -30,8 +32,9 @@ class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     """A run that is not made: read = would_post + already_there + rejected.
 
     Of what is there already only a receipt is known that stands in the file twice. `would_open` are wallets.
-    `imported_before` are imports of this file or of one much like it; where one had another source, the file would be
-    refused as a whole.
+    `imported_before` are imports of this file or of one much like it; where anything of one differs, the file would be
+    refused as a whole. It is also where the key lacks the capability to post, `key_lacks`; then the limits of dates and
+    amounts are not known.
     """
 
     dry_run: bool = True
@@ -50,13 +53,19 @@ class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     file: Layout
     imported_before: tuple[Likeness, ...] = ()
     would_refuse: bool = False
+    key_lacks: str | None = None
 
 
 def foretell(
-    passes: Iterable[Iterable[Row]], layout: Layout, *, today: date, wallets: Callable[[], frozenset[str]]
+    passes: Iterable[Iterable[Row]],
+    layout: Layout,
+    *,
+    today: date,
+    wallets: Callable[[], frozenset[str]],
+    limits: Limits,
 ) -> Foretold:
     """Go through the rows without posting any. `wallets` is asked for those there are, where a row needs one."""
-    teller = _Teller(today, wallets)
+    teller = _Teller(today, wallets, limits)
     for number, rows in enumerate(passes):
         for row in rows:
             teller.take(row, repeated=number > 0)
@@ -64,7 +73,8 @@ def foretell(
 
 
 class _Teller:
-    def __init__(self, today: date, wallets: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, today: date, wallets: Callable[[], frozenset[str]], limits: Limits) -> None:
+        self._limits = limits
         self._today = today.isoformat()
         self._ask_for_wallets = wallets
         self._wallets: frozenset[str] | None = None
@@ -92,12 +102,15 @@ class _Teller:
     def _refusal(self, entry: Entry) -> Rejection | None:
         """What the service would surely refuse."""
         data = entry.elements[-1].data
-        code: Code | None = None
         if data["effective_date"] > self._today:
-            code = Code.EFFECTIVE_DATE_IN_FUTURE
+            code: str = Code.EFFECTIVE_DATE_IN_FUTURE
+        elif data["effective_date"] < EARLIEST_EFFECTIVE_DATE.isoformat():
+            code = Code.EFFECTIVE_DATE_TOO_EARLY
         elif entry.elements[-1].action == "wallet.top_up" and not self._exists(data["account"]):
             code = Code.WALLET_NOT_FOUND
-        if code is None:
+        else:
+            code = self._limits.refusal(entry)
+        if not code:
             return None
         return Rejection(line=entry.line, reason=code, kind=code, amount_minor=entry.amount_minor)
 
@@ -138,4 +151,6 @@ class _Teller:
             not_receipts=summary.not_receipts,
             not_receipts_by_reason=summary.not_receipts_by_reason,
             file=layout,
+            would_refuse=bool(self._limits.lacking),
+            key_lacks=self._limits.lacking or None,
         )

@@ -39,7 +39,7 @@ _RECEIPT = re.compile(r"[A-Za-z0-9]{4,40}", re.ASCII)
 _ACCOUNT = re.compile(r"\bAcc\.\s*(?P<account>\S.*)\Z", re.IGNORECASE | re.DOTALL)
 # What a row is stands before the other party: "Pay Bill from 254712345678 - JANE DOE Acc. STU-0042".
 _PARTY = re.compile(r"\s(?:from|to|by)\s|\s-\s|\d|\bAcc\b", re.IGNORECASE)
-# What stands beside a credit under "Withdrawn". Not `000.00`: a thousand paid in that nobody quoted ends so.
+# What stands under "Withdrawn" beside a credit, and under "Paid In" without one. Not `000.00`: a thousand paid in that nobody quoted ends so.
 _NOTHING = re.compile(r"-?|[+-]?0([.,]0{0,2})?", re.ASCII)
 _PAY_BILL = re.compile(r"pay\s*bill|pay\s*utility", re.IGNORECASE)
 
@@ -174,7 +174,7 @@ def _check_is_receipt(row: StatementRow) -> None:
         raise NotAReceiptError("not completed")
     if "revers" in what:
         raise RowError("a reversal: the provider takes money back")
-    if not re.search(r"[1-9]", row["paidin"]):
+    if _NOTHING.fullmatch(row["paidin"]):
         raise NotAReceiptError(
             "a provider's charge" if "charge" in what else "a withdrawal or settlement: no money was paid in"
         )

@@ -43,7 +43,9 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A row to be posted: `elements` in order, the last of which is the row itself; `key` as of its rejection.
 
-    `values_hash` is of the row's values alone, in 16 hexadecimal digits: the same in whatever file.
+    `values_hash` is of the row's values alone, in 16 hexadecimal digits: the same in whatever file. `reading` is the hash
+    of the row as it stands there, and that of what was read of it and enters its key; empty where options make no
+    difference to its key.
     """
 
     line: int
@@ -52,12 +54,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     elements: tuple[Element, ...]
     key: str = ""
     values_hash: str = "0" * 16
+    reading: str = ""
 
 
 Row = Entry | Rejection | Skipped
 
 
-def hash_of(*values: str | int) -> str:
+def hash_of(*values: str | int | tuple[str, ...]) -> str:
     """The hash of a row's values."""
     return sha256(msgspec.json.encode(values)).hexdigest()[:16]
 

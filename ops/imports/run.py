@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from domain.errors import Code
 from domain.money import MINOR_DIGITS
 from ops.http_client import ApiClient, ApiError, Result, UnreachableError
 from ops.imports.foretelling import Foretold, foretell
-from ops.imports.history import ImportRecord, facts_of, past_imports
+from ops.imports.history import FileFacts, ImportRecord, caller_of, facts_of, past_imports
 from ops.imports.importer import Importer
 from ops.imports.layout import Columns, Wish, find_decimals, find_header
+from ops.imports.limits import Limits
 from ops.imports.reading import Table
 from ops.imports.records import FileError
 from ops.imports.rejected import check_writable, rejected_path, write_rejections
@@ -44,13 +46,16 @@ class _WalletPage(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of file: the columns that it must have, how its rows are read into a school, and under which source.
 
-    Where `currency` is given it is for schools of that one.
+    `options` are those that decide how, as they are typed. Where `currency` is given it is for schools of that one.
+    `by_receipt` says that the service takes each row once by its receipt, whoever imports it.
     """
 
     columns: Columns
     passes: Callable[[Table, School], Passes]
     source: str
+    options: str
     currency: str | None = None
+    by_receipt: bool = False
 
 
 class OpenedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +103,7 @@ def import_file(
     report: Callable[[int, int], None],
     notice: Callable[[str], None],
 ) -> Imported:
-    """Post a file, unless its rows were imported under another source; with `again` also then.
+    """Post a file, unless its rows were imported under other keys; with `again` also then.
 
     `report` hears how many rows are done, of all; `notice` how the file is read. Raises FileError where the file as a
     whole is refused, ApiError and UnreachableError where the run cannot go on, and Interrupted.
@@ -141,11 +146,17 @@ def import_file(
 
 
 def _new_record(client: ApiClient, kind: Kind, table: Table, school: School, *, again: bool) -> ImportRecord:
-    facts = facts_of(table.path, kind.source, kind.passes(table, school))
+    facts = _facts(kind, table, school)
     past = past_imports(client, sketch=True)
+    caller = caller_of(client, facts)
     if not again:
-        facts.check_is_new(facts.likenesses(past))
-    return ImportRecord(client, facts, past)
+        facts.check_is_new(facts.likenesses(past, caller=None if kind.by_receipt else caller))
+    return ImportRecord(client, facts, past, caller=caller)
+
+
+def _facts(kind: Kind, table: Table, school: School) -> FileFacts:
+    options = f"{kind.options} --decimal {table.layout.decimal}"
+    return facts_of(table.path, kind.source, kind.passes(table, school), options=options.strip())
 
 
 def _summary(importer: Importer, table: Table) -> Summary:
@@ -158,14 +169,26 @@ def foretell_file(
     """What an import of the file would do; nothing is written. Raises as `import_file`."""
     school, table = _prepare(file, client, notice)
     kind, today = file.kind, datetime.now(ZoneInfo(school.time_zone)).date()
+    facts = _facts(kind, table, school)
+    caller, limits = _caller_and_limits(client, facts)
     rows = kind.passes(table, school)
-    foretold = foretell(rows, table.layout, today=today, wallets=lambda: _wallets(client))
-    facts = facts_of(file.path, kind.source, kind.passes(table, school))
-    likenesses = tuple(facts.likenesses(past_imports(client, sketch=True)))
-    others = [each for each in likenesses if each.source != facts.source]
+    foretold = foretell(rows, table.layout, today=today, wallets=lambda: _wallets(client), limits=limits)
+    past = past_imports(client, sketch=True)
+    likenesses = tuple(facts.likenesses(past, caller=None if kind.by_receipt else caller))
+    differs = not again and any(each.differs for each in likenesses)
     return school, msgspec.structs.replace(
-        foretold, imported_before=likenesses, would_refuse=bool(others) and not again
+        foretold, imported_before=likenesses, would_refuse=foretold.would_refuse or differs
     )
+
+
+def _caller_and_limits(client: ApiClient, facts: FileFacts) -> tuple[str | None, Limits]:
+    """The client that would import the file, unless the key may not, and what it may post."""
+    try:
+        return caller_of(client, facts), Limits(client)
+    except ApiError as error:
+        if error.code != str(Code.CAPABILITY_MISSING):
+            raise
+        return None, Limits(client, lacking=error.capability)
 
 
 def _prepare(file: OpenedFile, client: ApiClient, notice: Callable[[str], None]) -> tuple[School, Table]:

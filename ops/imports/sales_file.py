@@ -1,8 +1,9 @@
 """A file of sales: each row is a sale to a customer on a date, for an amount."""
 
 import re
-from collections.abc import Container, Generator, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from datetime import date, datetime
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from domain.tender import TenderType
 from ops.http_client import Element
 from ops.imports.amounts import WHOLE, Decimals, read_decimal
 from ops.imports.customers import Customers
-from ops.imports.reading import Table
+from ops.imports.reading import REJECTED_COLUMNS, Table
 from ops.imports.records import FileError, Plain, Record, stripped
 from ops.imports.rejected import KEY_COLUMN
 from ops.imports.rows import Entry, Rejection, Row, RowError, Skipped, element, hash_of
@@ -33,6 +34,7 @@ MIN_ROWS_OF_TOTAL: Final = 3
 _TOTAL = re.compile(
     r"(((grand|sub|general)[ -]?)?totals?( general)?|sum|jumla( kuu)?)\s*[:.]?", re.IGNORECASE
 )
+_THOUSANDS = re.compile(r"\+?\d{1,3}([.,]000)+", re.ASCII)
 _KEY = re.compile(r"sale-[0-9a-f]{64}")
 
 
@@ -98,33 +100,22 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 def sales(table: Table, options: SalesOptions) -> Generator[Row]:
     """The file's rows, in order. Raises FileError where a column is there twice."""
     reader = _Reader(table, options)
-    for record, is_last in _with_last(table.rows()):
-        yield Skipped(kind="blank") if record.blank else reader.row(record, is_last=is_last)
-
-
-def _with_last(records: Iterable[Record]) -> Generator[tuple[Record, bool]]:
-    """Each record, and whether it is the last that is not blank: one of these is held back until another comes."""
-    held: Record | None = None
-    for record in records:
-        if record.blank:
-            yield record, False
-            continue
-        if held is not None:
-            yield held, False
-        held = record
-    if held is not None:
-        yield held, True
+    for record in table.rows():
+        yield Skipped(kind="blank") if record.blank else reader.row(record)
 
 
 class _Reader:
     """Makes rows of records, in order: it knows which sales have come before, and what they add up to."""
 
     def __init__(self, table: Table, options: SalesOptions) -> None:
+        self._table = table
         self._options = options
         self._decimal: Decimals = table.layout.decimal
         self._width = len(table.header.cells)
         self._columns = columns_of(table, options.columns())
         self._has_keys = table.of_rejected and table.header.cells[-1] == KEY_COLUMN
+        first = len(REJECTED_COLUMNS) if table.of_rejected else 0
+        self._own = slice(first, self._width - self._has_keys)
         self._unquoted = Unquoted(
             table,
             options.currency,
@@ -138,17 +129,18 @@ class _Reader:
         self._opened: set[str] = set()
         self._rows_above = self._sum_minor = 0
 
-    def row(self, record: Record, *, is_last: bool) -> Entry | Rejection:
+    def row(self, record: Record) -> Entry | Rejection:
         amount_minor = self._amount_of(record)
         given_key = ""
         try:
             cells = _cells(record, self._columns, self._width)
             given_key = self._given_key(record)
             self._unquoted.check(record.cells)
-            self._check_is_no_total(record, amount_minor, is_last=is_last)
+            self._check_is_no_total(record, amount_minor)
             sale = _sale(cells, self._options, self._decimal)
             key = given_key or self._key(sale)
-            entry = _entry(record.line, sale, key, self._options, self._opened)
+            reading = "" if given_key else _reading(record.cells[self._own], sale)
+            entry = _entry(record.line, sale, key, self._options, self._opened, reading=reading)
         except RowError as error:
             key = given_key or _key_of_unreadable(record, self._options.source)
             if isinstance(error, DoubtError):
@@ -173,13 +165,19 @@ class _Reader:
         except (IndexError, ValueError):
             return None
 
-    def _check_is_no_total(self, record: Record, amount_minor: int | None, *, is_last: bool) -> None:
+    def _check_is_no_total(self, record: Record, amount_minor: int | None) -> None:
         """Refuse what a spreadsheet adds below its rows: posted, it would sell all of them again."""
-        adds_up = is_last and self._rows_above >= MIN_ROWS_OF_TOTAL and amount_minor == self._sum_minor
+        adds_up = self._rows_above >= MIN_ROWS_OF_TOTAL and amount_minor == self._sum_minor
+        adds_up = adds_up and record.line == self._last_line
         customer = record.cells[self._columns[self._options.customer]].strip()
         named = [customer] if customer else record.cells
         if adds_up or any(_TOTAL.fullmatch(cell.strip()) for cell in named):
             raise RowError("this row reads as the total of the rows above")
+
+    @cached_property
+    def _last_line(self) -> int:
+        """Of the last row with an amount, below which a line such as `Printed by` may stand; read once a row adds up."""
+        return max((record.line for record in self._table.rows() if self._amount_of(record)), default=0)
 
     def _key(self, sale: Sale) -> str:
         digest = _digest(sale, self._options.source)
@@ -257,6 +255,9 @@ def amount(text: str, currency: str, decimal: Decimals) -> int:
 
 def _quantity(text: str) -> int:
     whole = WHOLE.fullmatch(text)
+    if _THOUSANDS.fullmatch(text):
+        reason = f"quantity {text!r} may be thousands, or have decimals that it needs not; write it without"
+        raise RowError(reason, kind="the quantity may be thousands")
     try:
         return int(whole[1] if whole else "")
     except ValueError:  # also of thousands of digits
@@ -298,6 +299,14 @@ def _hash(sale: Sale) -> str:
     return hash_of(*_values(sale), *reference)
 
 
+def _reading(cells: Sequence[str], sale: Sale) -> str:
+    """The hash of the row's cells, and that of what enters its key: by other options the same cells make another key."""
+    texts = [str(cell).strip() for cell in cells]
+    while texts and not texts[-1]:
+        texts.pop()
+    return hash_of(*texts) + hash_of(*_values(sale))
+
+
 def _key_of_unreadable(record: Record, source: str) -> str:
     """The key for a row whose values are not known until it is mended: of its place and of what stands there."""
     return (
@@ -306,7 +315,9 @@ def _key_of_unreadable(record: Record, source: str) -> str:
     )
 
 
-def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str]) -> Entry:
+def _entry(
+    line: int, sale: Sale, key: str, options: SalesOptions, opened: Container[str], *, reading: str
+) -> Entry:
     """What posts the row. Raises RowError where the API would refuse the shape of any of it."""
     elements: list[Element] = []
     if options.tender == "wallet":
@@ -324,6 +335,7 @@ def _entry(line: int, sale: Sale, key: str, options: SalesOptions, opened: Conta
         elements=tuple(elements),
         key=key,
         values_hash=_hash(sale),
+        reading=reading,
     )
 
 

@@ -18,6 +18,9 @@ FACTS = {
     "rejected": 0,
     "sketch": ("0" * 16, "f" * 16),
     "finished": False,
+    "client": "TILL",
+    "options": "--amount Total",
+    "readings": ("0" * 32, "f" * 32),
 }
 
 
@@ -40,6 +43,11 @@ def test_what_became_of_it_is_recorded_until_it_has_finished() -> None:
     given(STREAM, recorded(**finished)).when(go_on()).then_refused(Code.IMPORT_FINISHED)
 
 
+def test_an_import_that_began_before_its_client_was_known_goes_on() -> None:
+    before = recorded(client=None, options=None, readings=())
+    given(STREAM, before).when(go_on(finished=True)).then(recorded(finished=True))
+
+
 def test_an_import_that_never_began_does_not_go_on() -> None:
     given(STREAM).when(go_on()).then_refused(Code.IMPORT_NOT_FOUND)
 
@@ -49,6 +57,7 @@ def test_an_import_that_never_began_does_not_go_on() -> None:
     [
         {"source": "b.csv"},
         {"sha256": "b" * 64},
+        {"client": "OFFICE"},
     ],
 )
 def test_another_file_or_what_does_not_add_up_is_refused(changes: dict[str, object]) -> None:
@@ -69,4 +78,11 @@ def test_counts_that_do_not_add_up_are_refused(counts: dict[str, object]) -> Non
 def test_hashes_out_of_order_are_refused(sketch: tuple[str, ...]) -> None:
     given(STREAM, recorded()).when(go_on(sketch=sketch)).then_refused(
         Code.INVALID_REQUEST, "The hashes of the sketch ascend, each of them once."
+    )
+
+
+@pytest.mark.parametrize("readings", [("f" * 32, "0" * 32), ("0" * 32, "0" * 32)])
+def test_readings_out_of_order_are_refused(readings: tuple[str, ...]) -> None:
+    given(STREAM, recorded()).when(go_on(readings=readings)).then_refused(
+        Code.INVALID_REQUEST, "The readings ascend, each of them once."
     )

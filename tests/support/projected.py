@@ -82,6 +82,7 @@ def a_day(school: School, *, keys: str = "a") -> None:
     school.run("tenant.feature", feature="FINANCE_V2", enabled=True)
     school.run("quickbooks.export")
     file = {"source": "a.csv", "name": AWKWARD, "sha256": "a" * 64, "sketch": ["0" * 16, "f" * 16]}
+    file |= {"options": AWKWARD, "readings": ["0" * 32, "f" * 32]}
     begun = school.run("import.record", **file)
     school.run(
         "import.record", id=begun["id"], **file, read=3, posted=1, already_there=1, rejected=1, finished=True

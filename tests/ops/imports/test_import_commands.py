@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -28,6 +30,7 @@ COLUMNS = [
     "--description",
     "What",
 ]
+TODAY = f"{datetime.now(ZoneInfo('Africa/Nairobi')):%Y-%m-%d}"
 HEADER = "Who,Day,Total,Pieces,What\n"
 
 
@@ -39,6 +42,12 @@ class School:
         self.http = httpx.Client(
             base_url=f"{url}/v2/finance/", headers={"Authorization": f"Bearer {reading_key}"}, timeout=30
         )
+
+    def new_key(self, role: str) -> str:
+        """A key of a client that is named as its role."""
+        tenant, data = self.get("ping")["tenant"], str(self.ready.parent / "up")
+        command = ["key", "create", "--tenant", tenant, "--client", role, "--role", role, "--data", data]
+        return json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["key"]
 
     def get(self, path: str, **params):
         response = self.http.get(path, params=params)
@@ -389,6 +398,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(school, tmp_path):
         "file": None,
         "imported_before": [],
         "would_refuse": False,
+        "key_lacks": None,
     }
     told = school.run("sales", path, *COLUMNS, "--tender", "wallet", "--dry-run", words=True).stdout
     assert "nothing is written. read 5: would post 3 (15.50 KES) of 2 customers, rejected 2" in told
@@ -397,6 +407,67 @@ def test_a_dry_run_tells_all_and_writes_nothing(school, tmp_path):
     assert "not known before it is posted: which rows are there already" in told
     assert school.get("ping")["position"] == position
     assert [each.name for each in tmp_path.iterdir()] == ["dry.csv"]
+
+
+def test_a_dry_run_tells_what_dates_and_amounts_the_service_would_refuse(school, tmp_path):
+    old = f"{date.fromisoformat(TODAY) - timedelta(days=20)}"
+    lines = (
+        f"DL-1,0026-01-05,1,1,Pen\nDL-1,1899-12-31,1,1,Pen\nDL-2,2020-01-05,1,1,Pen\nDL-2,2020-01-06,2,1,Pen\n"
+        f"DL-3,{TODAY},200000000,1,Pen\nDL-3,{TODAY},2,1,Pen\nDL-4,{old},3,1,Pen\n"
+    )
+    path = write(tmp_path / "limits.csv", HEADER + lines)
+    keys = json.loads(school.ready.read_text())["keys"]
+    position = school.get("ping")["position"]
+    for role, dated_back in (("admin", 0), ("cashier", 3)):
+        school.key = keys[role]
+        told = json.loads(school.run("sales", path, *COLUMNS, "--dry-run").stdout)
+        reasons = {each["reason"]: each["rows"] for each in told["rejected_by_reason"]}
+        assert reasons.pop("capability_missing", 0) == dated_back
+        assert reasons == {"effective_date_too_early": 2, "amount_too_large": 1}
+        assert (told["would_refuse"], told["would_post"]) == (False, 4 - dated_back)
+    assert school.get("ping")["position"] == position
+    school.key = keys["cashier"]
+    posted = summary(school.run("sales", path, *COLUMNS))
+    assert {each["reason"]: each["rows"] for each in posted["rejected_by_reason"]} == {
+        "effective_date_too_early": 2,
+        "amount_too_large": 1,
+        "capability_missing": 3,
+    }
+
+
+def test_a_dry_run_by_a_key_that_may_not_post_says_so(school, tmp_path):
+    path = write(tmp_path / "may-not.csv", HEADER + "MN-1,2020-01-05,1,1,Pen\n")
+    school.key = json.loads(school.ready.read_text())["keys"]["auditor"]
+    result = school.run("sales", path, *COLUMNS, "--dry-run")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert (told["would_refuse"], told["key_lacks"], told["would_post"]) == (True, "wallet.top_up", 1)
+    words = school.run("sales", path, *COLUMNS, "--dry-run", words=True).stdout
+    assert "the key may not post it: it lacks wallet.top_up" in words
+
+
+def test_a_dry_run_of_a_statement_asks_of_dates_and_amounts(school, tmp_path):
+    body = {"account": "TL-1", "currency": "KES"}
+    school.http.post("wallets", json=body, headers={"Idempotency-Key": "open-TL-1"}).raise_for_status()
+    row = "{},{} 08:00:00,Pay Bill from 254700 - JANE DOE Acc. TL-1,Completed,{},,0\n"
+    path = write(
+        tmp_path / "limits-statement.csv",
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        + row.format("QL10001", "2026-01-05", "100")
+        + row.format("QL10002", "2026-01-05", "200000000")
+        + row.format("QL10003", "1969-12-31", "100")
+        + row.format("QL10004", f"{date.fromisoformat(TODAY) - timedelta(days=20)}", "100"),
+    )
+    told = json.loads(school.run("mpesa", path, "--dry-run").stdout)
+    assert told["would_post"] == 2
+    assert {each["reason"] for each in told["rejected_by_reason"]} == {
+        "amount_too_large",
+        "effective_date_too_early",
+    }
+    for role, would_post in (("bursar", 1), ("cashier", 0)):
+        school.key = school.new_key(role)
+        told = json.loads(school.run("mpesa", path, "--dry-run").stdout)
+        assert told["would_post"] == would_post
 
 
 def test_a_dry_run_of_a_statement(school, tmp_path):
@@ -526,10 +597,92 @@ def test_a_file_under_another_name_is_refused_unless_again(school, tmp_path):
         assert school.get("ping")["position"] == position
     words = school.run("sales", renamed, *COLUMNS, "--dry-run", words=True)
     assert words.exit_code == 3
-    assert "imported before: this file, on" in words.stdout
+    assert "imported before: this file on" in words.stdout
     assert counts(school.run("sales", renamed, *COLUMNS, "--source", "first.csv")) == [10, 0, 10, 0, 0]
     assert counts(school.run("sales", shuffled, *COLUMNS, "--source", "first.csv")) == [11, 1, 10, 0, 110]
     assert counts(school.run("sales", renamed, *COLUMNS, "--again")) == [10, 10, 0, 0, 1045]
+
+
+ITEMS = "Who,Day,Total,Pieces,What,Box\n" + "".join(
+    f"OP-{n},{n:02}/02/2026,{n}.50,{n},Pen,{n}/26\n" for n in range(1, 13)
+)
+PLAIN = ("--customer", "Who", "--date", "Day", "--amount", "Total", "--date-format", "%d/%m/%Y")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (*PLAIN, "--description", "What"),
+        (*PLAIN, "--quantity", "Pieces"),
+        (*PLAIN[:-1], "%m/%d/%Y"),
+        (*PLAIN, "--customer-pattern", r"(OP)-\d+"),
+        (*PLAIN, "--customers", "map.csv"),
+        ("--customer", "Who", "--date", "Day", "--amount", "Pieces", "--date-format", "%d/%m/%Y"),
+    ],
+)
+@pytest.mark.parametrize("grown", ["", "OP-13,13/02/2026,1,1,Pen,1/26\n"])
+def test_a_file_is_refused_by_options_that_read_other_values(school, tmp_path, options, grown):
+    """Its rows would have other keys, and be posted again."""
+    prefix = f"O{hash((options, grown)) % 10**9}"
+    path = write(tmp_path / f"{prefix}.csv", ITEMS.replace("OP", prefix))
+    table = "".join(f"{prefix}-{n},M-{prefix}-{n}\n" for n in range(1, 14))
+    options = [
+        str(write(tmp_path / each, table)) if each == "map.csv" else each.replace("OP", prefix)
+        for each in options
+    ]
+    assert counts(school.run("sales", path, *PLAIN))[:4] == [12, 12, 0, 0]
+    write(path, ITEMS.replace("OP", prefix) + grown.replace("OP", prefix))
+    position = school.get("ping")["position"]
+    refused = school.run("sales", path, *options)
+    assert refused.exit_code == 1, refused.output
+    assert "and its rows were read otherwise" in refused.stderr
+    assert (
+        "give the options of then (--customer Who --date Day --amount Total --date-format" in refused.stderr
+    )
+    told = school.run("sales", path, *options, "--dry-run")
+    assert told.exit_code == 3
+    (before,) = json.loads(told.stdout)["imported_before"]
+    assert before["differs"] == ["options"]
+    assert school.get("ping")["position"] == position
+    assert counts(school.run("sales", path, *PLAIN))[2] == 12
+    assert counts(school.run("sales", path, *options, "--again"))[1] >= 10
+
+
+def test_a_file_is_refused_by_a_key_of_another_client(school, tmp_path):
+    path = write(tmp_path / "client.csv", HEADER + lines_of("CL", 5).replace("2026-01-05", TODAY))
+    assert counts(school.run("sales", path, *COLUMNS))[:2] == [5, 5]
+    admin, school.key = school.key, json.loads(school.ready.read_text())["keys"]["cashier"]
+    position = school.get("ping")["position"]
+    refused = school.run("sales", path, *COLUMNS)
+    assert refused.exit_code == 1
+    assert "by the client 'ADMIN'" in refused.stderr
+    assert "use a key of the client 'ADMIN'" in refused.stderr
+    words = school.run("sales", path, *COLUMNS, "--dry-run", words=True)
+    assert words.exit_code == 3
+    assert "it would be refused, and else posted again" in words.stdout
+    assert school.get("ping")["position"] == position
+    assert counts(school.run("sales", path, *COLUMNS, "--again"))[:2] == [5, 5]
+    school.key = admin
+    (own,) = [each for each in imports_of(school, "client.csv") if each["client"] == "ADMIN"]
+    assert own["options"].startswith("--customer Who --date Day --amount Total --quantity Pieces")
+
+
+def test_a_table_of_customers_may_grow(school, tmp_path):
+    path = write(tmp_path / "grows.csv", HEADER + lines_of("GT", 8))
+    table = write(tmp_path / "grows-map.csv", "".join(f"GT-{n},GT-N-{n}\n" for n in range(5)))
+    assert counts(school.run("sales", path, *COLUMNS, "--customers", table))[:4] == [8, 5, 0, 3]
+    write(table, "".join(f"GT-{n},GT-N-{n}\n" for n in range(8)))
+    assert counts(school.run("sales", path, *COLUMNS, "--customers", table))[:4] == [8, 3, 5, 0]
+
+
+def test_rejected_rows_keep_their_keys_whatever_the_options(school, tmp_path):
+    lines = lines_of("RO", 4) + "RO-8,2026-01-05,many,1,Pen\nRO-9,2026-01-05,1,x,Pen\n"
+    path = write(tmp_path / "other-options.csv", HEADER + lines)
+    assert counts(school.run("sales", path, *COLUMNS))[:4] == [6, 4, 0, 2]
+    mended = tmp_path / "other-options.csv.rejected.csv"
+    write(mended, mended.read_text().replace("many", "7.50"))
+    assert counts(school.run("sales", mended, *COLUMNS[:6]))[:4] == [2, 2, 0, 0]
+    assert counts(school.run("sales", mended, *COLUMNS[:6]))[:4] == [2, 0, 2, 0]
 
 
 def test_equal_rows_with_receipts_of_their_own_are_no_copies(school, tmp_path):

@@ -21,8 +21,24 @@ def sketch_of(rows) -> tuple[str, ...]:
     return sketch.hashes()
 
 
-def facts(rows, *, source: str = "b.csv", sha256: str = "b" * 64) -> FileFacts:
-    return FileFacts(source=source, name="b.csv", sha256=sha256, sketch=sketch_of(rows))
+def readings_of(rows, read) -> tuple[str, ...]:
+    """Of rows that stand in the file as they are, and are read by a function."""
+    readings = Sketch(digits=32)
+    for row in rows:
+        readings.add(hash_of("as it stands", row) + hash_of(read(row)))
+    return readings.hashes()
+
+
+def facts(rows, *, source: str = "b.csv", sha256: str = "b" * 64, read=lambda row: row) -> FileFacts:
+    rows = list(rows)
+    return FileFacts(
+        source=source,
+        name="b.csv",
+        sha256=sha256,
+        sketch=sketch_of(map(read, rows)),
+        readings=readings_of(rows, read),
+        options="--amount Total",
+    )
 
 
 def past(rows, **changes) -> ImportView:
@@ -73,7 +89,7 @@ def test_the_same_bytes_or_most_rows_under_another_source_are_refused():
         with pytest.raises(
             FileError, match=r"2026-01-05 08:30 UTC from a.csv, under the source 'a.csv'.*--again"
         ):
-            facts(rows).check_is_new(facts(rows).likenesses([known]))
+            facts(rows).check_is_new(facts(rows).likenesses([known], caller=None))
 
 
 @pytest.mark.parametrize(
@@ -87,20 +103,91 @@ def test_the_same_bytes_or_most_rows_under_another_source_are_refused():
 )
 def test_what_is_not_refused(known):
     own = facts(range(100))
-    own.check_is_new(own.likenesses([known]))
+    own.check_is_new(own.likenesses([known], caller="till"))
 
 
 def test_an_import_that_never_ended_counts():
     own = facts(range(100))
-    assert own.likenesses([past(range(100), posted=0, finished=False)])
+    assert own.likenesses([past(range(100), posted=0, finished=False)], caller=None)
 
 
 def test_the_facts_of_a_file(tmp_path):
     path = tmp_path / "a\nb.csv"
     path.write_bytes(b"content")
     row = Entry(line=2, lane="A", amount_minor=1, elements=(), values_hash="1" * 16)
-    found = facts_of(path, "s" * 600, [[row, Skipped(kind="blank")], [row]])
+    found = facts_of(path, "s" * 600, [[row, Skipped(kind="blank")], [row]], options="--amount Total")
     assert found.name == "a?b.csv"
     assert found.source == "s" * 500
     assert found.sha256 == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     assert found.sketch == ("1" * 16,)
+
+
+# --- under other keys
+
+
+def differs(own: FileFacts, known: ImportView, *, caller: str = "TILL") -> tuple[str, ...]:
+    return own.likenesses([known], caller=caller)[0].differs
+
+
+def plural(row: object) -> str:
+    return f"{row}s"
+
+
+def known(rows, *, read=lambda row: row, **changes) -> ImportView:
+    """An import under the source of `facts`, by a client that is known."""
+    rows = list(rows)
+    whole = {"source": "b.csv", "client": "TILL", "readings": readings_of(rows, read), "sha256": "b" * 64}
+    return past(map(read, rows), **(whole | changes))
+
+
+@pytest.mark.parametrize("sha256", ["b" * 64, "a" * 64])
+@pytest.mark.parametrize("rows", [range(10), range(3000)])
+def test_rows_that_were_read_otherwise_differ(rows, sha256):
+    assert differs(facts(rows), known(rows, sha256=sha256)) == ()
+    assert differs(facts(rows), known(rows, read=plural, sha256=sha256)) == ("options",)
+    grown = known(rows, sha256="a" * 64)
+    assert differs(facts([*rows, -1, -2]), grown) == ()
+    assert differs(facts([*rows, -1, -2], read=plural), grown) == ("options",)
+
+
+def test_one_row_that_was_read_otherwise_differs():
+    one = known(range(10), read=lambda row: "seven" if row == 7 else row)
+    assert differs(facts(range(10)), one) == ("options",)
+
+
+def test_rows_that_could_not_be_read_before_do_not_differ():
+    """The table of customers has grown: what was read then is read alike."""
+    assert differs(facts(range(3000)), known(range(0, 3000, 2))) == ()
+    assert differs(facts(range(10)), known(range(6))) == ()
+    assert differs(facts(range(6)), known(range(10))) == ()
+
+
+def test_rows_of_the_same_file_that_stand_otherwise_differ():
+    """In another encoding, say: the same bytes are other letters, and other values."""
+    assert differs(facts(range(10)), known(map(plural, range(10)))) == ("options",)
+
+
+def test_another_client_differs_where_it_is_known():
+    assert differs(facts(range(10)), known(range(10)), caller="OFFICE") == ("client",)
+    assert differs(facts(range(10)), past(range(10), source="b.csv"), caller="OFFICE") == ()
+
+
+def test_of_imports_recorded_without_readings_the_values_tell():
+    rows = range(3000)
+    assert differs(facts(rows), past(rows, source="b.csv", sha256="b" * 64)) == ()
+    assert differs(facts(rows), past(range(0, 3000, 2), source="b.csv", sha256="b" * 64)) == ()
+    other = past(map(plural, rows), source="b.csv", sha256="b" * 64)
+    assert differs(facts(rows), other) == ("options",)
+
+
+def test_it_is_told_what_differs_and_how_to_post_nothing_twice():
+    own = facts(range(10), source="c.csv", read=plural)
+    before = known(range(10), options="--amount Sum")
+    with pytest.raises(FileError) as refused:
+        own.check_is_new(own.likenesses([before], caller="OFFICE"))
+    assert str(refused.value) == (
+        "b.csv: this file was imported on 2026-01-05 08:30 UTC from a.csv, under the source 'b.csv', by the client 'TILL', "
+        "and its rows were read otherwise. If it is the same file, say --source 'b.csv' and use a key of the client 'TILL' "
+        "and give the options of then (--amount Sum), and nothing is posted twice; if it is to be posted all the same, say "
+        "--again"
+    )

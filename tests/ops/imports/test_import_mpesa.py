@@ -119,6 +119,15 @@ def test_a_name_that_looks_like_a_kind_changes_nothing(tmp_path):
             "SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,10000000000000.01,,,,,,,STU-1",
             "Give a whole number of minor units",
         ),
+        ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,abc,,,,,,,STU-1", "to the cent"),
+        (
+            "SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,\u0661\u0665\u0660\u0660,,,,,,,STU-1",
+            "to the cent",
+        ),
+        (
+            "SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Charge,Completed,n/a,,,,,,,STU-1",
+            "charge that was paid in",
+        ),
         ("SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill Online,Completed,-5,,,,,,,STU-1", "above zero"),
         ("SJ2A1BB1,,,Pay Bill Online,Completed,5,,,,,,,STU-1", "completion time"),
         ("SJ2A1BB1,2026-09-02 11:00:00", "not completed: the row has no transaction status"),
@@ -151,6 +160,12 @@ def test_a_row_that_cannot_be_posted(tmp_path, row, expected):
 def test_nothing_withdrawn_stands_beside_a_credit(tmp_path, withdrawn):
     row = f"SJ2A1BB1,2026-09-02 11:00:00,,Pay Bill,Completed,5,{withdrawn},,,,,,STU-1"
     assert isinstance(one(tmp_path, row), Entry)
+
+
+@pytest.mark.parametrize("paid_in", ["", " ", "-", "0", "0.00", "-0.00", "0."])
+def test_a_row_without_a_credit_is_no_receipt(tmp_path, paid_in):
+    found = one(tmp_path, f"SJ2A1BB1,2026-09-02 11:00:00,,Withdrawal,Completed,{paid_in},-5,,,,,,STU-1")
+    assert found == Skipped(kind="not_receipt", reason="a withdrawal or settlement: no money was paid in")
 
 
 def test_a_receipt_number_that_comes_again_is_kept_for_later(tmp_path):

@@ -240,6 +240,22 @@ def test_a_quantity_that_is_none(tmp_path, quantity):
     assert "quantity" in reason(tmp_path, f"A,2026-01-31,1,{quantity},x")
 
 
+@pytest.mark.parametrize("decimal", ["point", "comma"])
+@pytest.mark.parametrize("quantity", ["1.000", "+12.000", "1.000.000", "1,000"])
+def test_a_quantity_that_may_be_thousands_is_refused(tmp_path, decimal, quantity):
+    path = tmp_path / "shop.csv"
+    path.write_text(HEADER.replace(",", ";") + f"A;2026-01-31;1;{quantity};x\n", encoding="utf-8")
+    (found,) = sales(table_of(path, OPTIONS, decimal=decimal), OPTIONS)
+    assert isinstance(found, Rejection)
+    assert found.kind == "the quantity may be thousands"
+
+
+@pytest.mark.parametrize("quantity", ["3", "+3", "3.0", "3.00"])
+def test_a_quantity_as_spreadsheets_write_it(tmp_path, quantity):
+    (entry,) = entries(tmp_path, HEADER + f"A,2026-01-31,1,{quantity},x\n")
+    assert entry.elements[0].data["lines"][0]["quantity"] == 3
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -489,7 +505,7 @@ def test_a_row_of_totals_is_no_sale(tmp_path, customer):
 def test_a_last_row_that_adds_up_is_no_sale(tmp_path):
     three = "A,2026-01-31,1,1,x\nB,2026-01-31,2.50,1,x\n,2026-01-31,3,1,x\n"
     last = "C,2026-01-31,6.50,1,x\n"
-    refused = rows(tmp_path, HEADER + three + last + ",,,,\n")[-1]
+    refused = rows(tmp_path, HEADER + three + last + ",,,,\n")[-2]
     assert isinstance(refused, Rejection)
     assert refused.reason == "this row reads as the total of the rows above"
     assert isinstance(rows(tmp_path, HEADER + three + last + three)[3], Entry)  # not the last
@@ -500,6 +516,18 @@ def test_a_last_row_that_adds_up_is_no_sale(tmp_path):
         )[-1],
         Entry,
     )  # of two
+
+
+@pytest.mark.parametrize("below", ["Printed by Jane,,,,", ",,,,\n,,0.00,,\nend of report", "Page 1,,many,,"])
+def test_what_stands_below_a_total_does_not_hide_it(tmp_path, below):
+    three = "A,2026-01-31,1,1,x\nB,2026-01-31,2.50,1,x\nA,2026-01-31,3,1,x\n"
+    refused = rows(tmp_path, HEADER + three + f"C,2026-01-31,6.50,1,x\n{below}\n")[3]
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "this row reads as the total of the rows above"
+
+
+def test_rows_without_money_add_up_to_no_total(tmp_path):
+    assert "not above zero" in rows(tmp_path, HEADER + "A,2026-01-31,0,1,x\n" * 4)[-1].reason
 
 
 def test_keys_differ_by_occurrence_alone(tmp_path):
