@@ -15,8 +15,8 @@ from tests.support.given import on_a_loop
 from tests.support.store import batch, command, opened, topped_up
 
 FEW, MANY = 20, 2_000
-MAX_MORE_BLOCKS = 12
-"""What an index grows by on the way; each of the versions would be one more, in its heap or in its index."""
+MAX_MORE_BLOCKS = 30
+"""What a dozen indexes grow by on the way; each of the two thousand versions would be one more, in its heap or index."""
 
 
 def blocks(connection: psycopg.Connection[Any], query: Any, arguments: Sequence[Any] = ()) -> int:
