@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.capability import Capability
 from domain.errors import Code
+from domain.money import MAX_AMOUNT_MINOR
 from ops.http_client import ApiClient, ApiError, Element
 from ops.imports.rows import Entry
 
@@ -37,7 +38,22 @@ class Limits:
         return self._ask(entry.elements[-1], day, amount_minor)
 
     def _ask(self, element: Element, day: str, amount_minor: int) -> str:
-        path, body = _question(element)
+        code = ""
+        for asked_minor in self._to_ask(amount_minor):
+            code = self._once(element, day, asked_minor)
+            if code != str(Code.AMOUNT_TOO_LARGE):
+                break
+        return code
+
+    def _to_ask(self, amount_minor: int) -> list[int]:
+        """The amounts to ask of: first a larger one, so that of amounts that grow row by row few are asked of."""
+        if amount_minor <= self._allowed_minor:
+            return [amount_minor]
+        refused_minor = self._refused_minor or MAX_AMOUNT_MINOR + 1
+        return [min(2 * amount_minor, (amount_minor + refused_minor) // 2), amount_minor]
+
+    def _once(self, element: Element, day: str, amount_minor: int) -> str:
+        path, body = _question(element, amount_minor)
         try:
             self._client.write("POST", f"{path}?dry_run=true", body, key=f"dry-run-{uuid.uuid4()}")
         except ApiError as error:
@@ -59,12 +75,13 @@ class Limits:
         return error.code
 
 
-def _question(element: Element) -> tuple[str, dict[str, Any]]:
-    """Where and what to ask of a row: paid in cash instead of by a wallet or under a reference, which may be used up."""
+def _question(element: Element, amount_minor: int) -> tuple[str, dict[str, Any]]:
+    """Where and what to ask of a row with that amount: paid in cash instead of by a wallet or under a reference, which may be used up."""
     data = {name: value for name, value in element.data.items() if name not in {"customer", "wallet"}}
     if element.action == "wallet.top_up":
         account = data.pop("account")
-        return f"wallets/{account}/top-up", {**data, "source": {"type": "cash"}}
-    (tender,) = data["tenders"]
+        return f"wallets/{account}/top-up", {**data, "amount": amount_minor, "source": {"type": "cash"}}
+    (line,), (tender,) = data["lines"], data["tenders"]
     by_cash = tender["type"] == "wallet" or "reference" in tender
-    return "pos/checkout", {**data, "tenders": [{"type": "cash" if by_cash else tender["type"]}]}
+    tenders = [{"type": "cash" if by_cash else tender["type"]}]
+    return "pos/checkout", {**data, "lines": [{**line, "total": amount_minor}], "tenders": tenders}
