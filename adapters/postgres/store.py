@@ -55,7 +55,6 @@ _log = structlog.get_logger(__name__)
 _UNAVAILABLE: Final = ("25", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE that say that the server does not take it now; 25 is a server that became a standby."""
 
-_SERVER: Final = "SELECT current_setting('fsync'), id::text, epoch FROM store"
 _HEAD: Final = "SELECT position, recorded_at, clock_timestamp() FROM head ORDER BY position DESC LIMIT 1"
 _LOCK: Final = "SELECT position, recorded_at, clock_timestamp() FROM bursar_lock_head()"
 _TAIL: Final = """
@@ -246,11 +245,12 @@ class PostgresStore:
             self._connection = await AsyncConnection.connect(
                 self._url, autocommit=True, prepare_threshold=2, connect_timeout=2, options=_OPTIONS
             )
-            fsync, store, epoch = await self._row(self._connection, _SERVER)
-            if self._snapshot_key:
-                self._store_key = snapshots.store_key(self._snapshot_key, store=store, epoch=epoch)
-            if fsync != "on":
+            row = await self._row(self._connection, "SELECT current_setting('fsync')")
+            if row[0] != "on":
                 _log.warning("what is committed may be lost: the server's fsync is off")
+            if self._snapshot_key:
+                store, epoch = await self._row(self._connection, snapshots.IDENTITY)
+                self._store_key = snapshots.store_key(self._snapshot_key, store=store, epoch=epoch)
         return self._connection
 
     async def _row(self, connection: AsyncConnection[TupleRow], query: LiteralString) -> TupleRow:
