@@ -181,7 +181,9 @@ def draft(
 
 def _check_exists(state: Invoice, invoice: InvoiceId) -> None:
     if not state.version:
-        raise DomainError(Code.INVOICE_NOT_FOUND, f"There is no invoice {invoice}.", invoice=invoice)
+        raise DomainError(
+            Code.INVOICE_NOT_FOUND, f"There is no invoice with the id {invoice}.", invoice=invoice
+        )
 
 
 def check_draft(state: Invoice, invoice: InvoiceId) -> None:

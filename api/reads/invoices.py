@@ -16,7 +16,7 @@ INVOICE = OneRead(
     capabilities=(Capability.INVOICE_READ,),
     key=uuid,
     fetch=invoices.find,
-    missing=(Code.INVOICE_NOT_FOUND, "There is no invoice {}."),
+    missing=(Code.INVOICE_NOT_FOUND, "There is no invoice with the id {}."),
 )
 
 

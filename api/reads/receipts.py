@@ -12,7 +12,10 @@ from api.services import Connection
 from domain.receipt import ReceiptSigner
 from projections.views import receipts
 
-_MISSING: Missing = (HttpCode.RECEIPT_NOT_FOUND, "This is not a receipt of ours.")
+_MISSING: Missing = (
+    HttpCode.RECEIPT_NOT_FOUND,
+    "This is not the token of a receipt of ours, as its QR code has it.",
+)
 
 
 class CheckedReceipt(msgspec.Struct, frozen=True, kw_only=True):

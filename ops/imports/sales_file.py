@@ -139,7 +139,7 @@ class _Reader:
             self._check_is_no_total(record, amount_minor)
             sale = _sale(cells, self._options, self._decimal)
             key = given_key or self._key(sale)
-            reading = "" if given_key else _reading(record.cells[self._own], sale)
+            reading = "" if given_key else _reading(record.cells[self._own], sale, self._options.tender)
             entry = _entry(record.line, sale, key, self._options, self._opened, reading=reading)
         except RowError as error:
             key = given_key or _key_of_unreadable(record, self._options.source)
@@ -221,7 +221,7 @@ def _cells(record: Record, columns: Mapping[str, int], width: int) -> dict[str, 
         raise RowError(record.flaw, kind="broken quoting")
     if len(record.cells) > width:
         reason = f"the row has {len(record.cells)} cells, the header {width}"
-        raise RowError(reason, kind="the row has more cells than the header")
+        raise DoubtError(reason, kind="the row has more cells than the header")
     missing = [name for name, index in columns.items() if index >= len(record.cells)]
     if missing:
         raise RowError(f"the row has no column {', '.join(missing)}")
@@ -299,12 +299,15 @@ def _hash(sale: Sale) -> str:
     return hash_of(*_values(sale), *reference)
 
 
-def _reading(cells: Sequence[str], sale: Sale) -> str:
-    """The hash of the row's cells, and that of what enters its key: by other options the same cells make another key."""
+def _reading(cells: Sequence[str], sale: Sale, tender: TenderType) -> str:
+    """The hash of the row's cells, and that of what they were posted as: its values, which enter its key, and how it was paid.
+
+    By other options the same cells make another key, or the key of a sale that was paid otherwise.
+    """
     texts = [str(cell).strip() for cell in cells]
     while texts and not texts[-1]:
         texts.pop()
-    return hash_of(*texts) + hash_of(*_values(sale))
+    return hash_of(*texts) + hash_of(*_values(sale), tender)
 
 
 def _key_of_unreadable(record: Record, source: str) -> str:

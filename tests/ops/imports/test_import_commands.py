@@ -172,11 +172,11 @@ def test_a_row_that_is_rejected_leaves_no_money_anywhere(school, tmp_path):
 def test_a_sale_that_is_refused_after_its_prefunding_says_so(school, tmp_path):
     path = write(tmp_path / "after.csv", HEADER + "P-1,2026-01-05,12.50,1,Pen\n")
     school.run("sales", path, *COLUMNS)
-    result = school.run("sales", path, *COLUMNS, *PREFUNDED)
+    result = school.run("sales", path, *COLUMNS, *PREFUNDED, "--again")
     assert (result.exit_code, counts(result)) == (3, [1, 0, 0, 1, 0]), result.output
     assert (summary(result)["rejected_after_prefund"], summary(result)["stranded_minor"]) == (1, 1250)
     assert rejected(path)[0]["reason"].startswith("prefunded 12.50, sale refused: idempotency_key_reused")
-    told = school.run("sales", path, *COLUMNS, *PREFUNDED, words=True).stdout
+    told = school.run("sales", path, *COLUMNS, *PREFUNDED, "--again", words=True).stdout
     assert "read 1: posted 0 (0.00 KES), already there 0, rejected 1" in told
     assert "rejected after their wallet was prefunded: 1; 12.50 KES lie there" in told
     assert f"what was rejected, and why: {path}.rejected.csv" in told
@@ -646,6 +646,18 @@ def test_a_file_is_refused_by_options_that_read_other_values(school, tmp_path, o
     assert school.get("ping")["position"] == position
     assert counts(school.run("sales", path, *PLAIN))[2] == 12
     assert counts(school.run("sales", path, *options, "--again"))[1] >= 10
+
+
+def test_a_file_that_is_on_record_as_paid_otherwise_is_refused_before_it_opens_a_wallet(school, tmp_path):
+    """Its rows keep their keys, and would all be refused; what is prefunded for them would stay."""
+    path = write(tmp_path / "paid.csv", HEADER + lines_of("PD", 5).replace("2026-01-05", TODAY))
+    assert counts(school.run("sales", path, *COLUMNS))[:2] == [5, 5]
+    position = school.get("ping")["position"]
+    for options in (("--tender", "bank"), ("--tender", "wallet", "--prefund")):
+        refused = school.run("sales", path, *COLUMNS, *options)
+        assert refused.exit_code == 1, refused.output
+        assert "and its rows were read otherwise" in refused.stderr
+    assert school.get("ping")["position"] == position
 
 
 def test_a_file_is_refused_by_a_key_of_another_client(school, tmp_path):
