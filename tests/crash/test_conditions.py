@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -165,8 +167,17 @@ def test_a_snapshot_is_held(shared_folder: Path) -> None:
 # --- a database that takes no writes
 
 
-def set_read_only(up: Up, *, on: bool, cut: bool) -> None:
-    """As the server becomes a standby, or a primary again; `cut` ends every session too, as a fail-over does."""
+@contextmanager
+def read_only(up: Up, *, cut: bool) -> Iterator[None]:
+    """As the server becomes a standby, and a primary again; `cut` ends every session too, as a fail-over does."""
+    _set_read_only(up, on=True, cut=cut)
+    try:
+        yield
+    finally:
+        _set_read_only(up, on=False, cut=cut)
+
+
+def _set_read_only(up: Up, *, on: bool, cut: bool) -> None:
     with psycopg.connect(up.ready["database_url"], autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
         connection.execute("SELECT pg_reload_conf()")
@@ -223,18 +234,17 @@ def test_the_database_turns_read_only(shared_folder: Path, kafka: Broker) -> Non
                 kill_parts(up, seconds=6, every=EVERY, check=check)
                 up.wait_until_all_run()
                 pids = {name: up.running_pid(name) for name in up.pids}
-                set_read_only(up, on=True, cut=cut)
                 first, second = Asking(up, f"turn-{turn}-first"), Asking(up, f"turn-{turn}-second")
-                eventually(first.is_refused, "the database takes no writes")
-                assert second.ask().json()["code"] == "unavailable"
-                head = up.rows("SELECT max(notification_id) FROM events")
-                threading.Event().wait(6)
-                assert second.is_refused()
-                assert up.rows("SELECT max(notification_id) FROM events") == head
-                assert {name: up.running_pid(name) for name in up.pids} == pids, "a process died of it"
-                if turn == 2:  # some begin while it is so
-                    kill_parts(up, seconds=4, every=EVERY, check=check, spared={"postgres"})
-                set_read_only(up, on=False, cut=cut)
+                with read_only(up, cut=cut):
+                    eventually(first.is_refused, "the database takes no writes")
+                    assert second.ask().json()["code"] == "unavailable"
+                    head = up.rows("SELECT max(notification_id) FROM events")
+                    threading.Event().wait(6)
+                    assert second.is_refused()
+                    assert up.rows("SELECT max(notification_id) FROM events") == head
+                    assert {name: up.running_pid(name) for name in up.pids} == pids, "a process died of it"
+                    if turn == 2:  # some begin while it is so
+                        kill_parts(up, seconds=4, every=EVERY, check=check, spared={"postgres"})
                 first.until_accepted(account)
                 second.until_accepted(account)
                 with Client(up.url, up.key) as client:

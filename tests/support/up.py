@@ -131,6 +131,7 @@ class Up:
         """Kill -9 of the part as the ready file names it, once it runs. Returns the pid that is no more."""
         pid = eventually(lambda: self.running_pid(name), f"{name} runs; {self.log}", seconds=30)
         os.kill(pid, signal.SIGKILL)
+        eventually(lambda: self.running_pid(name) != pid, f"{name} is gone; {self.log}")
         return pid
 
     def running_pid(self, name: str) -> int | None:
