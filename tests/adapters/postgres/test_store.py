@@ -537,7 +537,11 @@ async def test_a_state_loads_from_its_snapshot_and_what_follows(
 
 
 @pytest.mark.parametrize("change", ["epoch = epoch + 1", "id = gen_random_uuid()"])
-def test_a_snapshot_of_another_time_line_or_store_does_not_count(database: Database, change: str) -> None:
+def test_a_snapshot_of_another_time_line_or_store_does_not_count(
+    database: Database, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "SHORT_EVENTS", 1)
+
     async def balance() -> int:
         mine = PostgresStore(database.url("bursar_writer"), snapshot_key=SNAPSHOT_KEY)
         state: Any = (await mine.load([STREAM], at=2))[STREAM]

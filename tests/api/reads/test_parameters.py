@@ -91,7 +91,7 @@ def test_a_name_that_names_nothing_is_shown_as_far_as_it_can_be(admin, refusing)
     for name, told in (("A%20B", "A B"), ("%0ax%E2%80%AEy", "\ufffdx\ufffdy"), ("x" * 300, "x" * 40)):
         for path, thing in (
             ("wallets", "wallet"),
-            ("invoices", "invoice"),
+            ("invoices", "invoice with the id"),
             ("quickbooks/exports", "export batch"),
         ):
             found = admin.get(f"{path}/{name}").json()

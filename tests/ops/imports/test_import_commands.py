@@ -15,6 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from ops import logs
 from ops.cli.main import app
 from tests.support.service import until
 
@@ -47,7 +48,9 @@ class School:
         """A key of a client that is named as its role."""
         tenant, data = self.get("ping")["tenant"], str(self.ready.parent / "up")
         command = ["key", "create", "--tenant", tenant, "--client", role, "--role", role, "--data", data]
-        return json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["key"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(logs, "configure", lambda **_: None)  # this process's log is not the command's
+            return json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["key"]
 
     def get(self, path: str, **params):
         response = self.http.get(path, params=params)
