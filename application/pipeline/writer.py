@@ -33,7 +33,7 @@ from domain.errors import Code, DomainError
 from domain.receipt import ReceiptSigner
 
 MAX_BATCH_COMMANDS: Final = 512
-TURN_SECONDS: Final = 0.03
+TURN_SECONDS: Final = 0.06
 """How long a process writes before it lets others write: it catches up with their batches once for so long."""
 NO_TURNS_SECONDS: Final = 5.0
 """Where somebody hangs in his turn, or keeps it out of malice, each batch is written by the lock for so long."""
