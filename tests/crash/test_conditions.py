@@ -208,10 +208,15 @@ class Asking:
         assert response.status_code in {201, 503}, response.text
         return response.status_code == 503
 
+    def _accepted(self) -> httpx.Response | None:
+        try:
+            response = self.ask()
+        except httpx.TransportError:  # the API was killed a moment ago
+            return None
+        return response if response.is_success else None
+
     def until_accepted(self, account: Account) -> None:
-        response = eventually(
-            lambda: found if (found := self.ask()).is_success else None, "it is accepted", 20
-        )
+        response = eventually(self._accepted, "it is accepted", 20)
         sent = Sent(
             method="POST",
             path=self.path,
