@@ -21,9 +21,8 @@ class Pending:
         self.envelope = envelope
         self.future = future
         self.breaks = 0
-        self.keys = [(envelope.tenant, envelope.client, key) for key in envelope.idempotency_keys]
-        if envelope.dry_run:
-            self.keys.clear()
+        keys = () if envelope.dry_run else envelope.idempotency_keys
+        self.keys = [(envelope.tenant, envelope.client, key) for key in keys]
         self.size = len(self.keys) or 1
         self.request_hash = envelope.request_hash()
         self.followers: list[asyncio.Future[Outcome]] = []

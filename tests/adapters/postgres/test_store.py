@@ -639,7 +639,7 @@ async def test_what_is_answered_is_durable_whatever_the_database_is_set_to(datab
         connection.execute("ALTER ROLE bursar_writer SET synchronous_commit = off")
     try:
         async with running_school(store(database)) as school:
-            connection = school.writer._store._connection  # type: ignore[attr-defined]
+            connection = school.writer._store._connection  # type: ignore[attr-defined]  # PostgreSQL's store has it, the port has not
             row = await (await connection.execute("SHOW synchronous_commit")).fetchone()
             assert row == ("on",)
     finally:

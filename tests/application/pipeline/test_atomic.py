@@ -40,6 +40,11 @@ def both(first: int = 100, second: int = 60, *, keys: tuple[str, str] = ("key-00
     return atomic(top_up(amount=first, key=keys[0]), charge(amount=second, key=keys[1]))
 
 
+def waiting(command: Envelope) -> Pending:
+    """A command as it stands in the queue."""
+    return Pending(command, asyncio.get_running_loop().create_future())
+
+
 def answers(outcome: Outcome) -> list[Any]:
     found: list[Any] = answer(outcome)["answers"]
     return found
@@ -193,9 +198,6 @@ def test_a_commit_that_broke_is_there_whole_or_not_at_all(written: bool) -> None
 
 @on_a_loop
 async def test_it_counts_in_the_queue_as_all_that_it_is() -> None:
-    def waiting(command: Envelope) -> Pending:
-        return Pending(command, asyncio.get_running_loop().create_future())
-
     queue = CommandQueue(4)
     first, second, third = waiting(both()), waiting(both(keys=("key-0003", "key-0004"))), waiting(top_up())
     assert queue.has_room("greenhill", size=2, bulk=True)
@@ -216,9 +218,6 @@ async def test_it_counts_in_the_queue_as_all_that_it_is() -> None:
 
 @on_a_loop
 async def test_a_tenant_of_atomic_bulks_has_no_more_than_its_turns() -> None:
-    def waiting(command: Envelope) -> Pending:
-        return Pending(command, asyncio.get_running_loop().create_future())
-
     queue = CommandQueue()
     for number in range(20):
         keys = [f"key-{number:04}-{part}" for part in range(10)]
@@ -237,9 +236,6 @@ async def test_a_tenant_of_atomic_bulks_has_no_more_than_its_turns() -> None:
 @on_a_loop
 async def test_no_batch_is_so_large_that_it_is_not_taken() -> None:
     """An atomic bulk waits for a batch in which it has room, and no longer."""
-
-    def waiting(command: Envelope) -> Pending:
-        return Pending(command, asyncio.get_running_loop().create_future())
 
     queue = CommandQueue()
     large = waiting(atomic(*(top_up(key=f"key-{part:04}", tenant="large") for part in range(10))))
