@@ -181,36 +181,35 @@ class Exchange:
         chunks: list[bytes] = []
         size = 0
         refusal: ApiError | None = None
-        end = asyncio.get_running_loop().time() + MAX_BODY_SECONDS
-        # A client that still sends when its connection is closed may never see why.
-        while not self._is_read and size <= MAX_DISCARDED_BYTES:
-            chunk = await self._next_chunk(end)
-            size += len(chunk)
-            if size > limit:
-                refusal = ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
-            elif refusal is None and not self._held.grow(len(chunk)):
-                refusal = too_many()
-            if refusal is None:
-                chunks.append(chunk)
-            else:
-                chunks.clear()
-                self._held.let_go()
+        clock = asyncio.get_running_loop().time
+        now = clock()
+        end = now + MAX_BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(now + MAX_PAUSE_SECONDS) as limit_of_time:
+                # A client that still sends when its connection is closed may never see why.
+                while not self._is_read and size <= MAX_DISCARDED_BYTES:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ConnectionResetError
+                    chunk = bytes(message.get("body", b""))
+                    size += len(chunk)
+                    if size > limit:
+                        refusal = ApiError(HttpCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
+                    elif refusal is None and not self._held.grow(len(chunk)):
+                        refusal = too_many()
+                    if refusal is None:
+                        chunks.append(chunk)
+                    else:
+                        chunks.clear()
+                        self._held.let_go()
+                    self._is_read = not message.get("more_body")
+                    if not self._is_read:
+                        limit_of_time.reschedule(min(clock() + MAX_PAUSE_SECONDS, end))
+        except TimeoutError:
+            raise ApiError(HttpCode.REQUEST_TIMEOUT, HttpCode.REQUEST_TIMEOUT.meaning) from None
         if refusal is not None:
             raise refusal
         return b"".join(chunks)
-
-    async def _next_chunk(self, end: float) -> bytes:
-        """What comes next of the body. Raises `ApiError` (`request_timeout`), and `ConnectionResetError`."""
-        pause_end = asyncio.get_running_loop().time() + MAX_PAUSE_SECONDS
-        try:
-            async with asyncio.timeout_at(min(pause_end, end)):
-                message = await self._receive()
-        except TimeoutError:
-            raise ApiError(HttpCode.REQUEST_TIMEOUT, HttpCode.REQUEST_TIMEOUT.meaning) from None
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError
-        self._is_read = not message.get("more_body")
-        return bytes(message.get("body", b""))
 
     def close(self) -> None:
         """The request is over: let its body go."""

@@ -136,10 +136,12 @@ class Writer:
             batch = self._queue.take(MAX_BATCH_COMMANDS)
             self._room.set()
             try:
-                await self._process(batch)
-                self._cache.trim()
-                if self._turn_ends is not None and (not self._queue or _clock() > self._turn_ends):
-                    await self._end_turn()
+                try:
+                    await self._process(batch)
+                    self._cache.trim()
+                finally:
+                    if self._turn_ends is not None and (not self._queue or _clock() > self._turn_ends):
+                        await self._end_turn()
             except Exception as error:  # noqa: BLE001  passed on to every caller
                 # A bug must not leave callers hanging, nor a wrong cache behind; each hears of it as a 500.
                 self._cache.forget()

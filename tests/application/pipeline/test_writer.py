@@ -573,7 +573,7 @@ async def test_a_bug_in_a_handler_reaches_its_caller_alone() -> None:
 
 
 @on_a_loop
-async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_behind() -> None:
+async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_or_turn() -> None:
     class Broken(WatchedStore):
         bug = False
 
@@ -590,6 +590,7 @@ async def test_a_store_that_answers_nonsense_leaves_nobody_hanging_and_no_lock_b
         store.bug = True
         assert isinstance((await outcomes(here.writer, top_up()))[0], RuntimeError)
         assert not log.lock.locked()
+        assert not log.turn.locked()
         await there.submit(top_up())
         store.bug = False
         assert answer(await here.give(top_up()))["wallet"]["balance"] == 300
