@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "http_p99_ms": serving.http_p99_ms,
     "top_up_beside_anothers_bulks_p99_ms": serving.a_top_up_beside_anothers_bulks_p99_ms,
     "http_bulk_vs_writer": serving.http_bulk_vs_writer,
+    "atomic_bulk_vs_bulk": serving.atomic_bulk_vs_bulk,
     "two_apis_vs_one": serving.two_apis_vs_one,
     "read_wallet_vs_empty_route": reading.read_vs_empty_route,
     "read_invoice_vs_empty_route": reading.read_vs_empty_route,

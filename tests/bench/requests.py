@@ -32,7 +32,8 @@ def top_ups(running: Service, accounts: list[str], *, key: str = "") -> load.Mak
     return make
 
 
-def bulk(running: Service, account: str, size: int) -> load.Make:
+def bulk(running: Service, account: str, size: int, *, atomic: bool = False) -> load.Make:
+    path = "/v2/finance/bulk" + ("?atomic=true" if atomic else "")
     head = "".join(f"{name}: {value}\r\n" for name, value in running.headers().items())
 
     def make(number: int) -> bytes:
@@ -42,7 +43,7 @@ def bulk(running: Service, account: str, size: int) -> load.Make:
             for i in range(size)
         )
         return (
-            f"POST /v2/finance/bulk HTTP/1.1\r\nHost: bench\r\n{head}Content-Length: {len(body) + 2}\r\n\r\n[{body}]"
+            f"POST {path} HTTP/1.1\r\nHost: bench\r\n{head}Content-Length: {len(body) + 2}\r\n\r\n[{body}]"
         ).encode()
 
     return make

@@ -111,6 +111,28 @@ async def http_bulk_vs_writer(bench: Bench) -> None:
     await writer.writer.close()
 
 
+async def atomic_bulk_vs_bulk(bench: Bench) -> None:
+    """A hundred top-ups a request, which is as many as may be done together."""
+    with service(bench.site, bench.folder, accounts=HOT) as running:
+        atomic, plain = (requests.bulk(running, HOT[0], 100, atomic=one) for one in (True, False))
+
+        async def per_second(make: load.Make) -> float:
+            found = await load.closed_loop(
+                running.urls, make, connections=4, seconds=bench.seconds, first=bench.numbers.take()
+            )
+            assert not found.errors
+            return found.per_second * 100
+
+        await bench.compare(
+            "atomic_bulk_vs_bulk",
+            "commands/s",
+            "each by itself",
+            1.0,
+            lambda: per_second(atomic),
+            lambda: per_second(plain),
+        )
+
+
 async def two_apis_vs_one(bench: Bench) -> None:
     with (
         service(bench.site, bench.folder, accounts=HOT) as one,
