@@ -30,9 +30,9 @@ LOST: Final = (
 
 _MAX_SMALL_BATCH_EVENTS: Final = 5_000
 _POLL_SECONDS: Final = 0.5  # what a notification lost costs at most
-_PAUSE_SECONDS: Final = (
-    0.02  # under load batches begin so far apart: a few large ones cost less than many small
-)
+_PAUSE_SECONDS: Final = 0.02  # batches begin so far apart: a few large ones cost less than many small
+_BUSY_BATCH_EVENTS: Final = 100
+_BUSY_PAUSE_SECONDS: Final = 0.05  # and so far after one of more events, since they will be many more
 
 # A small batch must never read a whole table, and not be planned anew each time. What a crash takes back of the
 # read tables it takes back of the positions too, so that no commit need wait for the disk.
@@ -156,7 +156,9 @@ def follow(url: str, stop: Event, working: Callable[[], None], *, snapshot_key: 
             if due and snapshots.advance(connection, stream := next(iter(due)), key=key):
                 due.remove(stream)
             if batch is not None:
-                stop.wait(max(_PAUSE_SECONDS - (time.monotonic() - began), 0))
+                is_busy = batch.upto - batch.after > _BUSY_BATCH_EVENTS
+                pause = _BUSY_PAUSE_SECONDS if is_busy else _PAUSE_SECONDS
+                stop.wait(max(pause - (time.monotonic() - began), 0))
             elif not due:
                 _wait(connection)
 

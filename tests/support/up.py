@@ -78,10 +78,13 @@ class Up:
         altered = {"clock_seconds": clock_seconds, "snapshot_format": snapshot_format}
         (self._altered / f"{COMMANDS[part]}.json").write_text(json.dumps(altered))
         before = self.kill_part(part)
-        eventually(lambda: self.running_pid(part) not in {None, before}, f"{part} is back; {self.log}")
-        eventually(
-            lambda: self.last_start(part).get("pid") not in {None, before}, f"{part} works; {self.log}"
-        )
+
+        def works() -> bool:
+            # One that was killed before it worked has logged no start: the last one may be an older one's.
+            pid = self.running_pid(part)
+            return pid not in {None, before} and self.last_start(part).get("pid") == pid
+
+        eventually(works, f"{part} works again; {self.log}")
 
     def _is_ready(self) -> bool:
         assert self._process is not None
