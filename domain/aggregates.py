@@ -11,6 +11,7 @@ import msgspec
 from domain import (
     export_batch,
     file_import,
+    hold,
     invoice,
     ledger_account,
     provider_receipt,
@@ -24,6 +25,7 @@ from domain.event import Event, State, registered
 AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "tenant": (tenant.Tenant, tenant.evolve),
     "wallet": (wallet.Wallet, wallet.evolve),
+    "hold": (hold.PlacedHold, hold.evolve),
     "invoice": (invoice.Invoice, invoice.evolve),
     "account": (ledger_account.LedgerAccount, ledger_account.evolve),
     "sale": (sale.Sale, sale.evolve),

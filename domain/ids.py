@@ -21,6 +21,7 @@ WalletId = NewType("WalletId", str)
 AccountCode = NewType("AccountCode", str)
 InvoiceId = NewType("InvoiceId", str)
 SaleId = NewType("SaleId", str)
+HoldId = NewType("HoldId", str)
 
 
 def uuid7(unix_milliseconds: int, entropy: bytes) -> str:
@@ -43,6 +44,10 @@ def tenant_stream(tenant: str) -> str:
 
 def wallet_stream(tenant: str, wallet_id: WalletId) -> str:
     return f"{tenant}/wallet/{wallet_id}"
+
+
+def hold_stream(tenant: str, hold_id: HoldId) -> str:
+    return f"{tenant}/hold/{hold_id}"
 
 
 def invoice_stream(tenant: str, invoice: InvoiceId) -> str:

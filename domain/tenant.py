@@ -14,6 +14,12 @@ from domain.ids import AccountCode
 MAX_LARGEST_AMOUNT_MINOR: Final = 9_999_999_999_999
 """99,999,999,999.99, the most that QuickBooks takes as an amount, is the most that a policy may allow."""
 
+HOLD_HOURS: Final = 168
+"""After how many hours a hold expires that says nothing else, unless the policy does: a week."""
+
+MAX_HOLD_HOURS: Final = 366 * 24
+"""How far ahead a hold may expire."""
+
 FEATURES: Final = frozenset({"FINANCE_V2"})
 
 # --- events
@@ -86,6 +92,7 @@ class PoliciesSet(Event, frozen=True, kw_only=True):
     largest_amount: int
     card_reference: bool
     backdate_days: int = MAX_BACKDATE_DAYS
+    hold_hours: int = HOLD_HOURS
     recorded_at: datetime
 
 
@@ -106,12 +113,14 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """What a school has decided for itself.
 
     `largest_amount_minor` is the most that one command may move or bill; `card_reference` says whether money by card
-    must name the terminal's reference; `backdate_days` is how many days before today `transaction.backdate` reaches.
+    must name the terminal's reference; `backdate_days` is how many days before today `transaction.backdate` reaches;
+    `hold_hours` is after how many hours a hold expires that says nothing else.
     """
 
     largest_amount_minor: int = 10**10
     card_reference: bool = False
     backdate_days: int = MAX_BACKDATE_DAYS
+    hold_hours: int = HOLD_HOURS
 
 
 class Tenant(State, kw_only=True):
@@ -165,6 +174,7 @@ def evolve(state: Tenant, event: TenantEvent) -> None:
                 largest_amount_minor=event.largest_amount,
                 card_reference=event.card_reference,
                 backdate_days=event.backdate_days,
+                hold_hours=event.hold_hours,
             )
         case _:
             assert_never(event)
@@ -224,6 +234,7 @@ def set_policies(
     largest_amount_minor: int | None,
     card_reference: bool | None,
     backdate_days: int | None,
+    hold_hours: int | None,
     recorded_at: datetime,
 ) -> PoliciesSet | None:
     """Set those policies that are given; nothing happens where all are already as asked."""
@@ -231,6 +242,7 @@ def set_policies(
         "largest_amount_minor": largest_amount_minor,
         "card_reference": card_reference,
         "backdate_days": backdate_days,
+        "hold_hours": hold_hours,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     policies = msgspec.structs.replace(state.policies, **changes)
@@ -240,6 +252,7 @@ def set_policies(
         largest_amount=policies.largest_amount_minor,
         card_reference=policies.card_reference,
         backdate_days=policies.backdate_days,
+        hold_hours=policies.hold_hours,
         recorded_at=recorded_at,
     )
 

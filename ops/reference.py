@@ -72,8 +72,13 @@ def _events() -> Iterator[str]:
         yield f"## {kind}: `{{tenant}}/{kind}" + ("`" if kind == "tenant" else "/…`")
         yield ""
         for topic in sorted(TOPICS):
-            if TOPICS[topic].__module__ == state.__module__:
+            if _aggregate_of(TOPICS[topic]) == _aggregate_of(state):
                 yield from _event(TOPICS[topic])
+
+
+def _aggregate_of(struct: type[msgspec.Struct]) -> str:
+    """The module of the domain that a struct is in, or the package."""
+    return struct.__module__.split(".")[1]
 
 
 def _event(event: type[Event]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from api.operations.holds import HOLD
 from api.operations.shared import INVOICE, RECEIPT, TRANSACTION
 from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import Capability
@@ -39,6 +40,7 @@ FIELDS: Final = {
     "type": "The kind of tender.",
     "amount": "In minor units.",
     # --- choices
+    "HoldStatus": "What has become of a hold.",
     "IncomeRole": "The role of an account that earns.",
     "InvoiceStatus": "How far an invoice is.",
     "TaxCode": "A: exempt, C: zero-rated, D: outside the scope of tax.",
@@ -66,9 +68,20 @@ FIELDS: Final = {
     # --- wallets, statements, receipts
     "WalletView.account": "The wallet's account, in capital letters.",
     "WalletView.balance": "What is in it, in minor units.",
-    "WalletView.available": "What of it may be spent, in minor units.",
-    "WalletView.status": "`open`, `frozen` or `closed`; only an open wallet moves.",
+    "WalletView.held": "What of it active holds set aside, in minor units.",
+    "WalletView.available": "What may be spent, in minor units: the balance less what is held, plus the overdraft.",
+    "WalletView.overdraft_limit": "How far below zero it may go, in minor units.",
+    "WalletView.status": "`open`, `frozen` or `closed`; only an open wallet pays.",
     "WalletView.payer": "Who pays for the holder.",
+    "HoldView.id": "The hold's id.",
+    "HoldView.amount": "What it set aside, in minor units.",
+    "HoldView.captured": "What of it was charged, in minor units; the rest was released.",
+    "HoldView.status": "`active`, then `captured`, `released` or `expired`.",
+    "HoldView.expires_at": "From then on it counts no more.",
+    "HoldView.description": "What it is for.",
+    "CaptureHold.amount": "What is charged, in minor units; by default all that is held.",
+    "CaptureHoldInBulk.hold": "The hold's id.",
+    "ReleaseHoldInBulk.hold": "The hold's id.",
     "Statement.opening_balance": "Before the first movement of the range, in minor units.",
     "Statement.order": "In which order the lines stand and the balance runs: by effective date.",
     "Statement.closing_balance": "After the last movement of the range, in minor units.",
@@ -185,8 +198,8 @@ FIELDS: Final = {
     "Problem.instance": "The path that was asked for.",
     "Problem.request_id": "The id by which the service's log knows the request.",
     "Problem.tenant": "Whose key it was; null where that is not known.",
-    "Problem.available": "With `insufficient_funds` and `refund_exceeds_sale`: what there is, in minor units.",
-    "Problem.required": "With `insufficient_funds` and `refund_exceeds_sale`: what it takes, in minor units.",
+    "Problem.available": "With `insufficient_funds`, `capture_exceeds_hold` and `refund_exceeds_sale`: what there is, in minor units.",
+    "Problem.required": "With `insufficient_funds`, `capture_exceeds_hold` and `refund_exceeds_sale`: what it takes, in minor units.",
     "Problem.capability": "With `capability_missing`: the one that the key lacks.",
     "Problem.earliest": "With `effective_date_too_early`: the first date that may be.",
     "Problem.transaction_id": "With `reference_already_used`: the transaction that was first.",
@@ -203,6 +216,7 @@ BACK_DATING: Final = (
 
 PARAMETERS: Final = {
     "account": "The wallet's account; case is ignored.",
+    "hold": "The hold's id.",
     "invoice": "The invoice's id.",
     "sale": "The sale's id.",
     "code": "The ledger account's code in the chart.",
@@ -211,7 +225,7 @@ PARAMETERS: Final = {
     "limit": "How many rows a page has at most.",
     "cursor": "The `next` of the page before, with the same filters.",
     "payer": "Only invoices of this payer; case is ignored.",
-    "status": "Only invoices of this status.",
+    "status": "Only those of this status.",
     "state": "Only documents in this state.",
     "from": "The first effective date, inclusive.",
     "to": "The last effective date, inclusive.",
@@ -233,6 +247,7 @@ PARAMETERS: Final = {
 
 PARAMETER_EXAMPLES: Final = {
     "account": "STU-0042",
+    "hold": HOLD["id"],
     "invoice": INVOICE["id"],
     "sale": TRANSACTION,
     "code": "2100",

@@ -239,7 +239,10 @@ def _parameter(found: Json) -> Json:
     if "anyOf" in schema:
         schema = dict(schema["anyOf"][0])
     if name == "status":
-        schema = choice(get_args(InvoiceStatus))  # only those that occur
+        taken = set(schema["enum"])
+        schema = choice(
+            taken & set(get_args(InvoiceStatus)) or taken
+        )  # of an invoice's only those that occur
     for noise in ("title", "description"):
         schema.pop(noise, None)
     parameter = {**found, "description": PARAMETERS[name], "schema": schema}

@@ -64,6 +64,7 @@ _FACTS: Final[dict[ErrorCode, dict[str, Any]]] = {
     Code.CAPABILITY_MISSING: {"capability": "wallet.top_up"},
     Code.EFFECTIVE_DATE_TOO_EARLY: {"earliest": "1970-01-01"},
     Code.INSUFFICIENT_FUNDS: {"account": "STU-0042", "available": 150000, "required": 180000},
+    Code.CAPTURE_EXCEEDS_HOLD: {"available": 30000, "required": 35000},
     Code.REFUND_EXCEEDS_SALE: {"available": 25000, "required": 30000},
     Code.REFERENCE_ALREADY_USED: {"transaction_id": TRANSACTION, "amount": 150000, "account": "STU-0042"},
     HttpCode.RECEIPT_NOT_FOUND: {

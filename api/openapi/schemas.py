@@ -18,10 +18,12 @@ from application.pipeline.deciding import DryRun, DryRunEvent
 from domain.chart import INCOME_ROLES
 from domain.invoice import InvoiceStatus
 from domain.tender import TenderType
+from domain.wallet import HoldStatus
 from projections.engine.reading import Page
 
 _AT: Final = "#/components/schemas/"
 _CHOICES: Final = {
+    "HoldStatus": sorted(get_args(HoldStatus)),
     "IncomeRole": sorted(INCOME_ROLES),
     "InvoiceStatus": sorted(get_args(InvoiceStatus)),
     "TaxCode": sorted(UNTAXED),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.operations import exports, imports, invoices, ledger, pos, receipts, service, wallets
+from api.operations import exports, holds, imports, invoices, ledger, pos, receipts, service, wallets
 from api.operations.form import CommandForm, ReadForm
 from api.operations.service import BULK
 
@@ -10,6 +10,7 @@ __all__ = ["BULK", "COMMANDS", "FORMS", "READS"]
 
 FORMS: Final = (
     *wallets.FORMS,
+    *holds.FORMS,
     *invoices.FORMS,
     *pos.FORMS,
     *exports.FORMS,

@@ -61,15 +61,17 @@ RECORDED: Final = {"recorded_at": "2026-11-22T09:30:00.123456Z"}
 MOVED: Final = {"transaction_id": TRANSACTION, "effective_date": "2026-11-22", **RECORDED}
 
 
-def wallet_of(balance_minor: int) -> dict[str, Any]:
-    """A wallet with this balance."""
+def wallet_of(balance_minor: int, *, held_minor: int = 0) -> dict[str, Any]:
+    """A wallet with this balance, of which so much is held."""
     return {
         "account": "STU-0042",
         "currency": "KES",
-        "balance": balance_minor,
-        "available": balance_minor,
-        "status": "open",
         "payer": "STU-0042",
+        "balance": balance_minor,
+        "held": held_minor,
+        "available": balance_minor - held_minor,
+        "overdraft_limit": 0,
+        "status": "open",
     }
 
 

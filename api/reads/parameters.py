@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from api.errors import ApiError, FieldError, escaped, invalid_request, shown
 from api.validation import PATTERNS
 from domain.ids import NAME_PATTERN, UUID_PATTERN
+from domain.wallet import HoldStatus
 
 MAX_LIMIT: Final = 500
 Status = Literal["draft", "issued", "partially_paid", "paid", "void", "written_off"]
@@ -81,6 +82,10 @@ class PageParameters(NoParameters):
 class InvoiceParameters(PageParameters):
     payer: Annotated[NameParameter | None, Takes(PATTERNS[NAME_PATTERN])] = None
     status: Annotated[Status | None, Takes(f"one of {', '.join(get_args(Status))}")] = None
+
+
+class HoldParameters(PageParameters):
+    status: Annotated[HoldStatus | None, Takes(f"one of {', '.join(get_args(HoldStatus))}")] = None
 
 
 class DocumentParameters(PageParameters):

@@ -1,6 +1,6 @@
 """Every read under `/v2/finance`."""
 
-from api.reads import accounts, exports, imports, invoices, receipts, sales, service, wallets
+from api.reads import accounts, exports, holds, imports, invoices, receipts, sales, service, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -10,6 +10,7 @@ def reads(services: Services) -> Reader:
     reader = Reader(services)
     reader.add_one(service.ping(services.version))
     wallets.add(reader)
+    holds.add(reader)
     invoices.add(reader)
     reader.add_one(sales.SALE)
     accounts.add(reader)

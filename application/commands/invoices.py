@@ -241,7 +241,7 @@ def _move_wallets(
         unit.emit(
             stream,
             wallet.top_up(
-                unit.state(wallet.Wallet, stream),
+                wallets.current(unit, account),
                 transaction,
                 wallet_id=account,
                 amount_minor=share.excess_minor,

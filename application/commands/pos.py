@@ -132,7 +132,7 @@ def _wallet(unit: UnitOfWork, account: WalletId | None) -> WalletView | None:
     """The wallet that an answer shows, where one was named; refused where it is not there."""
     if account is None:
         return None
-    state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
+    state = wallets.current(unit, account)
     if not state.version:
         raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {account}.", account=account)
     return WalletView.of(state)
@@ -236,7 +236,7 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
             unit.emit(
                 credited,
                 wallet.refund(
-                    unit.state(wallet.Wallet, credited),
+                    wallets.current(unit, tender.account),
                     transaction,
                     wallet_id=tender.account,
                     amount_minor=tender.amount,

@@ -16,7 +16,7 @@ from domain.capability import Capability
 from domain.chart import country
 from domain.errors import Code, DomainError
 from domain.ids import AccountCode, Name, account_stream, series_stream, tenant_stream
-from domain.tenant import MAX_LARGEST_AMOUNT_MINOR
+from domain.tenant import MAX_HOLD_HOURS, MAX_LARGEST_AMOUNT_MINOR
 
 _SERIES = (("receipt", "RCT"), ("invoice", "INV"))
 
@@ -63,12 +63,14 @@ class SetPolicies(Command, frozen=True, kw_only=True):
     """Set those of a school's policies that are given.
 
     `largest_amount` is the most that one command may move or bill, in minor units; `card_reference` says whether money
-    by card must name its reference; `backdate_days` is how many days before today `transaction.backdate` reaches.
+    by card must name its reference; `backdate_days` is how many days before today `transaction.backdate` reaches;
+    `hold_hours` is after how many hours a hold expires that says nothing else.
     """
 
     largest_amount: Annotated[int, Meta(ge=1, le=MAX_LARGEST_AMOUNT_MINOR)] | None = None
     card_reference: bool | None = None
     backdate_days: Annotated[int, Meta(ge=0, le=MAX_BACKDATE_DAYS)] | None = None
+    hold_hours: Annotated[int, Meta(ge=1, le=MAX_HOLD_HOURS)] | None = None
 
 
 # --- answers
@@ -101,6 +103,7 @@ class PoliciesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     largest_amount: int
     card_reference: bool
     backdate_days: int
+    hold_hours: int
 
 
 # --- handlers
@@ -179,6 +182,7 @@ def handle_policies(command: SetPolicies, unit: UnitOfWork) -> PoliciesAnswer:
         largest_amount_minor=command.largest_amount,
         card_reference=command.card_reference,
         backdate_days=command.backdate_days,
+        hold_hours=command.hold_hours,
         recorded_at=unit.recorded_at,
     )
     if event:
@@ -188,6 +192,7 @@ def handle_policies(command: SetPolicies, unit: UnitOfWork) -> PoliciesAnswer:
         largest_amount=policies.largest_amount_minor,
         card_reference=policies.card_reference,
         backdate_days=policies.backdate_days,
+        hold_hours=policies.hold_hours,
     )
 
 

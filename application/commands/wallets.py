@@ -106,12 +106,22 @@ class WalletMoved(msgspec.Struct, frozen=True, kw_only=True):
 # --- handlers
 
 
+def current(unit: UnitOfWork, account: WalletId) -> wallet.Wallet:
+    """A wallet as of now: of the holds on it that have expired, the end is recorded first."""
+    stream = wallet_stream(unit.tenant_name, account)
+    state = unit.state(wallet.Wallet, stream)
+    if state.holds:
+        for expired in wallet.lapse(state, recorded_at=unit.recorded_at):
+            unit.emit(stream, expired)
+        state = unit.state(wallet.Wallet, stream)
+    return state
+
+
 def available(unit: UnitOfWork, transaction: Transaction) -> Callable[[WalletId], int]:
     """What each wallet may spend in a transaction, for splitting tenders; refused where it may not pay."""
 
     def of(account: WalletId) -> int:
-        state = unit.state(wallet.Wallet, wallet_stream(unit.tenant_name, account))
-        return wallet.check_funds(state, transaction, wallet_id=account, required_minor=0)
+        return wallet.check_funds(current(unit, account), transaction, wallet_id=account, required_minor=0)
 
     return of
 
@@ -127,9 +137,8 @@ def pay(
 ) -> None:
     """Charge a wallet with its share of a sale or an invoice."""
     assert share.wallet_id
-    stream = wallet_stream(unit.tenant_name, share.wallet_id)
     charged = wallet.charge(
-        unit.state(wallet.Wallet, stream),
+        current(unit, share.wallet_id),
         transaction,
         wallet_id=share.wallet_id,
         amount_minor=share.amount_minor,
@@ -137,7 +146,44 @@ def pay(
         receipt=receipt,
         description=description,
     )
-    unit.emit(stream, charged)
+    unit.emit(wallet_stream(unit.tenant_name, share.wallet_id), charged)
+
+
+def spend(
+    unit: UnitOfWork,
+    transaction: Transaction,
+    *,
+    account: WalletId,
+    amount_minor: int,
+    income: str,
+    description: str,
+) -> ReceiptView:
+    """Charge a wallet for what is neither a sale nor an invoice: post it, and give it a receipt."""
+    check_income(income)
+    state = current(unit, account)
+    wallet.check_funds(state, transaction, wallet_id=account, required_minor=amount_minor)
+    journal = Journal()
+    journal.post("wallet charged", amount_minor, income=income)
+    unit.post(journal, transaction)
+    receipt = unit.allocate_number(
+        "receipt",
+        kind="charge",
+        document=unit.command_id,
+        amount_minor=amount_minor,
+        currency=transaction.currency,
+    )
+    charged = wallet.charge(
+        state,
+        transaction,
+        wallet_id=account,
+        amount_minor=amount_minor,
+        purpose="charge",
+        income=income,
+        receipt=receipt,
+        description=description,
+    )
+    unit.emit(wallet_stream(unit.tenant_name, account), charged)
+    return unit.receipt(receipt)
 
 
 def handle_open(command: OpenWallet, unit: UnitOfWork) -> WalletView:
@@ -160,7 +206,7 @@ def handle_open(command: OpenWallet, unit: UnitOfWork) -> WalletView:
 
 def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
     stream = wallet_stream(unit.tenant_name, command.account)
-    state = unit.state(wallet.Wallet, stream)
+    state = current(unit, command.account)
     transaction = unit.transaction(command.currency, command.effective_date)
     tender, reference = command.source.type, command.source.reference
     journal = Journal()
@@ -199,43 +245,25 @@ def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
 
 
 def handle_charge(command: Charge, unit: UnitOfWork) -> WalletMoved:
-    stream = wallet_stream(unit.tenant_name, command.account)
-    state = unit.state(wallet.Wallet, stream)
-    check_income(command.income)
-    transaction = unit.transaction(command.currency, command.effective_date)
-    wallet.check_funds(state, transaction, wallet_id=command.account, required_minor=command.amount)
-    journal = Journal()
-    journal.post("wallet charged", command.amount, income=command.income)
-    unit.post(journal, transaction)
-    receipt = unit.allocate_number(
-        "receipt",
-        kind="charge",
-        document=unit.command_id,
+    receipt = spend(
+        unit,
+        unit.transaction(command.currency, command.effective_date),
+        account=command.account,
         amount_minor=command.amount,
-        currency=command.currency,
-    )
-    event = wallet.charge(
-        state,
-        transaction,
-        wallet_id=command.account,
-        amount_minor=command.amount,
-        purpose="charge",
         income=command.income,
-        receipt=receipt,
         description=command.description,
     )
-    unit.emit(stream, event)
     return WalletMoved(
         transaction_id=unit.command_id,
-        wallet=WalletView.of(unit.state(wallet.Wallet, stream)),
-        receipt=unit.receipt(receipt),
+        wallet=WalletView.of(current(unit, command.account)),
+        receipt=receipt,
     )
 
 
 def handle_freeze(command: FreezeWallet, unit: UnitOfWork) -> WalletView:
     stream = wallet_stream(unit.tenant_name, command.account)
     decide = wallet.unfreeze if isinstance(command, UnfreezeWallet) else wallet.freeze
-    event = decide(unit.state(wallet.Wallet, stream), wallet_id=command.account, recorded_at=unit.recorded_at)
+    event = decide(current(unit, command.account), wallet_id=command.account, recorded_at=unit.recorded_at)
     if event:
         unit.emit(stream, event)
     return WalletView.of(unit.state(wallet.Wallet, stream))

@@ -13,7 +13,7 @@ from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import ROLES
 from domain.chart import COUNTRIES
 from domain.ids import TENANT_PATTERN
-from domain.tenant import FEATURES, MAX_LARGEST_AMOUNT_MINOR
+from domain.tenant import FEATURES, MAX_HOLD_HOURS, MAX_LARGEST_AMOUNT_MINOR
 from ops.cli.connection import DataOption, settings_for
 from ops.cli.output import NOT_ALL, USAGE, JsonOption, fail, print_json, print_table
 
@@ -187,6 +187,15 @@ def tenant_policy(
             help="How many days before today the capability transaction.backdate reaches.",
         ),
     ] = None,
+    hold_hours: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_HOLD_HOURS,
+            metavar="HOURS",
+            help="After how many hours a hold on a wallet expires that says nothing else.",
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -196,6 +205,7 @@ def tenant_policy(
         "largest_amount": largest_amount,
         "card_reference": None if card_reference is None else card_reference == "required",
         "backdate_days": backdate_days,
+        "hold_hours": hold_hours,
     }
     outcome = _execute(settings, name, "tenant.policies", fields)
     policies = msgspec.json.decode(outcome.response)
@@ -205,6 +215,7 @@ def tenant_policy(
         print(f"largest amount: {policies['largest_amount']} minor units")
         print(f"card reference: {'required' if policies['card_reference'] else 'optional'}")
         print(f"dated back: up to {policies['backdate_days']} days")
+        print(f"holds expire: after {policies['hold_hours']} hours")
     _wait_until_projected(settings, outcome)
 
 

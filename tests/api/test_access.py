@@ -12,6 +12,8 @@ _UUID = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
 READS = {
     "wallets": "wallet.read",
     "wallets/NOBODY": "wallet.read",
+    "wallets/NOBODY/holds": "wallet.read",
+    f"holds/{_UUID}": "wallet.read",
     "statements?account=NOBODY": "statement.read",
     "invoices": "invoice.read",
     f"invoices/{_UUID}": "invoice.read",

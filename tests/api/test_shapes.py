@@ -9,7 +9,7 @@ import pytest
 from tests.support.service import Client, Service, fresh_key, fresh_name, ok, refused
 
 RECEIPT = {"number", "qr"}
-WALLET = {"account", "currency", "balance", "available", "status", "payer"}
+WALLET = {"account", "currency", "payer", "balance", "held", "available", "overdraft_limit", "status"}
 INVOICE = {"id", "number", "status", "payer", "currency", "total", "open", "due_date", "lines"}
 ACCOUNT = {"code", "name", "type", "role", "currency", "debits", "credits", "balance"}
 
@@ -25,10 +25,12 @@ def wallet(account: str, balance: int, *, currency: str = "KES", payer: str = ""
     return {
         "account": account,
         "currency": currency,
-        "balance": balance,
-        "available": balance,
-        "status": "open",
         "payer": payer or account,
+        "balance": balance,
+        "held": 0,
+        "available": balance,
+        "overdraft_limit": 0,
+        "status": "open",
     }
 
 

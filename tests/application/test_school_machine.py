@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -34,7 +35,8 @@ EXPECTED = {
     Code.INSUFFICIENT_FUNDS, Code.WALLET_EXISTS, Code.WALLET_NOT_FOUND, Code.TENDERS_AMBIGUOUS,
     Code.TENDERS_EXCEED_TOTAL, Code.TENDERS_TOO_LOW, Code.TENDER_WITHOUT_WALLET, Code.NO_WALLET_FOR_EXCESS,
     Code.INVOICE_NOT_OPEN, Code.INVOICE_NOT_DRAFT, Code.REFUND_EXCEEDS_SALE, Code.REFERENCE_ALREADY_USED,
-    Code.INVALID_REQUEST, Code.IDEMPOTENCY_KEY_REUSED, Code.REFERENCE_REQUIRED,
+    Code.INVALID_REQUEST, Code.IDEMPOTENCY_KEY_REUSED, Code.REFERENCE_REQUIRED, Code.HOLD_NOT_ACTIVE,
+    Code.CAPTURE_EXCEEDS_HOLD,
 }  # fmt: skip
 
 
@@ -42,9 +44,11 @@ class SchoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.store = MemoryStore()
+        self.store = MemoryStore(clock=lambda: self.clock)
         self.sales: list[str] = []
         self.invoices: list[str] = []
+        self.holds: list[str] = []
+        self.clock = datetime.now(UTC)
         self.keyed: dict[str, tuple[str, dict[str, Any], bytes, int]] = {}
         self.count = 0
 
@@ -98,6 +102,26 @@ class SchoolMachine(RuleBasedStateMachine):
         self.give(
             "wallet.charge", account=account, amount=amount, currency="KES", description="fine", income=income
         )
+
+    @rule(account=st.sampled_from(ACCOUNTS), amount=AMOUNTS, hours=st.sampled_from([1, 24, 400]))
+    def hold(self, account: str, amount: int, hours: int) -> None:
+        end = (self.clock + timedelta(hours=hours)).isoformat()
+        found = self.give("wallet.hold", account=account, amount=amount, currency="KES", expires_at=end)
+        if found:
+            self.holds.append(found["hold"]["id"])
+
+    @rule(data=st.data(), amount=st.none() | AMOUNTS, release=st.booleans())
+    def end_hold(self, data: st.DataObject, amount: int | None, release: bool) -> None:
+        if self.holds:
+            hold = data.draw(st.sampled_from(self.holds))
+            if release:
+                self.give("hold.release", hold=hold)
+            else:
+                self.give("hold.capture", hold=hold, amount=amount)
+
+    @rule(hours=st.integers(1, 30))
+    def time_passes(self, hours: int) -> None:
+        self.clock += timedelta(hours=hours)
 
     @rule(
         wallet=st.sampled_from([None, *ACCOUNTS]),
@@ -175,6 +199,7 @@ class SchoolMachine(RuleBasedStateMachine):
             return
         assert sum(w.balance_minor for w in wallets) == by_role["wallet_liability"].balance_minor
         assert all(w.available_minor >= 0 for w in wallets)
+        assert all(w.held_minor == sum(h.amount_minor for h in w.holds.values()) for w in wallets)
         assert sum(i.open_minor for i in invoices) == by_role["receivables"].balance_minor
         assert all(0 <= i.open_minor <= i.total_minor for i in invoices)
         for sold in states.values():

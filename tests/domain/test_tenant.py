@@ -152,7 +152,8 @@ def test_every_role_is_a_set_of_capabilities() -> None:
 
 
 def do_set_policies(**changes: Any) -> Any:
-    fields = {"largest_amount_minor": None, "card_reference": None, "backdate_days": None, **changes}
+    names = ("largest_amount_minor", "card_reference", "backdate_days", "hold_hours")
+    fields = {**dict.fromkeys(names), **changes}
     return lambda state: tenant.set_policies(state, **fields, recorded_at=AT)
 
 
@@ -171,6 +172,10 @@ def test_policies_that_are_not_given_stay_as_they_are() -> None:
     given(STREAM, REGISTERED, strict).when(do_set_policies(backdate_days=0)).then(
         PoliciesSet(largest_amount=500, card_reference=True, backdate_days=0, recorded_at=AT),
         policies=Policies(largest_amount_minor=500, card_reference=True, backdate_days=0),
+    )
+    given(STREAM, REGISTERED, strict).when(do_set_policies(hold_hours=24)).then(
+        PoliciesSet(largest_amount=500, card_reference=True, hold_hours=24, recorded_at=AT),
+        policies=Policies(largest_amount_minor=500, card_reference=True, hold_hours=24),
     )
     given(STREAM, REGISTERED, strict).when(
         do_set_policies(largest_amount_minor=500, card_reference=True)

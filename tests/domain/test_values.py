@@ -18,7 +18,7 @@ from domain.errors import Code, DomainError
 from domain.receipt import ReceiptSigner
 
 SIGNER = ReceiptSigner(key_id="k1", key=b"secret", page_url="https://pay.example/v2/finance/receipts")
-SOURCES = sorted(Path(domain.__path__[0]).glob("*.py"))
+SOURCES = sorted(Path(domain.__path__[0]).rglob("*.py"))
 
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
@@ -45,6 +45,7 @@ def test_an_error_reads_as_its_detail() -> None:
 def test_streams_begin_with_the_tenant() -> None:
     assert ids.tenant_stream("t") == "t/tenant"
     assert ids.wallet_stream("t", "A") == "t/wallet/A"
+    assert ids.hold_stream("t", "h") == "t/hold/h"
     assert ids.invoice_stream("t", "i") == "t/invoice/i"
     assert ids.account_stream("t", "1000") == "t/account/1000"
     assert ids.sale_stream("t", "s") == "t/sale/s"
@@ -90,4 +91,4 @@ def test_there_is_no_float_in_the_domain(source: Path) -> None:
 
 
 def test_the_domain_was_found() -> None:
-    assert {"money.py", "wallet.py"} <= {path.name for path in SOURCES}
+    assert {"money.py", "holds.py"} <= {path.name for path in SOURCES}

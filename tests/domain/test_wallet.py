@@ -204,8 +204,9 @@ def test_an_answer_shows_the_wallet() -> None:
     state: Any = fold(STREAM, [OPENED, topped_up(100), FROZEN])
     held = msgspec.structs.replace(state, held_minor=30)
     assert WalletView.of(held) == WalletView(
-        account="STU-1", currency="KES", balance=100, available=70, status="frozen", payer="P-1"
-    )
+        account="STU-1", currency="KES", payer="P-1", balance=100, held=30, available=70, overdraft_limit=0,
+        status="frozen",
+    )  # fmt: skip
 
 
 def test_a_foreign_event_is_a_programming_error() -> None:

@@ -69,6 +69,9 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     assert [result["code"] for result in results] == [None, None, "insufficient_funds"]
     together = last_json(next(printed))["data"]
     assert [result["data"]["wallet"]["balance"] for result in together] == [15000, 5000]
+    captured = last_json(next(printed))
+    assert (captured["hold"]["status"], captured["hold"]["captured"]) == ("captured", 2500)
+    assert captured["wallet"]["available"] == 15000 - 2500
     assert [wallet["account"] for wallet in last_json(next(printed))["data"]] == ["API-2"]
     assert last_json(next(printed))["closing_balance"] == 5000
     wrong = last_json(next(printed))

@@ -22,8 +22,10 @@ INSERT INTO tenant_features SELECT 'school-' || n, 'FINANCE_V2', true, n FROM ge
 INSERT INTO commits SELECT n, n, n, n::text::bytea, '' FROM generate_series(1, {ROWS}) n;
 INSERT INTO wallet_accounts SELECT 'greenhill', 'W-' || n, 'KES', 'P', 'open', now(), n FROM generate_series(1, {ROWS}) n;
 INSERT INTO wallet_accounts VALUES ('greenhill', 'HOT', 'KES', 'P', 'open', now(), 0);
-INSERT INTO wallet_balances SELECT tenant, account, 1, 1, position FROM wallet_accounts;
+INSERT INTO wallet_balances SELECT tenant, account, 1, position FROM wallet_accounts;
 INSERT INTO wallet_transactions SELECT n, gen_random_uuid(), 1, now(), current_date - n % 400, n, 'greenhill', 'HOT', '', 1
+    FROM generate_series(1, {ROWS}) n;
+INSERT INTO wallet_holds SELECT 'greenhill', gen_random_uuid(), 'HOT', 1, 0, 'released', now(), 'KES', '', n
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO wallet_days SELECT 'greenhill', 'W-' || n, current_date, 1 FROM generate_series(1, {ROWS}) n;
 INSERT INTO ledger_entries SELECT n, 1, 0, n, 'greenhill', '1000' FROM generate_series(1, {ROWS}) n;
@@ -62,7 +64,7 @@ HOSTILE = """
     SELECT pg_restore_attribute_stats('schemaname', 'public', 'relname', relname, 'attname', attname, 'inherited', false,
         'null_frac', 0::real, 'avg_width', 20, 'n_distinct', 1::real)
     FROM (VALUES ('events', 'originator_id'), ('commands', 'tenant'), ('commands', 'client'),
-        ('tenant_heads', 'tenant'), ('tenant_features', 'tenant'), ('wallet_transactions', 'account'),
+        ('tenant_heads', 'tenant'), ('tenant_features', 'tenant'), ('wallet_transactions', 'account'), ('wallet_holds', 'status'),
         ('ledger_entries', 'code'), ('finance_export_jobs', 'tenant')) AS columns (relname, attname)
 """
 """Statistics of a sample in which a hot stream was all that there was."""

@@ -74,6 +74,12 @@ def a_day(school: School, *, keys: str = "a") -> None:
         tenders=[{"type": "wallet"}, {"type": "cash"}],
     )
     school.run("pos.refund", sale=sale["sale"]["id"], lines=[{"line": 1, "quantity": 1}])
+    holds = [
+        school.run("wallet.hold", account="STU-1", amount=amount, description=AWKWARD)["hold"]["id"]
+        for amount in (400, 50, 7)
+    ]
+    school.run("hold.capture", hold=holds[0], amount=300)
+    school.run("hold.release", hold=holds[1])
     school.run("key.create", client="till", prefix="k1", key_hash=f"{keys}1" * 32, role="cashier")
     school.run("key.create", client="till", prefix="k2", key_hash=f"{keys}2" * 32, role="auditor")
     school.run("key.revoke", prefix="k1")

@@ -103,14 +103,25 @@ def test_what_a_school_or_a_client_cannot_have_is_said_in_words(operator: Shell)
 def test_policies_are_set_and_shown(operator: Shell) -> None:
     name = school()
     operator.facts("tenant", "register", name, "--country", "CA")
-    default = {"tenant": name, "largest_amount": 10**10, "card_reference": False, "backdate_days": 31}
+    default = {
+        "tenant": name,
+        "largest_amount": 10**10,
+        "card_reference": False,
+        "backdate_days": 31,
+        "hold_hours": 168,
+    }
     assert operator.facts("tenant", "policy", name) == default
     changed = operator.facts(
         "tenant", "policy", name, "--largest-amount", "500", "--card-reference", "required"
     )
     assert changed == default | {"largest_amount": 500, "card_reference": True}
     told, _ = operator.run("tenant", "policy", name, "--card-reference", "optional", "--backdate-days", "7")
-    assert told == ("largest amount: 500 minor units\ncard reference: optional\ndated back: up to 7 days\n")
+    assert told == (
+        "largest amount: 500 minor units\ncard reference: optional\ndated back: up to 7 days\n"
+        "holds expire: after 168 hours\n"
+    )
+    assert operator.facts("tenant", "policy", name, "--hold-hours", "24")["hold_hours"] == 24
+    operator.run("tenant", "policy", name, "--hold-hours", "0", code=2)
     operator.run("tenant", "policy", name, "--backdate-days", "32", code=2)
     operator.run("tenant", "policy", name, "--largest-amount", str(10**13), code=2)
     operator.run("tenant", "policy", "nowhere", "--largest-amount", "5", code=1)

@@ -30,6 +30,7 @@ NOT_SHOWN = {
     "bursar.series.policy_set.v1",
     "bursar.tenant.policies_set.v1",
     "bursar.receipt.claimed.v1",
+    "bursar.hold.placed.v1",
 }
 
 
@@ -45,12 +46,14 @@ def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
     put(database, school)
     catch_up(database)
     wallets: dict[str, Any] = {}
+    held: dict[str, Any] = {}
     accounts: dict[str, Any] = {}
     invoices: dict[str, Any] = {}
     for state in school._states.values():
         match state:
             case Wallet():
-                wallets[state.wallet_id] = (state.balance_minor, state.available_minor)
+                wallets[state.wallet_id] = state.balance_minor
+                held |= {hold: (each.amount_minor, each.expires_at) for hold, each in state.holds.items()}
             case LedgerAccount():
                 accounts[state.account_code] = state.net_minor
             case Invoice():
@@ -58,7 +61,8 @@ def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
             case _:
                 pass
     rows = dump(database)
-    assert {row[1]: row[2:4] for row in rows["wallet_balances"]} == wallets
+    assert {row[1]: row[2] for row in rows["wallet_balances"]} == wallets
+    assert {str(row[1]): (row[3], row[6]) for row in rows["wallet_holds"] if row[5] == "active"} == held != {}
     assert {row[1]: row[2] - row[3] for row in rows["ledger_balances"]} == accounts
     assert {str(row[1]): (row[2], row[3], row[6], row[7]) for row in rows["finance_invoices"]} == invoices
     assert sum(accounts.values()) == 0

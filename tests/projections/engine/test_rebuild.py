@@ -42,7 +42,7 @@ SELECT c.relname, c.relowner::regrole::text, c.relrowsecurity, c.relforcerowsecu
     ARRAY(SELECT polname || polroles::regrole[]::text || pg_get_expr(polqual, polrelid) FROM pg_policy
           WHERE polrelid = c.oid ORDER BY 1),
     ARRAY(SELECT attname || format_type(atttypid, atttypmod) || attnotnull || attcollation FROM pg_attribute
-          WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum)
+          WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s) ORDER BY c.relname
 """
 

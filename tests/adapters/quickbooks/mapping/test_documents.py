@@ -188,6 +188,18 @@ def test_a_charge_is_a_journal_entry() -> None:
     ]
 
 
+def test_a_captured_hold_is_a_journal_entry_of_what_was_captured() -> None:
+    school = school_with(W1=500)
+    hold = school.run("wallet.hold", account="W1", amount=300)["hold"]["id"]
+    assert made(school) == []
+    captured = school.run("hold.capture", hold=hold, amount=120, income="shop")
+    (entry,) = made(school)
+    assert (entry.kind, entry.number) == ("JournalEntry", captured["receipt"]["number"])
+    assert nonzero(booked(entry)) == {CHART["wallet_liability"]: 120, CHART["shop"]: -120}
+    school.run("hold.release", hold=school.run("wallet.hold", account="W1", amount=300)["hold"]["id"])
+    assert made(school) == []
+
+
 def test_a_role_without_a_code_is_referred_to_as_a_role() -> None:
     school = school_with(W1=500)
     school.run("wallet.charge", account="W1", amount=120, description="Fine", income="other_income")
@@ -308,6 +320,11 @@ COMMAND = st.one_of(
         ),
     ),
     st.tuples(
+        st.just("wallet.hold"),
+        st.fixed_dictionaries({"account": st.sampled_from(ACCOUNTS), "amount": AMOUNT}),
+    ),
+    st.tuples(st.just("hold.capture"), st.fixed_dictionaries({"hold": st.integers(0, 2), "amount": AMOUNT})),
+    st.tuples(
         st.just("pos.checkout"),
         st.fixed_dictionaries(
             {
@@ -334,11 +351,18 @@ COMMAND = st.one_of(
 )
 
 
-def run(school: School, action: str, data: dict[str, Any], sales: list[str], bills: list[str]) -> None:
+def run(
+    school: School,
+    action: str,
+    data: dict[str, Any],
+    sales: list[str],
+    bills: list[str],
+    holds: list[str],
+) -> None:
     if action == "invoice.create":
         bills.append(invoice(school, data["total"])["id"])
         return
-    for field, known in (("sale", sales), ("invoice", bills)):
+    for field, known in (("sale", sales), ("invoice", bills), ("hold", holds)):
         if field in data and action != "invoice.create":
             if data[field] >= len(known):
                 return
@@ -349,6 +373,8 @@ def run(school: School, action: str, data: dict[str, Any], sales: list[str], bil
         return
     if action == "pos.checkout":
         sales.append(answer["sale"]["id"])
+    if action == "wallet.hold":
+        holds.append(answer["hold"]["id"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -359,8 +385,9 @@ def test_documents_add_up_to_the_postings_of_every_command(
     school = school_with(**dict.fromkeys(ACCOUNTS, 5000))
     sales: list[str] = []
     bills: list[str] = []
+    holds: list[str] = []
     for action, data in commands:
-        run(school, action, data, sales, bills)
+        run(school, action, data, sales, bills, holds)
     seen: set[tuple[str, str]] = set()
     for message in school.messages:
         found = made_of(message)

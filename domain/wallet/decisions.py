@@ -1,0 +1,156 @@
+"""Decisions on a wallet: what opens it, moves money into it and out of it, and freezes it."""
+
+from datetime import datetime
+from typing import Literal
+
+from domain.errors import Code, DomainError
+from domain.event import Transaction
+from domain.ids import SaleId, WalletId
+from domain.money import format_minor
+from domain.wallet.events import (
+    WalletCharged,
+    WalletFrozen,
+    WalletOpened,
+    WalletRefunded,
+    WalletStatus,
+    WalletToppedUp,
+    WalletUnfrozen,
+)
+from domain.wallet.state import Wallet
+
+
+def open_wallet(
+    state: Wallet, *, wallet_id: WalletId, currency: str, payer: str, recorded_at: datetime
+) -> WalletOpened:
+    if state.version:
+        raise DomainError(Code.WALLET_EXISTS, f"Wallet {wallet_id} is already there.", account=wallet_id)
+    return WalletOpened(account=wallet_id, currency=currency, payer=payer, recorded_at=recorded_at)
+
+
+def check_status(state: Wallet, wallet_id: WalletId, *allowed: WalletStatus) -> None:
+    """Refuse a wallet that does not exist (`wallet_not_found`), or whose status is another (`wallet_not_open`)."""
+    if not state.version:
+        raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {wallet_id}.", account=wallet_id)
+    if state.status not in allowed:
+        raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {wallet_id} is {state.status}.", account=wallet_id)
+
+
+def freeze(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> WalletFrozen | None:
+    """Freeze a wallet; nothing happens where it is frozen already."""
+    check_status(state, wallet_id, "open", "frozen")
+    if state.status == "frozen":
+        return None
+    return WalletFrozen(account=wallet_id, status="frozen", recorded_at=recorded_at)
+
+
+def unfreeze(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> WalletUnfrozen | None:
+    """Let a frozen wallet pay again; nothing happens where it is open already."""
+    check_status(state, wallet_id, "open", "frozen")
+    if state.status == "open":
+        return None
+    return WalletUnfrozen(account=wallet_id, status="open", recorded_at=recorded_at)
+
+
+def check_currency(state: Wallet, wallet_id: WalletId, currency: str) -> None:
+    """Refuse another currency than the wallet's (`currency_mismatch`)."""
+    if currency != state.currency:
+        raise DomainError(
+            Code.CURRENCY_MISMATCH,
+            f"Wallet {wallet_id} is in {state.currency}, not {currency}.",
+            account=wallet_id,
+        )
+
+
+def top_up(
+    state: Wallet,
+    transaction: Transaction,
+    *,
+    wallet_id: WalletId,
+    amount_minor: int,
+    tender: str,
+    reference: str | None,
+    receipt: str,
+    description: str,
+    leg: int = 0,
+) -> WalletToppedUp:
+    check_status(state, wallet_id, "open", "frozen")
+    check_currency(state, wallet_id, transaction.currency)
+    return WalletToppedUp(
+        account=wallet_id,
+        amount=amount_minor,
+        currency=transaction.currency,
+        tender=tender,
+        reference=reference,
+        receipt=receipt,
+        description=description,
+        leg=leg,
+        **transaction.stamp,
+    )
+
+
+def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: WalletId, required_minor: int) -> int:
+    """Refuse what a charge of `required` minor units would refuse, so that tenders can be split first.
+
+    Returns what is available on the transaction's date.
+    """
+    check_status(state, wallet_id, "open")
+    check_currency(state, wallet_id, transaction.currency)
+    available, currency = state.available_to(transaction), transaction.currency
+    if required_minor > available:
+        since = f" from {transaction.stamp['effective_date']} on" if available < state.available_minor else ""
+        raise DomainError(
+            Code.INSUFFICIENT_FUNDS,
+            f"Wallet {wallet_id} has {format_minor(available, currency)} {currency} available{since},"
+            f" {format_minor(required_minor, currency)} {currency} is required.",
+            account=wallet_id,
+            available=available,
+            required=required_minor,
+        )
+    return available
+
+
+def charge(
+    state: Wallet,
+    transaction: Transaction,
+    *,
+    wallet_id: WalletId,
+    amount_minor: int,
+    purpose: Literal["charge", "sale", "invoice"],
+    description: str,
+    receipt: str,
+    income: str | None = None,
+) -> WalletCharged:
+    check_funds(state, transaction, wallet_id=wallet_id, required_minor=amount_minor)
+    return WalletCharged(
+        account=wallet_id,
+        amount=amount_minor,
+        currency=transaction.currency,
+        purpose=purpose,
+        income=income,
+        receipt=receipt,
+        description=description,
+        **transaction.stamp,
+    )
+
+
+def refund(
+    state: Wallet,
+    transaction: Transaction,
+    *,
+    wallet_id: WalletId,
+    amount_minor: int,
+    sale: SaleId,
+    description: str,
+    receipt: str,
+) -> WalletRefunded:
+    check_status(state, wallet_id, "open", "frozen")
+    check_currency(state, wallet_id, transaction.currency)
+    return WalletRefunded(
+        account=wallet_id,
+        amount=amount_minor,
+        currency=transaction.currency,
+        sale=sale,
+        receipt=receipt,
+        description=description,
+        **transaction.stamp,
+    )

@@ -1,0 +1,146 @@
+"""What happens to a wallet."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from domain.event import Event, MoneyEvent, stored
+from domain.ids import HoldId, SaleId, WalletId
+
+WalletStatus = Literal["open", "frozen", "closed"]
+
+
+@stored
+class WalletOpened(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.wallet.opened.v1"
+    account: WalletId
+    currency: str
+    payer: str
+    recorded_at: datetime
+
+
+# --- money
+
+
+class Movement(MoneyEvent, frozen=True, kw_only=True):
+    """What every event has that moves money into a wallet or out of it, by a receipt.
+
+    `description` is a fixed phrase or the caller's words; `receipt` is the number of the receipt.
+    """
+
+    account: WalletId
+    amount: int
+    currency: str
+    description: str
+    receipt: str
+
+
+@stored
+class WalletToppedUp(Movement, frozen=True, kw_only=True):
+    """Money came in by a tender. `leg` counts the tenders of a settlement whose excess this is, else 0."""
+
+    topic: ClassVar[str] = "bursar.wallet.topped_up.v1"
+    tender: str
+    reference: str | None = None
+    leg: int = 0
+
+
+@stored
+class WalletCharged(Movement, frozen=True, kw_only=True):
+    """Money was spent on `purpose`; a charge that is neither sale nor invoice names its income role."""
+
+    topic: ClassVar[str] = "bursar.wallet.charged.v1"
+    purpose: Literal["charge", "sale", "invoice"]
+    income: str | None = None
+
+
+@stored
+class WalletRefunded(Movement, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.wallet.refunded.v1"
+    sale: SaleId
+
+
+# --- holds
+
+
+@stored
+class WalletHeld(Event, frozen=True, kw_only=True):
+    """`amount` was set aside, and is not spent otherwise until the hold ends, at `expires_at` by itself."""
+
+    topic: ClassVar[str] = "bursar.wallet.held.v1"
+    account: WalletId
+    hold: HoldId
+    amount: int
+    currency: str
+    description: str | None
+    expires_at: datetime
+    recorded_at: datetime
+
+
+@stored
+class WalletHoldCaptured(MoneyEvent, frozen=True, kw_only=True):
+    """The hold ended, and `captured` of its `amount` is charged by the event that follows."""
+
+    topic: ClassVar[str] = "bursar.wallet.hold_captured.v1"
+    account: WalletId
+    hold: HoldId
+    amount: int
+    captured: int
+    currency: str
+
+
+@stored
+class WalletHoldReleased(Event, frozen=True, kw_only=True):
+    """The hold ended, and nothing of it was charged."""
+
+    topic: ClassVar[str] = "bursar.wallet.hold_released.v1"
+    account: WalletId
+    hold: HoldId
+    amount: int
+    recorded_at: datetime
+
+
+@stored
+class WalletHoldExpired(Event, frozen=True, kw_only=True):
+    """The hold has not counted since `expires_at`; the first command on the wallet after that records it."""
+
+    topic: ClassVar[str] = "bursar.wallet.hold_expired.v1"
+    account: WalletId
+    hold: HoldId
+    amount: int
+    expires_at: datetime
+    recorded_at: datetime
+
+
+# --- status
+
+
+class _StatusChange(Event, frozen=True, kw_only=True):
+    account: WalletId
+    status: WalletStatus
+    recorded_at: datetime
+
+
+@stored
+class WalletFrozen(_StatusChange, frozen=True, kw_only=True):
+    """It pays nothing any more; money that comes for it is still credited."""
+
+    topic: ClassVar[str] = "bursar.wallet.frozen.v1"
+
+
+@stored
+class WalletUnfrozen(_StatusChange, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "bursar.wallet.unfrozen.v1"
+
+
+WalletEvent = (
+    WalletOpened
+    | WalletToppedUp
+    | WalletCharged
+    | WalletRefunded
+    | WalletHeld
+    | WalletHoldCaptured
+    | WalletHoldReleased
+    | WalletHoldExpired
+    | WalletFrozen
+    | WalletUnfrozen
+)
