@@ -61,6 +61,31 @@ class WalletRefunded(_Movement, frozen=True, kw_only=True):
     sale: SaleId
 
 
+class _Reversed(_Movement, frozen=True, kw_only=True):
+    """`reverses` is the transaction that is taken back."""
+
+    reverses: str
+
+
+@stored
+class WalletTopUpReversed(_Reversed, frozen=True, kw_only=True):
+    """What a top-up, or the excess of a settlement, brought goes back to its tender."""
+
+    topic: ClassVar[str] = "bursar.wallet.top_up_reversed.v1"
+    tender: str
+    reference: str | None
+    leg: int
+
+
+@stored
+class WalletChargeReversed(_Reversed, frozen=True, kw_only=True):
+    """What was charged comes back."""
+
+    topic: ClassVar[str] = "bursar.wallet.charge_reversed.v1"
+    purpose: Literal["charge", "sale", "invoice"]
+    income: str | None
+
+
 @stored
 class WalletFrozen(Event, frozen=True, kw_only=True):
     """It pays nothing any more; money that comes for it is still credited."""
@@ -79,7 +104,16 @@ class WalletUnfrozen(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
-WalletEvent = WalletOpened | WalletToppedUp | WalletCharged | WalletRefunded | WalletFrozen | WalletUnfrozen
+WalletEvent = (
+    WalletOpened
+    | WalletToppedUp
+    | WalletCharged
+    | WalletRefunded
+    | WalletTopUpReversed
+    | WalletChargeReversed
+    | WalletFrozen
+    | WalletUnfrozen
+)
 
 # --- state
 
@@ -114,9 +148,9 @@ class Wallet(State, kw_only=True):
 
 def evolve(state: Wallet, event: WalletEvent) -> None:
     match event:
-        case WalletToppedUp() | WalletRefunded():
+        case WalletToppedUp() | WalletRefunded() | WalletChargeReversed():
             _move(state, event, event.amount)
-        case WalletCharged():
+        case WalletCharged() | WalletTopUpReversed():
             _move(state, event, -event.amount)
         case WalletFrozen(status=status) | WalletUnfrozen(status=status):
             state.status = status
@@ -292,5 +326,42 @@ def refund(
         sale=sale,
         receipt=receipt,
         description=description,
+        **transaction.stamp,
+    )
+
+
+def reverse_top_up(
+    state: Wallet, transaction: Transaction, *, topped_up: WalletToppedUp, receipt: str
+) -> WalletTopUpReversed:
+    """Take a top-up back: like a payment, it takes an open wallet in which the money still is."""
+    check_funds(state, transaction, wallet_id=topped_up.account, required_minor=topped_up.amount)
+    return WalletTopUpReversed(
+        account=topped_up.account,
+        amount=topped_up.amount,
+        currency=topped_up.currency,
+        description=f"Reversal of {topped_up.receipt}",
+        receipt=receipt,
+        reverses=topped_up.transaction_id,
+        tender=topped_up.tender,
+        reference=topped_up.reference,
+        leg=topped_up.leg,
+        **transaction.stamp,
+    )
+
+
+def reverse_charge(
+    state: Wallet, transaction: Transaction, *, charged: WalletCharged, receipt: str
+) -> WalletChargeReversed:
+    """Take a charge back: like other money that comes, it is also credited to a frozen wallet."""
+    _check_status(state, charged.account, "open", "frozen")
+    return WalletChargeReversed(
+        account=charged.account,
+        amount=charged.amount,
+        currency=charged.currency,
+        description=f"Reversal of {charged.receipt}",
+        receipt=receipt,
+        reverses=charged.transaction_id,
+        purpose=charged.purpose,
+        income=charged.income,
         **transaction.stamp,
     )

@@ -298,6 +298,8 @@ def tried(school: Client) -> dict[str, Any]:
 
     for action in ("wallet.open", "wallet.top_up", "wallet.freeze", "wallet.unfreeze", "wallet.charge"):
         ask(action, account)
+    again = ok(school.send("POST", f"wallets/{account}/charge", requests["wallet.charge"]))
+    ask("transaction.reverse", again["transaction_id"])
     draft = school.send("POST", "invoices", {**requests["invoice.create"], "issue": False}).json()
     invoice = ask("invoice.create")
     ask("invoice.issue", draft["id"])
