@@ -15,6 +15,7 @@ from domain import (
     invoice,
     ledger_account,
     provider_receipt,
+    reversal,
     sale,
     series,
     tenant,
@@ -31,6 +32,7 @@ AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "sale": (sale.Sale, sale.evolve),
     "series": (series.Series, series.evolve),
     "receipt": (provider_receipt.ProviderReceipt, provider_receipt.evolve),
+    "transaction": (reversal.Reversal, reversal.evolve),
     "export": (export_batch.ExportBatch, export_batch.evolve),
     "import": (file_import.FileImport, file_import.evolve),
 }

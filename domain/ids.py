@@ -38,6 +38,18 @@ def uuid7(unix_milliseconds: int, entropy: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def whole_id(command_id: str) -> str:
+    """The id under which commands that commit together are one command, of which this is the id of any."""
+    return f"{command_id[:-2]}00"
+
+
+def part_id(whole: str, number: int) -> str:
+    """The id of one (from 1, at most 255) of the commands that commit together under the id `whole`."""
+    assert whole == whole_id(whole)
+    assert 0 < number < 256
+    return f"{whole[:-2]}{number:02x}"
+
+
 def tenant_stream(tenant: str) -> str:
     return f"{tenant}/tenant"
 
@@ -68,6 +80,11 @@ def series_stream(tenant: str, series: str) -> str:
 
 def provider_receipt_stream(tenant: str, provider: str, reference: str) -> str:
     return f"{tenant}/receipt/{provider}/{reference}"
+
+
+def reversal_stream(tenant: str, transaction_id: str) -> str:
+    """What became of a transaction: it is there only where that was reversed."""
+    return f"{tenant}/transaction/{transaction_id}"
 
 
 def import_stream(tenant: str, import_id: str) -> str:

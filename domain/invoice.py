@@ -77,7 +77,33 @@ class PaymentApplied(MoneyEvent, frozen=True, kw_only=True):
     reference: str | None = None
 
 
-InvoiceEvent = InvoiceDrafted | InvoiceIssued | PaymentApplied
+@stored
+class PaymentReversed(MoneyEvent, frozen=True, kw_only=True):
+    """One tender's share of a settlement taken back: `amount` of the invoice is open again.
+
+    `reverses` is the settlement's transaction, `paid_on` its effective date and `reversed_receipt` its receipt, so that
+    whoever booked the payment elsewhere finds it; `receipt` is the reversal's own.
+    """
+
+    topic: ClassVar[str] = "bursar.invoice.payment_reversed.v1"
+    invoice: InvoiceId
+    number: str
+    payer: str
+    currency: str
+    receipt: str
+    leg: int
+    tender: TenderType
+    amount: int
+    status: InvoiceStatus
+    open: int
+    account: WalletId | None
+    reference: str | None
+    reverses: str
+    paid_on: date
+    reversed_receipt: str
+
+
+InvoiceEvent = InvoiceDrafted | InvoiceIssued | PaymentApplied | PaymentReversed
 
 # --- state
 
@@ -99,7 +125,7 @@ class Invoice(State, kw_only=True):
 
 def evolve(state: Invoice, event: InvoiceEvent) -> None:
     match event:
-        case PaymentApplied():
+        case PaymentApplied() | PaymentReversed():
             pass
         case InvoiceIssued():
             state.number = event.number
@@ -239,5 +265,32 @@ def apply_payment(state: Invoice, transaction: Transaction, *, share: Share, rec
         open=remaining,
         account=share.wallet_id,
         reference=share.reference,
+        **transaction.stamp,
+    )
+
+
+def reverse_payment(
+    state: Invoice, transaction: Transaction, *, applied: PaymentApplied, receipt: str
+) -> PaymentReversed:
+    """Take a payment back: the invoice owes it again."""
+    _check_exists(state, applied.invoice)
+    open_minor = state.open_minor + applied.amount
+    assert 0 < open_minor <= state.total_minor
+    return PaymentReversed(
+        invoice=state.invoice,
+        number=state.number,
+        payer=state.payer,
+        currency=state.currency,
+        receipt=receipt,
+        leg=applied.leg,
+        tender=applied.tender,
+        amount=applied.amount,
+        status="issued" if open_minor == state.total_minor else "partially_paid",
+        open=open_minor,
+        account=applied.account,
+        reference=applied.reference,
+        reverses=applied.transaction_id,
+        paid_on=applied.effective_date,
+        reversed_receipt=applied.receipt,
         **transaction.stamp,
     )

@@ -173,6 +173,11 @@ def _recipes() -> Iterator[str]:
     for operation, legs in RECIPES.items():
         yield f"| {operation} | {_legs(legs, 'debit')} | {_legs(legs, 'credit')} |"
     yield ""
+    yield (
+        "A reversal has no recipe of its own: on the very accounts that the transaction posted to it posts the same amounts,"
+        " each on the other side."
+    )
+    yield ""
     yield f"`{TENDER}`:"
     yield ""
     yield "| tender | role |"

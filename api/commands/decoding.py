@@ -19,6 +19,7 @@ _PATH_PARAMETERS: Final = {
     "account": (re.compile(NAME_PATTERN), Code.WALLET_NOT_FOUND, "wallet"),
     "hold": (re.compile(UUID_PATTERN), Code.HOLD_NOT_FOUND, "hold"),
     "invoice": (re.compile(UUID_PATTERN), Code.INVOICE_NOT_FOUND, "invoice"),
+    "transaction": (re.compile(UUID_PATTERN), Code.TRANSACTION_NOT_FOUND, "transaction"),
 }
 _decoders: Final = {action: msgspec.json.Decoder(COMMANDS[action].command_type) for action in ROUTES.values()}
 

@@ -92,8 +92,10 @@ FIELDS: Final = {
     "ReceiptView.number": "The receipt's number.",
     "ReceiptView.qr": "The address that the QR code holds; anybody can check the receipt there.",
     "CheckedReceipt.number": "The receipt's number.",
-    "CheckedReceipt.status": "`refunded` where any of it was given back.",
-    "CheckedReceipt.kind": "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale` or `refund`.",
+    "CheckedReceipt.status": "`refunded` where any of a sale was given back, `reversed` where all of another was.",
+    "CheckedReceipt.kind": (
+        "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale`, `refund` or `reversal`."
+    ),
     "CheckedReceipt.amount": "What was paid, in minor units.",
     # --- invoices and sales
     "InvoiceView.id": "The invoice's id.",
@@ -118,6 +120,9 @@ FIELDS: Final = {
     "RefundLineView.line": "The line of the sale, from 1.",
     "TenderView.amount": "What it paid, or got back, in minor units.",
     # --- the ledger
+    "TransactionReversedAnswer.reverses": "The transaction that was taken back.",
+    "TransactionReversedAnswer.receipt": "Its own receipt, where the transaction had one.",
+    "TransactionReversedAnswer.wallets": "The wallets that it moved, afterwards.",
     "Account.code": "The account's code in the chart.",
     "Account.name": "The account's name.",
     "Account.type": "`asset`, `liability`, `equity`, `income` or `expense`.",
@@ -202,7 +207,9 @@ FIELDS: Final = {
     "Problem.required": "With `insufficient_funds`, `capture_exceeds_hold` and `refund_exceeds_sale`: what it takes, in minor units.",
     "Problem.capability": "With `capability_missing`: the one that the key lacks.",
     "Problem.earliest": "With `effective_date_too_early`: the first date that may be.",
-    "Problem.transaction_id": "With `reference_already_used`: the transaction that was first.",
+    "Problem.transaction_id": (
+        "With `reference_already_used`: the transaction that was first; with `already_reversed`: the one that did it."
+    ),
     "Problem.amount": "With `reference_already_used`, for who may read wallets: what was booked, in minor units.",
     "Problem.account": "Whose wallet it is about; with `reference_already_used`, the one that was topped up.",
     "FieldError.pointer": "The place in the body (JSON pointer, RFC 6901), or `/query/` and a parameter.",
@@ -219,6 +226,7 @@ PARAMETERS: Final = {
     "hold": "The hold's id.",
     "invoice": "The invoice's id.",
     "sale": "The sale's id.",
+    "transaction": "The transaction's id, as the command that made it answered it.",
     "code": "The ledger account's code in the chart.",
     "batch": "The batch's id, as the request for the export answered it.",
     "token": "What stands after the last slash of the address in the receipt's QR code.",
@@ -250,6 +258,7 @@ PARAMETER_EXAMPLES: Final = {
     "hold": HOLD["id"],
     "invoice": INVOICE["id"],
     "sale": TRANSACTION,
+    "transaction": TRANSACTION,
     "code": "2100",
     "batch": TRANSACTION,
     "token": RECEIPT["qr"].rpartition("/")[2],

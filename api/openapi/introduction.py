@@ -45,7 +45,7 @@ TAGS: Final = {
     "Invoices": "What a payer owes: drafted, issued with a number, settled by any tenders.",
     "Point of sale": "Sales over the counter and their refunds.",
     "Receipts": "The public check of a receipt.",
-    "Ledger": "The accounts that every movement is posted to, and their entries.",
+    "Ledger": "The accounts that every movement is posted to, their entries, and what was taken back.",
     "Statements": "The movements of a wallet over a range of dates.",
     "QuickBooks": "Batches that take what is posted to QuickBooks Online.",
     "Imports": "Which files were imported, and what became of their rows.",

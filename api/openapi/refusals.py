@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from api.errors import STATUS, HttpCode
 from api.operations.form import BulkForm, Codes, CommandForm, ReadForm
-from api.operations.shared import TRANSACTION
+from api.operations.shared import REVERSAL, TRANSACTION
 from domain.errors import Code, ErrorCode
 
 _ALL: Final[Codes] = (HttpCode.INTERNAL_ERROR, Code.UNAVAILABLE)
@@ -67,6 +67,7 @@ _FACTS: Final[dict[ErrorCode, dict[str, Any]]] = {
     Code.CAPTURE_EXCEEDS_HOLD: {"available": 30000, "required": 35000},
     Code.REFUND_EXCEEDS_SALE: {"available": 25000, "required": 30000},
     Code.REFERENCE_ALREADY_USED: {"transaction_id": TRANSACTION, "amount": 150000, "account": "STU-0042"},
+    Code.ALREADY_REVERSED: {"transaction_id": REVERSAL},
     HttpCode.RECEIPT_NOT_FOUND: {
         "tenant": None,
         "instance": "/v2/finance/receipts/k1.greenhill.RCT-2026-000017.x",

@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from api.operations import exports, holds, imports, invoices, ledger, pos, receipts, service, wallets
+from api.operations import (
+    exports,
+    holds,
+    imports,
+    invoices,
+    ledger,
+    pos,
+    receipts,
+    reversals,
+    service,
+    wallets,
+)
 from api.operations.form import CommandForm, ReadForm
 from api.operations.service import BULK
 
@@ -16,6 +27,7 @@ FORMS: Final = (
     *exports.FORMS,
     *imports.FORMS,
     *ledger.FORMS,
+    *reversals.FORMS,
     *receipts.FORMS,
     *service.FORMS,
 )

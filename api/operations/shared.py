@@ -30,6 +30,7 @@ TAKES_TENDERS: Final[Codes] = (
 # --- examples
 
 TRANSACTION: Final = "01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57"
+REVERSAL: Final = "01932d6c-9c02-7f1b-8a15-6b0d4e7c2f93"
 RECEIPT: Final = {
     "number": "RCT-2026-000017",
     "qr": "https://bursar.example/v2/finance/receipts/k1.greenhill.RCT-2026-000017.pX3mK0aVb1c8yQ2sTz7fLg",

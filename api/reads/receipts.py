@@ -22,7 +22,7 @@ class CheckedReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt as anybody may see it: without personal data. Amounts in minor units."""
 
     number: str
-    status: Literal["valid", "refunded"]
+    status: Literal["valid", "refunded", "reversed"]
     kind: str
     amount: int
     refunded: int
@@ -59,7 +59,7 @@ async def _checked(connection: Connection, keys: Sequence[_Genuine]) -> Mapping[
     return {
         key: CheckedReceipt(
             number=key.number,
-            status="refunded" if (one := found[key.number]).refunded else "valid",
+            status=_status(one := found[key.number]),
             kind=one.kind,
             amount=one.amount,
             refunded=one.refunded,
@@ -69,3 +69,10 @@ async def _checked(connection: Connection, keys: Sequence[_Genuine]) -> Mapping[
         for key in keys
         if key.number in found
     }
+
+
+def _status(receipt: receipts.Receipt) -> Literal["valid", "refunded", "reversed"]:
+    """A sale is refunded, in parts or whole; anything else that was given back was reversed."""
+    if not receipt.refunded:
+        return "valid"
+    return "refunded" if receipt.kind == "sale" else "reversed"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from application.commands import exports, holds, imports, invoices, pos, tenants, wallets
+from application.commands import exports, holds, imports, invoices, pos, reversals, tenants, wallets
 from application.pipeline.command import CommandSpec
 
 COMMANDS: Final[dict[str, CommandSpec]] = {
@@ -12,6 +12,7 @@ COMMANDS: Final[dict[str, CommandSpec]] = {
         *holds.SPECS,
         *invoices.SPECS,
         *pos.SPECS,
+        *reversals.SPECS,
         *exports.SPECS,
         *imports.SPECS,
         *tenants.SPECS,

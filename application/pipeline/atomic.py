@@ -1,8 +1,8 @@
 """Many commands that commit together, or not at all.
 
 To the queue, the log and its readers they are one command: it is decided, refused, split off, replayed and looked up
-as one, has one row, one answer and one message. Each keeps the id that its documents have, and its idempotency key,
-which no other command may have.
+as one, has one row, one answer and one message. Each has an id of its own, which its documents have and by which the
+whole is found (`domain.ids.whole_id`), and its idempotency key, which no other command may have.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from application.pipeline.command import MAX_COMMAND_BYTES, Command, CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain.errors import Code, DomainError
 from domain.event import encode
+from domain.ids import part_id, whole_id
 
 ACTION: Final = "bulk.atomic"
 MAX_ATOMIC_COMMANDS: Final = 100
@@ -75,7 +76,11 @@ def _handle(command: AtomicCommands, unit: UnitOfWork) -> AtomicAnswer:
 
 def together(commands: tuple[Envelope, ...], command_id: str) -> Envelope:
     """One command of all of them, with the caller and the request of the first; each needs its own capability."""
-    first = commands[0]
+    first, whole = commands[0], whole_id(command_id)
+    parts = tuple(
+        msgspec.structs.replace(one, command_id=part_id(whole, number))
+        for number, one in enumerate(commands, 1)
+    )
     spec = CommandSpec(
         action=ACTION,
         command_type=AtomicCommands,
@@ -87,7 +92,7 @@ def together(commands: tuple[Envelope, ...], command_id: str) -> Envelope:
     return msgspec.structs.replace(
         first,
         spec=spec,
-        command=AtomicCommands(commands=commands),
-        command_id=command_id,
+        command=AtomicCommands(commands=parts),
+        command_id=whole,
         idempotency_keys=tuple(one.idempotency_keys[0] for one in commands),
     )

@@ -36,7 +36,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 msgspec.structs.force_setattr(self, field, value.upper())
 
     def streams(self, tenant_name: str) -> Iterable[str]:
-        """Streams that the handler surely asks for: a hint, so that a batch loads them in one query."""
+        """Streams that the handler surely asks for: a hint, so that a batch loads them in one query.
+
+        A transaction that it reads is named by `records.record_name`.
+        """
         del tenant_name
         return ()
 

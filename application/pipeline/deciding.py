@@ -8,6 +8,7 @@ import msgspec
 from application.pipeline.command import MAX_COMMAND_BYTES, Envelope, handle
 from application.pipeline.pending import Pending
 from application.pipeline.ports import LoggedEvent, NewCommand
+from application.pipeline.records import record_name
 from application.pipeline.state_cache import StateCache
 from application.pipeline.unit_of_work import Caller, UnitOfWork, unreadable
 from domain import tenant
@@ -77,6 +78,14 @@ def _decide_one(
             return initial(stream)
         return state
 
+    def recorded(transaction_id: str) -> Sequence[LoggedEvent]:
+        name = record_name(envelope.tenant, transaction_id)
+        record = cache.records.get(name)
+        if record is None:
+            missing.add(name)
+            return ()
+        return record
+
     try:
         caller = _authorise(envelope, lookup, decided.recorded_at)
     except DomainError as error:
@@ -91,6 +100,7 @@ def _decide_one(
         # What a dry run shows must not check as a receipt once its number has been given to another document.
         receipts=receipts.unsigned() if envelope.dry_run else receipts,
         lookup=lookup,
+        recorded=recorded,
         assumed_empty=missing,
     )
     try:

@@ -1,13 +1,14 @@
 """The log as a process knows it: how far, and the states of the streams that it has needed."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from application.pipeline.ports import EventStore, Tail
+from application.pipeline.ports import EventStore, LoggedEvent, Tail
+from application.pipeline.records import is_record, load_record
 from domain.aggregates import advance
 from domain.event import State
 
@@ -34,6 +35,8 @@ class StateCache:
         self._encoder = msgspec.msgpack.Encoder()
         # Not a dict, in which the first one is found behind all that were ever dropped.
         self.states: OrderedDict[str, State] = OrderedDict()
+        self.records: dict[str, Sequence[LoggedEvent]] = {}
+        """Transactions of the past, by `record_name`, for the batch that asked for them."""
         self.position = -1
         self.recorded_at = datetime.min.replace(tzinfo=UTC)
 
@@ -43,11 +46,17 @@ class StateCache:
             head = await self._store.head()
             self.position, self.recorded_at = head.position, head.recorded_at
 
-    async def load(self, streams: Iterable[str]) -> None:
-        """Load those states that are missing. Raises `StoreUnavailableError`."""
-        missing = [stream for stream in set(streams) if stream not in self.states]
-        if missing:
-            self.take_over(await self._store.load(missing, at=self.position))
+    async def load(self, names: Iterable[str]) -> None:
+        """Load those states and records that are missing. Raises `StoreUnavailableError`."""
+        missing = [name for name in set(names) if name not in self.states and name not in self.records]
+        if not missing:
+            return
+        streams = [name for name in missing if not is_record(name)]
+        if streams:
+            self.take_over(await self._store.load(streams, at=self.position))
+        for name in missing:
+            if is_record(name):
+                self.records[name] = await load_record(self._store, name)
 
     def take_over(self, changed: Mapping[str, State]) -> None:
         """Keep states as a durable batch made them, or as they were loaded."""
@@ -65,6 +74,7 @@ class StateCache:
 
     def catch_up(self, tail: Tail) -> None:
         """Apply what others wrote; where that is too much, begin anew at the head."""
+        self.records.clear()
         self.position, self.recorded_at = tail.head.position, tail.head.recorded_at
         if tail.events is None:
             self._clear()
@@ -84,11 +94,13 @@ class StateCache:
 
     def trim(self) -> None:
         """Drop what is beyond the limit. Not within a batch, whose streams must stay."""
+        self.records.clear()
         while self._bytes > self._max_bytes:
             stream, _ = self.states.popitem(last=False)
             self._bytes -= self._weights.pop(stream)
 
     def _clear(self) -> None:
         self.states.clear()
+        self.records.clear()
         self._weights.clear()
         self._bytes = 0

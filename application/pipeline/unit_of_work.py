@@ -1,6 +1,6 @@
 """The unit of work: what one command's handler works in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from datetime import date, datetime, timedelta
@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from application.pipeline import records
+from application.pipeline.ports import LoggedEvent
 from domain import ledger_account, provider_receipt, series, tenant
 from domain.aggregates import Unreadable, apply, initial
 from domain.calendar import EARLIEST_EFFECTIVE_DATE, check_not_before
 from domain.capability import Capability
 from domain.errors import Code, DomainError
-from domain.event import Event, Stamp, State, Transaction
+from domain.event import Event, MoneyEvent, Stamp, State, Transaction
 from domain.ids import WalletId, account_stream, provider_receipt_stream, series_stream, tenant_stream
 from domain.journal import Journal
 from domain.receipt import ReceiptSigner
@@ -57,7 +59,7 @@ class UnitOfWork:
     """
 
     __slots__ = (
-        "_lookup", "_tenant", "_today", "assumed_empty", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
+        "_lookup", "_recorded", "_tenant", "_today", "assumed_empty", "caller", "changed", "command_id", "events", "receipts", "recorded_at", "tenant_name",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +71,7 @@ class UnitOfWork:
         recorded_at: datetime,
         receipts: ReceiptSigner,
         lookup: Callable[[str], State],
+        recorded: Callable[[str], Sequence[LoggedEvent]] = lambda _: (),
         assumed_empty: AbstractSet[str] = frozenset(),
     ) -> None:
         self.tenant_name = tenant_name
@@ -77,10 +80,11 @@ class UnitOfWork:
         self.recorded_at = recorded_at
         self.receipts = receipts
         self.assumed_empty = assumed_empty
-        """Streams that were not loaded: where there are some, it will be decided once more."""
+        """What was not loaded: where there is something, it will be decided once more."""
         self.events: list[tuple[str, int, Event]] = []
         self.changed: dict[str, State] = {}
         self._lookup = lookup
+        self._recorded = recorded
         self._tenant: tenant.Tenant | None = None
         self._today: date | None = None
 
@@ -99,6 +103,10 @@ class UnitOfWork:
         if not isinstance(found, kind):
             raise unreadable(found, stream)
         return found
+
+    def events_of(self, transaction_id: str) -> list[MoneyEvent]:
+        """The events of an earlier transaction of this tenant, in order; none where there is no such transaction."""
+        return records.events_of(self._recorded(transaction_id), transaction_id)
 
     def emit(self, stream: str, event: Event) -> None:
         """Add an event to a stream, and let it take effect for the rest of this command."""

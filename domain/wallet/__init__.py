@@ -10,11 +10,14 @@ from domain.wallet.decisions import (
     freeze,
     open_wallet,
     refund,
+    reverse_charge,
+    reverse_top_up,
     top_up,
     unfreeze,
 )
 from domain.wallet.events import (
     WalletCharged,
+    WalletChargeReversed,
     WalletEvent,
     WalletFrozen,
     WalletHeld,
@@ -25,6 +28,7 @@ from domain.wallet.events import (
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
+    WalletTopUpReversed,
     WalletUnfrozen,
 )
 from domain.wallet.holds import MAX_HOLDS, active_hold, capture, hold, lapse, release
@@ -36,6 +40,7 @@ __all__ = [
     "HoldStatus",
     "HoldView",
     "Wallet",
+    "WalletChargeReversed",
     "WalletCharged",
     "WalletEvent",
     "WalletFrozen",
@@ -46,6 +51,7 @@ __all__ = [
     "WalletOpened",
     "WalletRefunded",
     "WalletStatus",
+    "WalletTopUpReversed",
     "WalletToppedUp",
     "WalletUnfrozen",
     "WalletView",
@@ -61,6 +67,8 @@ __all__ = [
     "open_wallet",
     "refund",
     "release",
+    "reverse_charge",
+    "reverse_top_up",
     "top_up",
     "unfreeze",
 ]

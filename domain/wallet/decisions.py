@@ -9,11 +9,13 @@ from domain.ids import SaleId, WalletId
 from domain.money import format_minor
 from domain.wallet.events import (
     WalletCharged,
+    WalletChargeReversed,
     WalletFrozen,
     WalletOpened,
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
+    WalletTopUpReversed,
     WalletUnfrozen,
 )
 from domain.wallet.state import Wallet
@@ -152,5 +154,42 @@ def refund(
         sale=sale,
         receipt=receipt,
         description=description,
+        **transaction.stamp,
+    )
+
+
+def reverse_top_up(
+    state: Wallet, transaction: Transaction, *, topped_up: WalletToppedUp, receipt: str
+) -> WalletTopUpReversed:
+    """Take a top-up back: like a payment, it takes an open wallet in which the money still is."""
+    check_funds(state, transaction, wallet_id=topped_up.account, required_minor=topped_up.amount)
+    return WalletTopUpReversed(
+        account=topped_up.account,
+        amount=topped_up.amount,
+        currency=topped_up.currency,
+        description=f"Reversal of {topped_up.receipt}",
+        receipt=receipt,
+        reverses=topped_up.transaction_id,
+        tender=topped_up.tender,
+        reference=topped_up.reference,
+        leg=topped_up.leg,
+        **transaction.stamp,
+    )
+
+
+def reverse_charge(
+    state: Wallet, transaction: Transaction, *, charged: WalletCharged, receipt: str
+) -> WalletChargeReversed:
+    """Take a charge back: like other money that comes, it is also credited to a frozen wallet."""
+    check_status(state, charged.account, "open", "frozen")
+    return WalletChargeReversed(
+        account=charged.account,
+        amount=charged.amount,
+        currency=charged.currency,
+        description=f"Reversal of {charged.receipt}",
+        receipt=receipt,
+        reverses=charged.transaction_id,
+        purpose=charged.purpose,
+        income=charged.income,
         **transaction.stamp,
     )

@@ -59,6 +59,31 @@ class WalletRefunded(Movement, frozen=True, kw_only=True):
     sale: SaleId
 
 
+class _Reversed(Movement, frozen=True, kw_only=True):
+    """`reverses` is the transaction that is taken back."""
+
+    reverses: str
+
+
+@stored
+class WalletTopUpReversed(_Reversed, frozen=True, kw_only=True):
+    """What a top-up, or the excess of a settlement, brought goes back to its tender."""
+
+    topic: ClassVar[str] = "bursar.wallet.top_up_reversed.v1"
+    tender: str
+    reference: str | None
+    leg: int
+
+
+@stored
+class WalletChargeReversed(_Reversed, frozen=True, kw_only=True):
+    """What was charged comes back."""
+
+    topic: ClassVar[str] = "bursar.wallet.charge_reversed.v1"
+    purpose: Literal["charge", "sale", "invoice"]
+    income: str | None
+
+
 # --- holds
 
 
@@ -137,6 +162,8 @@ WalletEvent = (
     | WalletToppedUp
     | WalletCharged
     | WalletRefunded
+    | WalletTopUpReversed
+    | WalletChargeReversed
     | WalletHeld
     | WalletHoldCaptured
     | WalletHoldReleased

@@ -12,6 +12,7 @@ from domain.ids import HoldId, WalletId
 from domain.wallet.events import (
     Movement,
     WalletCharged,
+    WalletChargeReversed,
     WalletEvent,
     WalletFrozen,
     WalletHeld,
@@ -22,6 +23,7 @@ from domain.wallet.events import (
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
+    WalletTopUpReversed,
     WalletUnfrozen,
 )
 
@@ -71,9 +73,9 @@ class Wallet(State, kw_only=True):
 
 def evolve(state: Wallet, event: WalletEvent) -> None:
     match event:
-        case WalletToppedUp() | WalletRefunded():
+        case WalletToppedUp() | WalletRefunded() | WalletChargeReversed():
             _move(state, event, event.amount)
-        case WalletCharged():
+        case WalletCharged() | WalletTopUpReversed():
             _move(state, event, -event.amount)
         case WalletHeld():
             held = Hold(amount_minor=event.amount, expires_at=event.expires_at, description=event.description)

@@ -22,7 +22,8 @@ _COVERED: Final = """
     LEFT JOIN LATERAL (
         SELECT o.kind, o.number, o.state FROM finance_export_jobs o
         WHERE j.state = 'blocked' AND o.tenant = j.tenant AND o.realm = j.realm AND o.state <> 'confirmed' AND (
-            (o.kind = 'Invoice' AND o.number = j.invoice) OR (o.kind = 'CreditMemo' AND o.number = j.credit_memo))
+            (o.kind = 'Invoice' AND o.number = j.invoice) OR (o.kind = 'CreditMemo' AND o.number = j.credit_memo)
+            OR (o.kind = j.kind AND o.number = j.number AND o.version = j.version - 1))
         ORDER BY o.id LIMIT 1
     ) AS w ON true
     WHERE (j.position, j.id) > (%(after_position)s, %(after_id)s) AND j.position <= %(position)s

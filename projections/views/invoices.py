@@ -33,20 +33,22 @@ SELECT tenant, (event ->> 'invoice')::uuid, item.ordinality, item.value ->> 'des
 FROM drafted CROSS JOIN LATERAL jsonb_array_elements(event -> 'lines') WITH ORDINALITY AS item
 """)
 
+# A payment that is taken back is a row of its own, with what it takes back as a negative amount.
 _PAID: Final = Fold("""
 INSERT INTO finance_payments (tenant, invoice, position, transaction_id, leg, tender, amount, account,
     reference, receipt, effective_date, recorded_at)
 SELECT tenant, bursar_member(event, 'invoice')::uuid, position, bursar_member(event, 'transaction_id')::uuid,
-    bursar_number(event, 'leg'), bursar_member(event, 'tender'), bursar_number(event, 'amount'),
+    bursar_number(event, 'leg'), bursar_member(event, 'tender'),
+    CASE WHEN is_reversal THEN - bursar_number(event, 'amount') ELSE bursar_number(event, 'amount') END,
     nullif(bursar_member(event, 'account'), ''), nullif(bursar_member(event, 'reference'), ''),
     bursar_member(event, 'receipt'), bursar_member(event, 'effective_date')::date,
     bursar_member(event, 'recorded_at')::timestamptz
 FROM (
     SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
-        convert_from(state, 'UTF8') AS event
+        convert_from(state, 'UTF8') AS event, topic = 'bursar.invoice.payment_reversed.v1' AS is_reversal
     FROM events
     WHERE notification_id > %(after)s AND notification_id <= %(upto)s
-        AND topic = 'bursar.invoice.payment_applied.v1'
+        AND topic IN ('bursar.invoice.payment_applied.v1', 'bursar.invoice.payment_reversed.v1')
     OFFSET 0
 ) AS stored
 """)
@@ -67,7 +69,8 @@ FROM (
             topic = 'bursar.invoice.issued.v1' AS is_issue
         FROM events
         WHERE notification_id > %(after)s AND notification_id <= %(upto)s
-            AND topic IN ('bursar.invoice.issued.v1', 'bursar.invoice.payment_applied.v1')
+            AND topic IN ('bursar.invoice.issued.v1', 'bursar.invoice.payment_applied.v1',
+                'bursar.invoice.payment_reversed.v1')
         OFFSET 0
     ) AS stored
     GROUP BY tenant, invoice

@@ -33,11 +33,25 @@ FROM {REFUNDS} AS s
 WHERE r.tenant = s.tenant AND r.transaction_id = s.sale
 """)  # noqa: S608  the query above, nobody's input
 
-PROJECTION: Final = Projection(name="receipts", tables=("finance_receipts",), folds=(_ALLOCATED, _REFUNDED))
+# What is reversed was given back whole: a top-up to who paid it, a charge to the wallet.
+_REVERSED: Final = Fold("""
+UPDATE finance_receipts r
+SET refunded = r.amount
+FROM (
+    SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3)::uuid AS transaction_id
+    FROM events
+    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.transaction.reversed.v1'
+) AS s
+WHERE r.tenant = s.tenant AND r.transaction_id = s.transaction_id
+""")
+
+PROJECTION: Final = Projection(
+    name="receipts", tables=("finance_receipts",), folds=(_ALLOCATED, _REFUNDED, _REVERSED)
+)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt; amounts in minor units. `refunded` is what of a sale was given back since."""
+    """A receipt; amounts in minor units. `refunded` is what of it was given back since."""
 
     number: str
     kind: str

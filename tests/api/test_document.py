@@ -300,9 +300,11 @@ def tried(school: Client) -> dict[str, Any]:
         ask(action, account)
     hold = ask("wallet.hold", account)["hold"]["id"]
     ask("hold.capture", hold)
-    ok(school.top_up(account, 25000))
+    ok(school.top_up(account, 50000))
     again = school.send("POST", f"wallets/{account}/holds", requests["wallet.hold"])
     ask("hold.release", ok(again)["hold"]["id"])
+    again = ok(school.send("POST", f"wallets/{account}/charge", requests["wallet.charge"]))
+    ask("transaction.reverse", again["transaction_id"])
     draft = school.send("POST", "invoices", {**requests["invoice.create"], "issue": False}).json()
     invoice = ask("invoice.create")
     ask("invoice.issue", draft["id"])

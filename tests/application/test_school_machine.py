@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from application.pipeline.command import Envelope, Outcome
+from application.pipeline.ports import LoggedEvent
 from application.pipeline.writer import Writer
 from domain import invoice, ledger_account, sale, wallet
 from domain.aggregates import apply, decode, initial, kind_of
 from domain.errors import Code, DomainError
 from domain.event import State
+from domain.invoice import PaymentApplied, PaymentReversed
+from domain.ledger_account import AccountCredited, AccountDebited
 from domain.series import NumberAllocated
+from domain.wallet import (
+    WalletCharged,
+    WalletChargeReversed,
+    WalletRefunded,
+    WalletToppedUp,
+    WalletTopUpReversed,
+)
 from tests.support.memory_store import MemoryStore
 from tests.support.writer import SIGNER, answer, envelope
 
@@ -36,8 +47,28 @@ EXPECTED = {
     Code.TENDERS_EXCEED_TOTAL, Code.TENDERS_TOO_LOW, Code.TENDER_WITHOUT_WALLET, Code.NO_WALLET_FOR_EXCESS,
     Code.INVOICE_NOT_OPEN, Code.INVOICE_NOT_DRAFT, Code.REFUND_EXCEEDS_SALE, Code.REFERENCE_ALREADY_USED,
     Code.INVALID_REQUEST, Code.IDEMPOTENCY_KEY_REUSED, Code.REFERENCE_REQUIRED, Code.HOLD_NOT_ACTIVE,
-    Code.CAPTURE_EXCEEDS_HOLD,
+    Code.CAPTURE_EXCEEDS_HOLD, Code.ALREADY_REVERSED, Code.NOT_REVERSIBLE, Code.USE_REFUND, Code.USE_CREDIT,
+    Code.USE_VOID,
 }  # fmt: skip
+
+
+def moves(events: Sequence[LoggedEvent]) -> dict[str, int]:
+    """By how much a command moved each wallet and ledger account; what it did not move in the end is left out."""
+    moved: dict[str, int] = defaultdict(int)
+    for event in events:
+        loaded: Any = decode(event.topic, event.state)
+        match loaded:
+            case AccountDebited() | WalletToppedUp() | WalletRefunded() | WalletChargeReversed():
+                moved[event.stream] += loaded.amount
+            case AccountCredited() | WalletCharged() | WalletTopUpReversed():
+                moved[event.stream] -= loaded.amount
+            case PaymentApplied():
+                moved[event.stream] -= loaded.amount
+            case PaymentReversed():
+                moved[event.stream] += loaded.amount
+            case _:
+                pass
+    return {stream: amount for stream, amount in moved.items() if amount}
 
 
 class SchoolMachine(RuleBasedStateMachine):
@@ -49,6 +80,7 @@ class SchoolMachine(RuleBasedStateMachine):
         self.invoices: list[str] = []
         self.holds: list[str] = []
         self.clock = datetime.now(UTC)
+        self.transactions: list[str] = []
         self.keyed: dict[str, tuple[str, dict[str, Any], bytes, int]] = {}
         self.count = 0
 
@@ -84,7 +116,10 @@ class SchoolMachine(RuleBasedStateMachine):
             return None
         assert outcome.position == len(self.store.log.events)
         self.keyed[key] = (action, fields, outcome.response, outcome.position)
-        return answer(outcome)
+        found = answer(outcome)
+        if "transaction_id" in found:
+            self.transactions.append(found["transaction_id"])
+        return found
 
     @rule(account=st.sampled_from(ACCOUNTS))
     def open_wallet(self, account: str) -> None:
@@ -169,6 +204,19 @@ class SchoolMachine(RuleBasedStateMachine):
             )
 
     @rule(data=st.data())
+    def reverse(self, data: st.DataObject) -> None:
+        """Invariant 10: what a reversal takes back is restored to the last account, wallet and invoice."""
+        if not self.transactions:
+            return
+        chosen = data.draw(st.sampled_from(self.transactions[-8:]))
+        found = self.give("transaction.reverse", transaction=chosen, reason="wrong")
+        if found is None:
+            return
+        (original,) = [command for _, command in self.store.log.commands if command.id == chosen]
+        (_, own) = self.store.log.commands[-1]
+        assert moves(own.events) == {stream: -moved for stream, moved in moves(original.events).items()}
+
+    @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         """Invariant 8: the same key never acts twice; with another body it is an error."""
         if not self.keyed:
@@ -223,7 +271,7 @@ class SchoolMachine(RuleBasedStateMachine):
             if isinstance(loaded, NumberAllocated):
                 counts[loaded.series, loaded.year] += 1
                 assert loaded.count == counts[loaded.series, loaded.year]
-            if kind_of(event.stream) == "receipt":
+            if kind_of(event.stream) in ("receipt", "transaction"):
                 assert event.version == 1
         for stream, state in self.writer._cache.states.items():
             assert state == states.get(stream, initial(stream))

@@ -5,7 +5,15 @@ import pytest
 
 from domain import invoice
 from domain.errors import Code
-from domain.invoice import Invoice, InvoiceDrafted, InvoiceIssued, InvoiceLine, InvoiceView, PaymentApplied
+from domain.invoice import (
+    Invoice,
+    InvoiceDrafted,
+    InvoiceIssued,
+    InvoiceLine,
+    InvoiceView,
+    PaymentApplied,
+    PaymentReversed,
+)
 from domain.money import MAX_AMOUNT_MINOR
 from domain.tender import Share
 from tests.support.given import AT, MOVED, TODAY, TRANSACTION, fold, given, untaxed
@@ -59,6 +67,31 @@ def paid(amount: int, leaves: int, leg: int = 1) -> PaymentApplied:
     )
 
 
+def reversed_payment(amount: int, leaves: int) -> PaymentReversed:
+    return PaymentReversed(
+        invoice="i-1",
+        number="INV-2026-000001",
+        payer="P-1",
+        currency="KES",
+        receipt="R-9",
+        leg=1,
+        tender="cash",
+        amount=amount,
+        status="issued" if leaves == 1000 else "partially_paid",
+        open=leaves,
+        account="STU-1",
+        reference="X",
+        reverses=MOVED["transaction_id"],
+        paid_on=TODAY,
+        reversed_receipt="R-1",
+        **MOVED,
+    )
+
+
+def do_reverse(amount: int) -> Any:
+    return lambda state: invoice.reverse_payment(state, TRANSACTION, applied=paid(amount, 0), receipt="R-9")
+
+
 def do_draft(*lines: InvoiceLine) -> Any:
     return lambda _: invoice.draft(
         invoice="i-1", payer="P-1", currency="KES", due_date=DUE, lines=lines, recorded_at=AT
@@ -108,7 +141,20 @@ def test_it_is_paid_in_parts() -> None:
     )
 
 
-@pytest.mark.parametrize("decision", [do_issue, do_pay(1)])
+def test_a_payment_taken_back_is_owed_again() -> None:
+    given(STREAM, DRAFTED, ISSUED, paid(400, 600), paid(600, 0, leg=2)).when(do_reverse(400)).then(
+        reversed_payment(400, 400), status="partially_paid", open_minor=400
+    )
+    given(STREAM, DRAFTED, ISSUED, paid(1000, 0)).when(do_reverse(1000)).then(
+        reversed_payment(1000, 1000), status="issued", open_minor=1000
+    )
+
+
+def test_no_more_is_taken_back_than_was_paid() -> None:
+    given(STREAM, DRAFTED, ISSUED, paid(400, 600)).when(do_reverse(401)).then_is_a_programming_error()
+
+
+@pytest.mark.parametrize("decision", [do_issue, do_pay(1), do_reverse(1)])
 def test_what_is_not_there_is_not_found(decision: Any) -> None:
     given(STREAM).when(decision).then_refused(Code.INVOICE_NOT_FOUND, invoice="i-1")
 

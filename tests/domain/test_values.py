@@ -92,3 +92,20 @@ def test_there_is_no_float_in_the_domain(source: Path) -> None:
 
 def test_the_domain_was_found() -> None:
     assert {"money.py", "holds.py"} <= {path.name for path in SOURCES}
+
+
+def test_commands_that_commit_together_have_ids_by_which_the_whole_is_found() -> None:
+    whole = ids.whole_id(ids.uuid7(1_700_000_000_000, bytes(9) + b"\xff"))
+    assert whole.endswith("00")
+    parts = [ids.part_id(whole, number) for number in (1, 100, 255)]
+    assert [part[-2:] for part in parts] == ["01", "64", "ff"]
+    assert {ids.whole_id(part) for part in parts} == {whole}
+    assert all(re.match(ids.UUID_PATTERN, part) for part in parts)
+
+
+@pytest.mark.parametrize("number", [0, 256])
+def test_no_more_commands_commit_together_than_there_are_ids(number: int) -> None:
+    with pytest.raises(AssertionError):
+        ids.part_id(ids.whole_id(ids.uuid7(0, bytes(10))), number)
+    with pytest.raises(AssertionError):
+        ids.part_id(ids.uuid7(0, bytes(9) + b"\x01"), 1)

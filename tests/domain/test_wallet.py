@@ -9,10 +9,12 @@ from domain.errors import Code
 from domain.wallet import (
     Wallet,
     WalletCharged,
+    WalletChargeReversed,
     WalletFrozen,
     WalletOpened,
     WalletRefunded,
     WalletToppedUp,
+    WalletTopUpReversed,
     WalletUnfrozen,
     WalletView,
 )
@@ -30,6 +32,31 @@ REFUND: dict[str, Any] = {"sale": "s-1", "description": "Refund"}
 FROZEN = WalletFrozen(account="STU-1", status="frozen", recorded_at=AT)
 UNFROZEN = WalletUnfrozen(account="STU-1", status="open", recorded_at=AT)
 REFUNDED = WalletRefunded(**REFUND, account="STU-1", **MOVED, amount=70, currency="KES", receipt="R-3")
+LATER: Any = {**MOVED, "transaction_id": "0195a0c0-0000-7000-8000-000000000002"}
+TOP_UP_REVERSED = WalletTopUpReversed(
+    account="STU-1",
+    amount=500,
+    currency="KES",
+    description="Reversal of R-1",
+    receipt="R-9",
+    reverses=MOVED["transaction_id"],
+    tender="mpesa",
+    reference="RKT1",
+    leg=0,
+    **LATER,
+)
+CHARGE_REVERSED = WalletChargeReversed(
+    account="STU-1",
+    amount=90,
+    currency="KES",
+    description="Reversal of R-2",
+    receipt="R-9",
+    reverses=MOVED["transaction_id"],
+    purpose="charge",
+    income="meals",
+    **LATER,
+)
+REVERSING = msgspec.structs.replace(TRANSACTION, stamp=LATER)
 CANADIAN = msgspec.structs.replace(TRANSACTION, currency="CAD")
 
 
@@ -53,6 +80,14 @@ def do_charge(amount: int) -> Any:
 
 def do_refund(state: Wallet) -> WalletRefunded:
     return wallet.refund(state, TRANSACTION, **REFUND, wallet_id="STU-1", amount_minor=70, receipt="R-3")
+
+
+def do_reverse_top_up(state: Wallet) -> WalletTopUpReversed:
+    return wallet.reverse_top_up(state, REVERSING, topped_up=topped_up(500), receipt="R-9")
+
+
+def do_reverse_charge(state: Wallet) -> WalletChargeReversed:
+    return wallet.reverse_charge(state, REVERSING, charged=charged(90), receipt="R-9")
 
 
 def do_open(state: Wallet) -> WalletOpened:
@@ -126,12 +161,35 @@ def test_a_refund_gives_back() -> None:
     given(STREAM, OPENED, topped_up(100), charged(90)).when(do_refund).then(REFUNDED, balance_minor=80)
 
 
+def test_a_top_up_is_taken_back_while_its_money_is_there() -> None:
+    given(STREAM, OPENED, topped_up(500)).when(do_reverse_top_up).then(
+        TOP_UP_REVERSED, balance_minor=0, available_minor=0, nets={TODAY: 0}
+    )
+    given(STREAM, OPENED, topped_up(500), charged(1)).when(do_reverse_top_up).then_refused(
+        Code.INSUFFICIENT_FUNDS, account="STU-1", available=499, required=500
+    )
+
+
+def test_a_charge_is_taken_back() -> None:
+    given(STREAM, OPENED, topped_up(500), charged(90)).when(do_reverse_charge).then(
+        CHARGE_REVERSED, balance_minor=500, nets={TODAY: 500}
+    )
+
+
+def test_a_frozen_wallet_gets_back_a_charge_and_keeps_a_top_up() -> None:
+    frozen = given(STREAM, OPENED, topped_up(500), charged(90), FROZEN)
+    frozen.when(do_reverse_charge).then(CHARGE_REVERSED, balance_minor=500)
+    frozen.when(do_reverse_top_up).then_refused(Code.WALLET_NOT_OPEN, account="STU-1")
+
+
 @pytest.mark.parametrize(
     "decision",
     [
         do_top_up,
         do_charge(1),
         do_refund,
+        do_reverse_top_up,
+        do_reverse_charge,
         lambda state: wallet.freeze(state, wallet_id="STU-1", recorded_at=AT),
         lambda state: wallet.unfreeze(state, wallet_id="STU-1", recorded_at=AT),
     ],
@@ -186,7 +244,10 @@ def test_a_frozen_wallet_takes_and_does_not_pay() -> None:
     )
 
 
-@pytest.mark.parametrize("decide", [do_top_up, do_charge(1), do_refund, do_freeze, do_unfreeze])
+@pytest.mark.parametrize(
+    "decide",
+    [do_top_up, do_charge(1), do_refund, do_freeze, do_unfreeze, do_reverse_top_up, do_reverse_charge],
+)
 def test_a_closed_wallet_moves_no_money(decide: Any) -> None:
     """No event closes a wallet yet, so the state is set by hand."""
 

@@ -96,6 +96,34 @@ def a_day(school: School, *, keys: str = "a") -> None:
     school.run("import.record", **{**file, "source": "b.csv"})
 
 
+def taken_back(school: School) -> None:
+    """Every kind of event by which a transaction is taken back, of a wallet and an invoice of their own."""
+    school.run("wallet.open", account="STU-3")
+    found = [
+        school.run(
+            "wallet.top_up", account="STU-3", amount=9_000, source={"type": "cash"}, effective_date=day
+        )
+        for day in ("2026-01-05", "2026-01-07")
+    ]
+    found.append(school.run("wallet.charge", account="STU-3", amount=500, description=AWKWARD))
+    bill = school.run(
+        "invoice.create",
+        payer="STU-3",
+        due_date="2026-02-01",
+        issue=True,
+        lines=[{"description": "Bus", "quantity": 1, "income": "transport", "tax_code": "A", "total": 6_000}],
+    )
+    settled = (
+        [{"type": "cash", "amount": 1_000}],
+        [{"type": "wallet", "amount": 2_000}, {"type": "bank", "amount": 3_500}],
+    )
+    found += [
+        school.run("invoice.settle", invoice=bill["id"], settle={"tenders": tenders}) for tenders in settled
+    ]
+    for one in (found[4], found[1], found[2]):
+        school.run("transaction.reverse", transaction=one["transaction_id"], reason=AWKWARD)
+
+
 def catch_up(database: Database, *, limits: tuple[int, ...] = (runner.MAX_BATCH_EVENTS,)) -> None:
     """Project to the head, in batches of `limits`, over and over."""
     with psycopg.connect(database.url("bursar_projector"), autocommit=True) as connection:

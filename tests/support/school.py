@@ -11,6 +11,7 @@ import msgspec
 from application.commands import COMMANDS
 from application.feed import message
 from application.feed.message import LoggedCommand, Message
+from application.pipeline.ports import LoggedEvent
 from application.pipeline.unit_of_work import Caller, UnitOfWork
 from domain.aggregates import initial
 from domain.capability import CAPABILITIES
@@ -40,6 +41,7 @@ class School:
         self._log = log or Log()
         self._states: dict[str, State] = {}
         self._taken = 0
+        self._recorded: dict[str, list[LoggedEvent]] = {}
         self.run("tenant.register", country=country, legal_name=f"{tenant} school")
 
     def run(self, action: str, **data: Any) -> dict[str, Any]:
@@ -56,9 +58,13 @@ class School:
             recorded_at=recorded_at,
             receipts=RECEIPTS,
             lookup=self._state,
+            recorded=lambda transaction_id: self._recorded.get(transaction_id, ()),
         )
         answer = spec.handler(command, unit)
         self._states |= unit.changed
+        self._recorded[unit.command_id] = [
+            LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events
+        ]
         self.events.append((action, unit.events, unit.command_id))
         self._publish(action, unit)
         return msgspec.to_builtins(answer)

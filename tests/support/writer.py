@@ -34,8 +34,13 @@ def envelope(
     credential: str | None = None,
     **fields: Any,
 ) -> Envelope:
-    """A command of `action` with `fields`; without a credential it is an operator's."""
+    """A command of `action` with `fields`; without a credential it is an operator's.
+
+    The reason is that of the command where it has one, else the request's.
+    """
     spec = spec or COMMANDS[action]
+    if "reason" in spec.command_type.__struct_fields__:
+        fields["reason"], reason = reason, ""
     return Envelope(
         spec=spec,
         command=msgspec.convert(fields, spec.command_type),

@@ -24,7 +24,7 @@ from adapters.quickbooks.api.errors import (
     rule,
 )
 from adapters.quickbooks.mapping.canonical import Json, parse, same_document
-from adapters.quickbooks.mapping.documents import NUMBER_FIELD, DocumentKind
+from adapters.quickbooks.mapping.document import NUMBER_FIELD, DocumentKind
 from projections.views.export_reasons import ExportReason
 
 UNGUARDED: Final[frozenset[DocumentKind]] = frozenset({"Payment", "JournalEntry"})
@@ -65,7 +65,10 @@ def _ruled(ruled: Rule, error: str, calls: int) -> Step:
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it is sent. `calls` counts the calls it was in, this one included, but not those that were divided."""
+    """A document as it is sent. `calls` counts the calls it was in, this one included, but not those that were divided.
+
+    `changes` says that it is there already, and becomes what its body says.
+    """
 
     id: int
     kind: DocumentKind
@@ -73,6 +76,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     customer: str | None
     body: bytes
     calls: int
+    changes: bool = False
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,7 +268,10 @@ Held = Mapping[tuple[str, str], Sequence[Json]]
 
 
 def look_up(client: Client, jobs: Sequence[Job]) -> Held:
-    """What QuickBooks holds under the jobs' kinds and numbers. Raises `CallError`."""
+    """What QuickBooks holds under the jobs' kinds and numbers. Raises `CallError`.
+
+    A document that is to be changed is held once it is as it is to be.
+    """
     numbers: dict[DocumentKind, list[str]] = {}
     for job in jobs:
         numbers.setdefault(job.kind, []).append(job.number)
@@ -272,6 +279,12 @@ def look_up(client: Client, jobs: Sequence[Job]) -> Held:
     for kind, wanted in numbers.items():
         for document in client.find(kind, NUMBER_FIELD[kind], wanted):
             held.setdefault((kind, document[NUMBER_FIELD[kind]]), []).append(document)
+    for job in jobs:
+        if job.changes:
+            found = held.pop((job.kind, job.number), [])
+            changed = [document for document in found if same_document(job.kind, job.body, document)]
+            if changed:
+                held[job.kind, job.number] = changed
     return held
 
 

@@ -70,16 +70,18 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity to create: its kind, and the exact bytes of its JSON."""
+    """An entity to create, or to change where it names its Id: its kind, and the exact bytes of its JSON."""
 
     kind: str
     body: bytes
+    changes: bool = False
 
 
 def batch_body(items: Sequence[BatchItem]) -> bytes:
-    """The bytes of a batch of creates. Its ids are the items' places, so that a replay matches."""
+    """The bytes of a batch. Its ids are the items' places, so that a replay matches."""
     made = [
-        b'{"bId":"%d","operation":"create","%s":%s}' % (place, item.kind.encode(), item.body)
+        b'{"bId":"%d","operation":"%s","%s":%s}'
+        % (place, b"update" if item.changes else b"create", item.kind.encode(), item.body)
         for place, item in enumerate(items, start=1)
     ]
     return b'{"BatchItemRequest":[' + b",".join(made) + b"]}"

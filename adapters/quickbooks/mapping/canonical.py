@@ -57,14 +57,17 @@ def fingerprint(body: bytes) -> bytes:
 def same_document(kind: str, body: bytes, document: Json) -> bool:
     """Tell whether a document in QuickBooks is the one of `body`: amount, customer and date.
 
-    A journal entry's total always reads 0 there, so its lines are compared.
+    A journal entry's total always reads 0 there, so its lines are compared. Of a document that is changed, which `body`
+    names by its id, the links must be those of `body` too.
     """
     ours = parse(body)
     if ours["TxnDate"] != document.get("TxnDate") or _customer_id(ours) != _customer_id(document):
         return False
     if kind == "JournalEntry":
         return _journal_lines(ours) == _journal_lines(document)
-    return _total(kind, ours) == Decimal(document.get("TotalAmt", "NaN"))
+    if _total(kind, ours) != Decimal(document.get("TotalAmt", "NaN")):
+        return False
+    return "Id" not in ours or (ours["Id"] == document["Id"] and _links(ours) == _links(document))
 
 
 def _customer_id(document: Json) -> str | None:
@@ -75,6 +78,14 @@ def _total(kind: str, document: Json) -> Decimal:
     if kind == "Payment":
         return Decimal(document["TotalAmt"])
     return sum((Decimal(line["Amount"]) for line in document["Line"]), Decimal(0))
+
+
+def _links(document: Json) -> list[tuple[str, str, Decimal]]:
+    return sorted(
+        (linked["TxnType"], linked["TxnId"], Decimal(line["Amount"]))
+        for line in document["Line"]
+        for linked in line["LinkedTxn"]
+    )
 
 
 def _journal_lines(document: Json) -> list[tuple[str, str, Decimal]]:

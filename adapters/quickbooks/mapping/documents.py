@@ -6,12 +6,10 @@ adds up the documents by their accounts gets the ledger's balances, account by a
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from adapters.quickbooks.mapping.canonical import Json, reference
+from adapters.quickbooks.mapping.document import Document, DocumentKind
 from adapters.quickbooks.mapping.payload import (
     Chart,
     decimal,
@@ -22,24 +20,13 @@ from adapters.quickbooks.mapping.payload import (
     sales_form,
     sold_line,
 )
+from adapters.quickbooks.mapping.taken_back import taken_back
 from domain.chart import INCOME_ROLES
 from domain.event import Event
-from domain.invoice import InvoiceIssued, PaymentApplied
+from domain.invoice import InvoiceIssued, PaymentApplied, PaymentReversed
 from domain.journal import TENDER_ROLES
 from domain.sale import SaleCompleted, SaleEvent, SaleRefunded, SaleTender
-from domain.wallet import WalletCharged, WalletToppedUp
-
-DocumentKind = Literal["SalesReceipt", "RefundReceipt", "Invoice", "Payment", "CreditMemo", "JournalEntry"]
-
-NUMBER_FIELD: Final[dict[DocumentKind, str]] = {
-    "SalesReceipt": "DocNumber",
-    "RefundReceipt": "DocNumber",
-    "Invoice": "DocNumber",
-    "Payment": "PaymentRefNum",
-    "CreditMemo": "DocNumber",
-    "JournalEntry": "DocNumber",
-}
-"""Where each kind carries our number, at most 21 characters. A payment has no document number."""
+from domain.wallet import WalletCharged, WalletChargeReversed, WalletToppedUp, WalletTopUpReversed
 
 ITEM_ROLES: Final = (
     INCOME_ROLES
@@ -55,34 +42,17 @@ DOCUMENTED: Final = frozenset(
         SaleRefunded,
         InvoiceIssued,
         PaymentApplied,
+        PaymentReversed,
         WalletToppedUp,
         WalletCharged,
+        WalletTopUpReversed,
+        WalletChargeReversed,
     )
 )
 """The topics of the events that may become documents."""
 
 _WALLET: Final = TENDER_ROLES["wallet"]
 _CASH: Final = TENDER_ROLES["cash"]
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document to be made in QuickBooks.
-
-    `source_id` is the transaction and its leg; a leg has at most one document of each kind. `amount_minor` is
-    its total. `customer`, `invoice` (by number) and `credit_memo` (by number) must be in QuickBooks before it.
-    `template` is its payload with references (see `reference`) where QuickBooks' ids will stand.
-    """
-
-    kind: DocumentKind
-    source_id: str
-    number: str
-    effective_date: date
-    amount_minor: int
-    currency: str
-    customer: str | None
-    template: Json
-    invoice: str | None = None
-    credit_memo: str | None = None
 
 
 def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
@@ -107,6 +77,8 @@ def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
             made = [_top_up(event, chart)]
         case WalletCharged(purpose="charge"):
             made = [_charge(event, chart)]
+        case PaymentReversed() | WalletTopUpReversed() | WalletChargeReversed():
+            made = taken_back(event, chart)
         case _:  # also a wallet charged for a sale or an invoice, which has its documents
             pass
     return made

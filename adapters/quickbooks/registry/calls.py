@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.quickbooks.mapping.documents import DocumentKind
+from adapters.quickbooks.mapping.document import DocumentKind
 
 
 class StoredCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,7 @@ class OpenCallJob(msgspec.Struct, frozen=True, kw_only=True):
     job_id: int
     kind: DocumentKind
     number: str
+    version: int
     customer: str | None
     job_body: bytes
     counted: int
@@ -46,7 +47,7 @@ SELECT_OPEN: Final = """
     SELECT c.id AS call_id, c.request_id, c.body AS call_body,
         coalesce((SELECT extract(epoch FROM clock_timestamp() - max(s.at)) FROM finance_export_sends s
                   WHERE s.realm = c.realm AND s.call_id = c.id), 'infinity')::float8 AS sent_seconds_ago,
-        j.id AS job_id, j.kind, j.number, j.customer, j.body AS job_body,
+        j.id AS job_id, j.kind, j.number, j.version, j.customer, j.body AS job_body,
         j.attempts - j.divisions AS counted
     FROM finance_export_calls c
     CROSS JOIN LATERAL unnest(c.job_ids) WITH ORDINALITY AS o (job_id, place)

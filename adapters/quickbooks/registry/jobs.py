@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.quickbooks.mapping.documents import DocumentKind
+from adapters.quickbooks.mapping.document import DocumentKind
 from projections.views.export_reasons import ExportReason
 
 # --- registering them
@@ -18,6 +18,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     realm: str
     kind: DocumentKind
     source_id: str
+    version: int
     position: int
     number: str
     effective_date: date
@@ -30,13 +31,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 INSERT: Final = """
-    INSERT INTO finance_export_jobs (tenant, realm, kind, source_id, position, number, effective_date, amount,
+    INSERT INTO finance_export_jobs (tenant, realm, kind, source_id, version, position, number, effective_date, amount,
         currency, customer, invoice, credit_memo, template)
     SELECT j.* FROM unnest(%(tenant)b::text[], %(realm)b::text[], %(kind)b::text[], %(source_id)b::text[],
-        %(position)b::bigint[], %(number)b::text[], %(effective_date)b::date[], %(amount_minor)b::bigint[],
+        %(version)b::bigint[], %(position)b::bigint[], %(number)b::text[], %(effective_date)b::date[], %(amount_minor)b::bigint[],
         %(currency)b::text[], %(customer)b::text[], %(invoice)b::text[], %(credit_memo)b::text[],
         %(template)b::bytea[])
-        AS j (tenant, realm, kind, source_id, position, number, effective_date, amount, currency, customer,
+        AS j (tenant, realm, kind, source_id, version, position, number, effective_date, amount, currency, customer,
               invoice, credit_memo, template)
     ON CONFLICT (tenant, realm, kind, source_id, version) DO NOTHING
 """
@@ -100,10 +101,14 @@ MARK_UNMAPPED_CUSTOMERS: Final = """
 
 
 class BindableJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A document whose customer, invoice and credit memo have their ids in QuickBooks."""
+    """A document whose customer, invoice and credit memo have their ids in QuickBooks; and so has what it changes."""
 
     id: int
+    kind: DocumentKind
+    number: str
     template: bytes
+    changed_id: str | None
+    sync_token: str | None
     customer: str | None
     customer_id: str | None
     invoice: str | None
@@ -113,8 +118,9 @@ class BindableJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SELECT_BINDABLE: Final = """
-    SELECT j.id, j.template, j.customer, c.quickbooks_id AS customer_id, j.invoice, i.quickbooks_id AS invoice_id,
-        j.credit_memo, m.quickbooks_id AS credit_memo_id
+    SELECT j.id, j.kind, j.number, j.template, j.customer, c.quickbooks_id AS customer_id, j.invoice,
+        i.quickbooks_id AS invoice_id, j.credit_memo, m.quickbooks_id AS credit_memo_id,
+        p.quickbooks_id AS changed_id, p.sync_token
     FROM finance_export_jobs j
     LEFT JOIN LATERAL (
         SELECT quickbooks_id FROM finance_export_map
@@ -128,7 +134,13 @@ SELECT_BINDABLE: Final = """
         SELECT quickbooks_id FROM finance_export_jobs
         WHERE tenant = j.tenant AND realm = j.realm AND kind = 'CreditMemo' AND number = j.credit_memo LIMIT 1
     ) AS m ON true
+    LEFT JOIN LATERAL (
+        SELECT quickbooks_id, sync_token FROM finance_export_jobs
+        WHERE j.version > 1 AND tenant = j.tenant AND realm = j.realm AND kind = j.kind
+            AND source_id = j.source_id AND version = j.version - 1 LIMIT 1
+    ) AS p ON true
     WHERE j.tenant = %(tenant)s AND j.state = 'blocked' AND j.position <= %(last_position)s
+        AND (j.version = 1 OR p.quickbooks_id IS NOT NULL)
         AND (j.customer IS NULL OR c.quickbooks_id IS NOT NULL)
         AND (j.invoice IS NULL OR i.quickbooks_id IS NOT NULL)
         AND (j.credit_memo IS NULL OR m.quickbooks_id IS NOT NULL)
@@ -177,6 +189,7 @@ class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     kind: DocumentKind
     number: str
+    version: int
     customer: str | None
     body: bytes
     attempts: int
@@ -185,7 +198,7 @@ class PendingJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SELECT_PENDING: Final = """
-    SELECT id, kind, number, customer, body, attempts, attempts - divisions AS counted, fingerprint
+    SELECT id, kind, number, version, customer, body, attempts, attempts - divisions AS counted, fingerprint
     FROM finance_export_jobs
     WHERE tenant = %(tenant)s AND state = 'pending' AND position <= %(last_position)s AND id <> ALL(%(apart)s)
     ORDER BY position, id LIMIT %(rows)s
@@ -193,7 +206,7 @@ SELECT_PENDING: Final = """
 """Read the next documents to be sent as `PendingJob`, without those that go `apart`."""
 
 SELECT_APART: Final = """
-    SELECT id, kind, number, customer, body, attempts, attempts - divisions AS counted, fingerprint
+    SELECT id, kind, number, version, customer, body, attempts, attempts - divisions AS counted, fingerprint
     FROM finance_export_jobs
     WHERE id = ANY(%(ids)s) AND state = 'pending' ORDER BY position, id
 """

@@ -10,7 +10,8 @@ import msgspec
 from psycopg import Connection
 
 from adapters.quickbooks.mapping.canonical import canonical
-from adapters.quickbooks.mapping.documents import DOCUMENTED, ITEM_ROLES, Document, documents
+from adapters.quickbooks.mapping.document import Document
+from adapters.quickbooks.mapping.documents import DOCUMENTED, ITEM_ROLES, documents
 from adapters.quickbooks.registry import batches, counts, jobs, names, tenants
 from adapters.quickbooks.registry.rows import columns, select
 from adapters.quickbooks.settings import QuickBooksSettings
@@ -47,7 +48,7 @@ class _Registration:
         self._settings = settings
         self._tenants: dict[str, tenants.Tenant] = {}
         self._names: dict[tuple[str, str, str], names.NewName] = {}
-        self._jobs: dict[tuple[str, str, str], jobs.NewJob] = {}
+        self._jobs: dict[tuple[str, str, str, int], jobs.NewJob] = {}
         self._requests: list[tuple[Message, ExportRequested]] = []
 
     def register(self, messages: Sequence[Message]) -> None:
@@ -128,7 +129,7 @@ class _Registration:
         tenant = self._tenants[message.tenant]
         for document in documents(event, tenant.chart):
             job = _job(message, tenant.realm, document)
-            known = self._jobs.setdefault((job.tenant, job.kind, job.source_id), job)
+            known = self._jobs.setdefault((job.tenant, job.kind, job.source_id, job.version), job)
             if known != job:  # inserting would pass over one of them in silence
                 reason = f"{job.kind} {known.number} and {job.number} are both of source {job.source_id}."
                 raise PoisonError(message.position, reason)
@@ -161,6 +162,7 @@ def _job(message: Message, realm: str, document: Document) -> jobs.NewJob:
         realm=realm,
         kind=document.kind,
         source_id=document.source_id,
+        version=document.version,
         position=message.position,
         number=document.number,
         effective_date=document.effective_date,

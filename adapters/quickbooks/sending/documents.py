@@ -135,7 +135,9 @@ class Sending:
             return None
         seed = b"".join(job.fingerprint + b"%d" % job.attempts for job in pending)
         request_id = sha256(seed).hexdigest()[:32]
-        body = batch_body([BatchItem(kind=job.kind, body=job.body) for job in pending])
+        body = batch_body(
+            [BatchItem(kind=job.kind, body=job.body, changes=job.version > 1) for job in pending]
+        )
         job_ids = [job.id for job in pending]
         with self._connection.transaction():
             (stored,) = select(
@@ -159,6 +161,7 @@ class Sending:
                 customer=job.customer,
                 body=job.body,
                 calls=job.counted + 1,
+                changes=job.version > 1,
             )
             for job in pending
         ]
@@ -215,6 +218,8 @@ class Sending:
                 f"Customer/{job.customer}": job.customer_id,
                 f"Invoice/{job.invoice}": job.invoice_id,
                 f"CreditMemo/{job.credit_memo}": job.credit_memo_id,
+                f"{job.kind}/{job.number}": job.changed_id,
+                f"SyncToken/{job.number}": job.sync_token,
             }
             try:
                 body = bind(job.template, partial(self._identifier, own=own))
@@ -327,6 +332,7 @@ class Sending:
                 customer=row.customer,
                 body=row.job_body,
                 calls=row.counted,
+                changes=row.version > 1,
             )
             call = open_calls.get(row.call_id) or Call(
                 id=row.call_id,

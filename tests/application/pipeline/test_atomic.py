@@ -16,6 +16,7 @@ from application.pipeline.ports import OutcomeUnknownError
 from application.pipeline.queue import CommandQueue
 from domain.chart import country
 from domain.errors import Code, DomainError
+from domain.ids import whole_id
 from tests.application.pipeline.test_writer import WatchedStore, balance, code, done, outcomes
 from tests.support.given import on_a_loop
 from tests.support.memory_store import MemoryLog, MemoryStore
@@ -79,8 +80,10 @@ async def test_each_has_the_id_of_its_documents() -> None:
             )
             for key in ("key-0001", "key-0002")
         ]
-        outcome = await school.give(atomic(*bills))
-        assert [one["id"] for one in answers(outcome)] == [one.command_id for one in bills]
+        command = atomic(*bills)
+        ids = [one["id"] for one in answers(await school.give(command))]
+        assert ids == [f"{command.command_id[:-2]}{number}" for number in ("01", "02")]
+        assert {whole_id(one) for one in ids} == {command.command_id}, "by which the whole is found"
 
 
 @on_a_loop
@@ -330,7 +333,7 @@ async def test_its_one_message_has_a_transaction_and_a_document_of_each() -> Non
     store = WatchedStore()
     async with running_school(store) as school:
         commands = [top_up(amount=amount, key=f"key-{amount:04}") for amount in (100, 250)]
-        await school.give(atomic(*commands))
+        outcome = await school.give(atomic(*commands))
     position, written = store.log.commands[-1]
     row = dict.fromkeys(("actor", "reason", "correlation_id", "trace_id"), "")
     logged = LoggedCommand(
@@ -348,7 +351,7 @@ async def test_its_one_message_has_a_transaction_and_a_document_of_each() -> Non
     assert isinstance(message, Message)
     assert message.transaction
     transactions = (message.transaction, *message.more_transactions)
-    assert [one.id for one in transactions] == [one.command_id for one in commands]
+    assert [one.id for one in transactions] == [one["transaction_id"] for one in answers(outcome)]
     for one, amount in zip(transactions, (100, 250), strict=True):
         assert {(posting.side, posting.amount) for posting in one.postings} == {
             ("debit", amount),
@@ -356,4 +359,4 @@ async def test_its_one_message_has_a_transaction_and_a_document_of_each() -> Non
         }
     chart = {account.role: account.code for account in country("KE").accounts}
     exported = [document for public in message.events for document in documents(public.event(), chart)]
-    assert [one.source_id for one in exported] == [f"{one.command_id}/0" for one in commands]
+    assert [one.source_id for one in exported] == [f"{one.id}/0" for one in transactions]

@@ -20,7 +20,7 @@ from projections.engine.registry import PROJECTIONS
 from projections.views import tenants
 from tests.conftest import Database
 from tests.support.log import Logged, append_all
-from tests.support.projected import AWKWARD, NOW, a_day, ask, catch_up, dump, forget, put, top_ups
+from tests.support.projected import AWKWARD, NOW, a_day, ask, catch_up, dump, forget, put, taken_back, top_ups
 from tests.support.school import School
 
 # Events that no read table shows: what they say stands elsewhere too, or only the write side needs it.
@@ -43,6 +43,7 @@ def test_every_event_is_folded_or_known_not_to_be() -> None:
 def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
     school = School()
     a_day(school)
+    taken_back(school)
     put(database, school)
     catch_up(database)
     wallets: dict[str, Any] = {}
@@ -71,6 +72,7 @@ def test_the_tables_hold_what_the_aggregates_hold(database: Database) -> None:
 def test_running_balances_end_at_the_balances(database: Database) -> None:
     school = School()
     a_day(school)
+    taken_back(school)
     put(database, school)
     catch_up(database, limits=(7,))
     with psycopg.connect(database.superuser_url) as connection:
@@ -135,6 +137,7 @@ def test_batches_of_any_size_give_the_same_tables(database: Database, limits: tu
         for name, country, keys in (("greenhill", "KE", "a"), ("maple", "CA", "b")):
             school = School(name, country)
             a_day(school, keys=keys)
+            taken_back(school)
             put(database, school)
     forget(database)
     catch_up(database)

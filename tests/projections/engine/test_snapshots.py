@@ -14,7 +14,7 @@ from projections.engine import runner, snapshots
 from tests.conftest import Database
 from tests.projections.engine.test_runner import running
 from tests.support.log import append_all
-from tests.support.projected import a_day, catch_up, top_ups
+from tests.support.projected import a_day, catch_up, taken_back, top_ups
 from tests.support.school import School
 from tests.support.store import store_key
 from tests.support.waiting import eventually
@@ -119,6 +119,7 @@ def test_an_older_fold_does_not_replace_a_newer_one(
 def test_every_state_survives_the_codec() -> None:
     school = School()
     a_day(school)
+    taken_back(school)
     kinds = set[str]()
     for stream, state in school._states.items():
         assert snapshots.decode_state(stream, snapshots.encode_state(state)) == state

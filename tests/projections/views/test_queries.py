@@ -15,7 +15,7 @@ from projections.engine.reading import Page
 from projections.engine.registry import positions
 from projections.views import imports, invoices, ledger, receipts, sales, tenants, wallets
 from tests.conftest import Database
-from tests.support.projected import AWKWARD, a_day, ask, catch_up, put
+from tests.support.projected import AWKWARD, a_day, ask, catch_up, dump, put, taken_back
 from tests.support.school import School
 
 
@@ -226,6 +226,36 @@ def test_a_receipt_knows_what_was_refunded(database: Database, head: int) -> Non
     assert kinds == ["top_up", "top_up", "charge", "settlement", "settlement", "sale", "refund"]
     sale, refund = found[5], found[6]
     assert (sale.amount, sale.refunded, refund.amount, refund.refunded) == (25_000, 12_500, 12_500, 0)
+
+
+def test_what_is_taken_back_is_on_every_page(database: Database, school: School) -> None:
+    taken_back(school)
+    put(database, school)
+    catch_up(database)
+    statement = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-3", limit=500))
+    assert statement is not None
+    amounts = [line.amount for line in statement.lines]
+    assert amounts == [9_000, 9_000, -500, -2_000, 500, 2_000, -500, -9_000, 500]
+    assert (statement.closing_balance, statement.lines[-1].balance) == (9_000, 9_000)
+    (bill,) = ask(database, "greenhill", lambda c: invoices.invoices(c, limit=9, payer="STU-3")).data
+    assert (bill.status, bill.total, bill.open) == ("partially_paid", 6_000, 5_000)
+    paid = sorted(
+        (row[2], str(row[5]), row[6], row[9])
+        for row in dump(database)["finance_payments"]
+        if str(row[1]) == bill.id
+    )
+    assert [(tender, amount) for _, tender, amount, _ in paid] == [
+        ("cash", 1_000), ("wallet", 2_000), ("bank", 3_000), ("wallet", -2_000), ("bank", -3_000),
+    ]  # fmt: skip
+    assert paid[-1][3] != paid[1][3], "the reversal has a receipt of its own"
+    numbers = [row[1] for row in dump(database)["finance_receipts"]]
+    found = ask(database, "greenhill", lambda c: receipts.find(c, numbers))
+    reversed_ = {
+        (one.kind, one.amount) for one in found.values() if one.refunded == one.amount and one.kind != "sale"
+    }
+    assert reversed_ == {("settlement", 5_500), ("top_up", 9_000), ("charge", 500)}
+    own = [one for one in found.values() if one.kind == "reversal"]
+    assert sorted((one.amount, one.refunded) for one in own) == [(500, 0), (5_500, 0), (9_000, 0)]
 
 
 def test_keys_until_they_are_revoked(database: Database, head: int) -> None:

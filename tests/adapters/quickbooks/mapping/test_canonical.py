@@ -12,7 +12,8 @@ from adapters.quickbooks.mapping.canonical import (
     reference,
     same_document,
 )
-from adapters.quickbooks.mapping.documents import Document, documents
+from adapters.quickbooks.mapping.document import Document
+from adapters.quickbooks.mapping.documents import documents
 from domain.chart import country
 from tests.support.school import School
 
@@ -86,3 +87,21 @@ def test_journal_entries_are_compared_by_their_lines() -> None:
     assert same_document("JournalEntry", body, {**found, "Line": found["Line"][::-1]})
     found["Line"][0]["Amount"] = Decimal("0.08")
     assert not same_document("JournalEntry", body, found)
+
+
+def test_a_document_that_is_changed_is_compared_by_its_id_and_links_too() -> None:
+    line = {"Amount": Decimal("1.00"), "LinkedTxn": [{"TxnId": "8", "TxnType": "Invoice"}]}
+    body = {
+        "TxnDate": "2026-03-02",
+        "CustomerRef": {"value": "5"},
+        "TotalAmt": Decimal("1.00"),
+        "Line": [line],
+    }
+    found = {**body, "Id": "7"}
+    other = {**found, "Line": [{**line, "LinkedTxn": [{"TxnId": "9", "TxnType": "Invoice"}]}]}
+    assert same_document("Payment", canonical(body), other), (
+        "where it is only made, its links are its own matter"
+    )
+    assert same_document("Payment", canonical(found), found)
+    for different in (other, {**found, "Id": "6"}, {**found, "Line": []}):
+        assert not same_document("Payment", canonical(found), different)
