@@ -57,6 +57,9 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
         "sale": admin.checkout([100], {"type": "cash"}).json()["sale"]["id"],
         "code": next(iter(admin.accounts().values()))["code"],
         "batch": admin.post("quickbooks/export", {}).json()["batch_id"],
+        "hold": admin.send("POST", f"wallets/{account}/holds", {"amount": 10, "currency": "KES"}).json()[
+            "hold"
+        ]["id"],
         "token": admin.top_up(account, 5).json()["receipt"]["qr"].rpartition("/")[2],
     }
 
