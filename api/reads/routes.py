@@ -11,7 +11,7 @@ def reads(services: Services) -> Reader:
     reader.add_one(service.ping(services.version))
     wallets.add(reader)
     invoices.add(reader)
-    reader.add_one(sales.SALE)
+    sales.add(reader)
     accounts.add(reader)
     exports.add(reader)
     imports.add(reader)
