@@ -66,7 +66,7 @@ def components() -> dict[str, Schema]:
         ]
     )
     dry_run = schemas.pop("DryRun")
-    for key in ("StatementKey", "DocumentKey"):  # of which cursors are made
+    for key in ("DateKey", "DocumentKey", "StatementKey"):  # of which cursors are made
         del schemas[key]
     for spec in specs:
         answer = name_of(spec.answer_type)

@@ -3,6 +3,7 @@
 from api.operations.form import CommandForm, ReadForm
 from api.operations.shared import (
     MOVES_MONEY,
+    PAGE_END,
     RECEIPT,
     TAKES_LINES,
     TAKES_TENDERS,
@@ -13,7 +14,8 @@ from api.operations.shared import (
 )
 from domain.capability import Capability
 from domain.errors import Code
-from domain.sale import SaleView
+from projections.engine.reading import DateKey, Page
+from projections.views.sales import SaleRecord
 
 _SALE = {
     "id": TRANSACTION,
@@ -36,6 +38,13 @@ _SALE = {
         }
     ],
     "tenders": [{"type": "wallet", "amount": 20000}, {"type": "cash", "amount": 5000}],
+}
+_RECORD = {
+    **_SALE,
+    "refunded": 25000,
+    "effective_date": "2026-11-22",
+    "recorded_at": "2026-11-22T09:30:00Z",
+    "position": 1041,
 }
 
 FORMS = (
@@ -87,14 +96,26 @@ FORMS = (
         last_event=wallet_event("refunded", 20000, "Refund RCT-2026-000017", sale=TRANSACTION),
     ),
     ReadForm(
+        path="/sales",
+        id="list_sales",
+        tag="Point of sale",
+        summary="List sales",
+        description="The tenant's sales by effective date, then position, the newest first; where asked for, those with a"
+        " receipt's number, of a customer, that a wallet paid, or of a range of effective dates. Filters add up.",
+        answer_type=Page[SaleRecord, DateKey],
+        capabilities=(Capability.STATEMENT_READ,),
+        codes=(Code.NOT_SUPPORTED,),
+        answer={"data": [_RECORD], **PAGE_END},
+    ),
+    ReadForm(
         path="/sales/{sale}",
         id="get_sale",
         tag="Point of sale",
         summary="Get a sale",
         description="One sale with what was sold, what paid for it, and how much of it was refunded.",
-        answer_type=SaleView,
+        answer_type=SaleRecord,
         capabilities=(Capability.STATEMENT_READ,),
         codes=(Code.SALE_NOT_FOUND,),
-        answer={**_SALE, "refunded": 25000},
+        answer=_RECORD,
     ),
 )

@@ -12,7 +12,7 @@ def reads(services: Services) -> Reader:
     wallets.add(reader)
     holds.add(reader)
     invoices.add(reader)
-    reader.add_one(sales.SALE)
+    sales.add(reader)
     accounts.add(reader)
     exports.add(reader)
     imports.add(reader)

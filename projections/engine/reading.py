@@ -4,7 +4,8 @@ A query runs in a transaction that has set `bursar.tenant`; row-level security h
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, LiteralString, TypeVar
+from datetime import date
+from typing import Any, Final, Generic, LiteralString, NamedTuple, Self, TypeVar
 
 import msgspec
 import psycopg
@@ -16,6 +17,25 @@ _K = TypeVar("_K")
 
 SET_TENANT: Final = "SELECT set_config('bursar.tenant', %s, true)"
 """Lets the rest of the transaction see one tenant's rows."""
+
+
+MAX_POSITION: Final = 2**63 - 1
+
+
+class DateKey(NamedTuple):
+    """Where a row stands in a list by effective date, then position, the newest first."""
+
+    effective_date: date
+    position: int
+
+    @classmethod
+    def before_page(cls, *, last: date | None, after: Self | None) -> Self:
+        """What all rows of a page lie before: the rows that follow `after`, of effective dates up to `last`.
+
+        One bound for both, since an index is entered at the one of two that happens to come last.
+        """
+        end = cls(last or date.max, MAX_POSITION)
+        return end if after is None else min(end, after)
 
 
 class Page(msgspec.Struct, Generic[_T, _K], frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ READS = {
     "statements?account=NOBODY": "statement.read",
     "invoices": "invoice.read",
     f"invoices/{_UUID}": "invoice.read",
+    "sales": "statement.read",
     f"sales/{_UUID}": "statement.read",
     "accounts": "account.read",
     "accounts/1000/balance": "account.read",

@@ -151,7 +151,9 @@ async def test_a_captured_hold_is_given_back_and_holds_no_more() -> None:
         placed = await school.do("wallet.hold", account="STU-1", amount=80, currency="KES")
         captured = await school.do("hold.capture", hold=placed["hold"]["id"], amount=50)
         found = answer(await school.give(reverse(captured["transaction_id"])))
-        assert [(one["balance"], one["held"], one["available"]) for one in found["wallets"]] == [(100, 0, 100)]
+        assert [(one["balance"], one["held"], one["available"]) for one in found["wallets"]] == [
+            (100, 0, 100)
+        ]
 
 
 @on_a_loop

@@ -40,6 +40,7 @@ INSERT INTO finance_payments SELECT tenant, invoice, position, gen_random_uuid()
     current_date, now() FROM finance_invoices;
 INSERT INTO finance_sales SELECT tenant, invoice, number, NULL, currency, 1, 0, '[]', '[]', current_date, now(), position
     FROM finance_invoices;
+INSERT INTO finance_sale_wallets SELECT tenant, 'HOT', effective_date, position, 'C', sale FROM finance_sales;
 INSERT INTO finance_imports SELECT 'greenhill', gen_random_uuid(), 'a', 'a', '', 0, 0, 0, 0, '{{}}', true, now(), n
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO export_requests SELECT 'greenhill', gen_random_uuid(), 'quickbooks', now(), n
@@ -65,7 +66,7 @@ HOSTILE = """
         'null_frac', 0::real, 'avg_width', 20, 'n_distinct', 1::real)
     FROM (VALUES ('events', 'originator_id'), ('commands', 'tenant'), ('commands', 'client'),
         ('tenant_heads', 'tenant'), ('tenant_features', 'tenant'), ('wallet_transactions', 'account'), ('wallet_holds', 'status'),
-        ('ledger_entries', 'code'), ('finance_export_jobs', 'tenant')) AS columns (relname, attname)
+        ('finance_sale_wallets', 'account'), ('ledger_entries', 'code'), ('finance_export_jobs', 'tenant')) AS columns (relname, attname)
 """
 """Statistics of a sample in which a hot stream was all that there was."""
 

@@ -10,7 +10,9 @@ from psycopg import sql
 from adapters.postgres import migrations
 from adapters.postgres.embedded.cluster import Cluster
 from adapters.postgres.migrations import migrate
-from tests.conftest import of_database
+from tests.conftest import Database, of_database
+from tests.support.projected import a_day, catch_up, dump, put
+from tests.support.school import School
 
 NAME = "migrated"
 # Columns, constraints, indexes, triggers, policies, rights and the text of functions: what a schema is.
@@ -88,3 +90,15 @@ def test_each_revision_is_a_pair_of_files() -> None:
     downs = {path.name.removesuffix(".down.sql") for path in folder.glob("*.down.sql")}
     assert ups == set(REVISIONS)
     assert downs == set(REVISIONS[1:]), "all but the log"
+
+
+def test_a_store_of_before_gets_what_is_found_again_filled(database: Database) -> None:
+    school = School()
+    a_day(school)
+    put(database, school)
+    catch_up(database)
+    projected = dump(database)
+    migrate(database.superuser_url, to="0014")
+    migrate(database.superuser_url)
+    catch_up(database)
+    assert dump(database) == projected

@@ -73,7 +73,8 @@ def test_a_sale_is_read_back_as_its_checkout_answered(database: Database, school
     catch_up(database)
     sale = sold["sale"]["id"]
     found = ask(database, "greenhill", lambda c: sales.find(c, [sale]))[sale]
-    assert found == msgspec.convert(refunds[-1]["sale"], SaleView)
+    answered = msgspec.convert(refunds[-1]["sale"], SaleView)
+    assert all(getattr(found, name) == getattr(answered, name) for name in SaleView.__struct_fields__)
     assert (found.refunded, found.receipt) == (50, sold["receipt"]["number"])
     assert ask(database, "maple", lambda c: sales.find(c, [sale])) == {}
 
