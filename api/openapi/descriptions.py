@@ -66,6 +66,8 @@ FIELDS: Final = {
     "Refund.lines": "Pieces that come back; instead of `amount`.",
     "Refund.amount": "What is given back, spread over what is left of each line; instead of `lines`.",
     # --- wallets, statements, receipts
+    "Transferred.from": "The wallet that paid, afterwards.",
+    "Transferred.to": "The wallet that got it, afterwards.",
     "WalletView.account": "The wallet's account, in capital letters.",
     "WalletView.balance": "What is in it, in minor units.",
     "WalletView.held": "What of it active holds set aside, in minor units.",

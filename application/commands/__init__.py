@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from application.commands import exports, holds, imports, invoices, pos, tenants, wallets
+from application.commands import exports, holds, imports, invoices, pos, tenants, transfers, wallets
 from application.pipeline.command import CommandSpec
 
 COMMANDS: Final[dict[str, CommandSpec]] = {
@@ -10,6 +10,7 @@ COMMANDS: Final[dict[str, CommandSpec]] = {
     for spec in (
         *wallets.SPECS,
         *holds.SPECS,
+        *transfers.SPECS,
         *invoices.SPECS,
         *pos.SPECS,
         *exports.SPECS,

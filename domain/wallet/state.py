@@ -12,6 +12,7 @@ from domain.ids import HoldId, WalletId
 from domain.wallet.events import (
     Movement,
     WalletCharged,
+    WalletClosed,
     WalletEvent,
     WalletFrozen,
     WalletHeld,
@@ -22,6 +23,8 @@ from domain.wallet.events import (
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
+    WalletTransferredIn,
+    WalletTransferredOut,
     WalletUnfrozen,
 )
 
@@ -82,7 +85,11 @@ def evolve(state: Wallet, event: WalletEvent) -> None:
         case WalletHoldCaptured() | WalletHoldReleased() | WalletHoldExpired():
             state.holds = {hold: held for hold, held in state.holds.items() if hold != event.hold}
             state.held_minor -= event.amount
-        case WalletFrozen(status=status) | WalletUnfrozen(status=status):
+        case WalletTransferredIn():
+            _move(state, event, event.amount)
+        case WalletTransferredOut():
+            _move(state, event, -event.amount)
+        case WalletFrozen(status=status) | WalletUnfrozen(status=status) | WalletClosed(status=status):
             state.status = status
         case WalletOpened():
             state.wallet_id = event.account

@@ -303,6 +303,9 @@ def tried(school: Client) -> dict[str, Any]:
     ok(school.top_up(account, 25000))
     again = school.send("POST", f"wallets/{account}/holds", requests["wallet.hold"])
     ask("hold.release", ok(again)["hold"]["id"])
+    ok(school.post("wallets", {"account": "STU-0043", "currency": "KES", "payer": account}))
+    ask("wallet.transfer")
+    ok(school.top_up(account, 5000))
     draft = school.send("POST", "invoices", {**requests["invoice.create"], "issue": False}).json()
     invoice = ask("invoice.create")
     ask("invoice.issue", draft["id"])
@@ -318,6 +321,9 @@ def tried(school: Client) -> dict[str, Any]:
             for one in operations.BULK.request
         ]
     )
+    rest = {"amount": school.balance(account), "currency": "KES", "description": "Trip"}
+    ok(school.post(f"wallets/{account}/charge", rest))
+    ask("wallet.close", account)
     found["invoice"], found["hold"] = invoice["id"], hold
     return found
 
