@@ -56,6 +56,7 @@ FIELDS: Final = {
     "Tender.type": "What pays: a wallet, or money from outside.",
     "Tender.amount": "In minor units. One tender that is not a wallet may leave it out and pays the rest.",
     "Tender.account": "The wallet that pays, or that takes what this tender pays beyond an invoice.",
+    "Tender.hold": "A hold on the wallet, which this tender captures: what it does not need of it is released.",
     "Tender.reference": "The provider's receipt. Of `mpesa` and `card` each can be booked only once.",
     "Checkout.customer": "Who buys; by default the wallet's account. Case is ignored.",
     "Checkout.wallet": "The wallet that a tender of type `wallet` pays from; case is ignored.",

@@ -212,9 +212,9 @@ def transfer(
     return out, into
 
 
-def check_payer(state: Wallet, wallet_id: WalletId, payer: str) -> None:
+def check_payer(state: Wallet, wallet_id: WalletId, *payers: str) -> None:
     """Refuse a wallet of another payer (`not_same_family`)."""
-    if state.payer != payer:
+    if state.payer not in payers:
         raise DomainError(
-            Code.NOT_SAME_FAMILY, f"Wallet {wallet_id} is not one of payer {payer}.", account=wallet_id
+            Code.NOT_SAME_FAMILY, f"Wallet {wallet_id} is not one of payer {payers[0]}.", account=wallet_id
         )

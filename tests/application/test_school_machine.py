@@ -128,6 +128,16 @@ class SchoolMachine(RuleBasedStateMachine):
             else:
                 self.give("hold.capture", hold=hold, amount=amount)
 
+    def naming_holds(self, data: st.DataObject, tenders: list[Any]) -> list[Any]:
+        """The tenders, those of wallets with a hold here and there."""
+        holds = st.sampled_from([None, *self.holds])
+        return [
+            {"type": "wallet", "amount": tender.get("amount"), "hold": hold}
+            if tender["type"] == "wallet" and (hold := data.draw(holds))
+            else tender
+            for tender in tenders
+        ]
+
     @rule(hours=st.integers(1, 30))
     def time_passes(self, hours: int) -> None:
         self.clock += timedelta(hours=hours)
@@ -137,8 +147,12 @@ class SchoolMachine(RuleBasedStateMachine):
         lines=st.lists(LINE, min_size=1, max_size=3),
         tenders=st.lists(TENDER, min_size=1, max_size=3),
         income=INCOME,
+        data=st.data(),
     )
-    def checkout(self, wallet: str | None, lines: list[Any], tenders: list[Any], income: str) -> None:
+    def checkout(
+        self, wallet: str | None, lines: list[Any], tenders: list[Any], income: str, data: st.DataObject
+    ) -> None:
+        tenders = self.naming_holds(data, tenders)
         lines = [{**line, "sku": "x", "income": income, "tax_code": "A"} for line in lines]
         found = self.give("pos.checkout", wallet=wallet, currency="KES", lines=lines, tenders=tenders)
         if found:
@@ -174,7 +188,7 @@ class SchoolMachine(RuleBasedStateMachine):
             self.give(
                 "invoice.settle",
                 invoice=data.draw(st.sampled_from(self.invoices)),
-                settle={"tenders": tenders},
+                settle={"tenders": self.naming_holds(data, tenders)},
             )
 
     @rule(data=st.data())
