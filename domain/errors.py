@@ -52,7 +52,10 @@ class Code(ErrorCode):
 
     INSUFFICIENT_FUNDS = "insufficient_funds", "conflict", "The wallet has less than is required; `available` and `required` say what."
     WALLET_EXISTS = "wallet_exists", "conflict", "The wallet already exists."
-    WALLET_NOT_OPEN = "wallet_not_open", "conflict", "The wallet is frozen or closed."
+    WALLET_NOT_OPEN = "wallet_not_open", "conflict", "The wallet is frozen."
+    WALLET_CLOSED = "wallet_closed", "conflict", "The wallet is closed; it takes nothing more."
+    WALLET_NOT_EMPTY = "wallet_not_empty", "conflict", "Only an empty wallet without active holds can be closed."
+    NOT_SAME_FAMILY = "not_same_family", "conflict", "The wallet is another payer's."
     HOLD_NOT_ACTIVE = "hold_not_active", "conflict", "The hold was captured or released, or has expired."
     CAPTURE_EXCEEDS_HOLD = "capture_exceeds_hold", "conflict", "More would be captured than is held; `available` and `required` say what."
     TOO_MANY_HOLDS = "too_many_holds", "conflict", "The wallet has 100 active holds; capture or release one."

@@ -51,6 +51,7 @@ RECIPES: Final[Mapping[str, tuple[Leg, ...]]] = {
     ),
     "wallet topped up": _by_one_amount(debit=TENDER, credit="wallet_liability"),
     "wallet charged": _by_one_amount(debit="wallet_liability", credit=INCOME),
+    "wallets transferred": _by_one_amount(debit="wallet_liability", credit="wallet_liability"),
     "sale paid": _by_one_amount(debit=TENDER, credit=SALE),
     "sale earned": (
         Leg("debit", SALE, "total"),

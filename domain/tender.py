@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from domain.errors import Code, DomainError
-from domain.ids import NAME, Name, WalletId
+from domain.ids import NAME, UUID, HoldId, Name, WalletId
 from domain.money import MAX_AMOUNT_MINOR, check_limit, format_minor
 
 TenderType = Literal["wallet", "cash", "bank", "card", "mpesa"]
@@ -21,6 +21,7 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
     account: Annotated[WalletId, NAME] | None = None
     reference: Name | None = None
+    hold: Annotated[HoldId, UUID] | None = None
 
     def __post_init__(self) -> None:
         for field in ("account", "reference"):
@@ -38,6 +39,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     excess_minor: int = 0
     wallet_id: WalletId | None = None
     reference: str | None = None
+    hold: HoldId | None = None
 
 
 def split(
@@ -79,6 +81,7 @@ def split(
             excess_minor=max(amount - left_minor, 0),
             wallet_id=wallet_id,
             reference=tender.reference,
+            hold=tender.hold,
         )
         left_minor -= share.amount_minor
         if amount:

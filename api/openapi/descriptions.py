@@ -56,6 +56,7 @@ FIELDS: Final = {
     "Tender.type": "What pays: a wallet, or money from outside.",
     "Tender.amount": "In minor units. One tender that is not a wallet may leave it out and pays the rest.",
     "Tender.account": "The wallet that pays, or that takes what this tender pays beyond an invoice.",
+    "Tender.hold": "A hold on the wallet, which this tender captures: what it does not need of it is released.",
     "Tender.reference": "The provider's receipt. Of `mpesa` and `card` each can be booked only once.",
     "Checkout.customer": "Who buys; by default the wallet's account. Case is ignored.",
     "Checkout.wallet": "The wallet that a tender of type `wallet` pays from; case is ignored.",
@@ -66,6 +67,8 @@ FIELDS: Final = {
     "Refund.lines": "Pieces that come back; instead of `amount`.",
     "Refund.amount": "What is given back, spread over what is left of each line; instead of `lines`.",
     # --- wallets, statements, receipts
+    "Transferred.from": "The wallet that paid, afterwards.",
+    "Transferred.to": "The wallet that got it, afterwards.",
     "WalletView.account": "The wallet's account, in capital letters.",
     "WalletView.balance": "What is in it, in minor units.",
     "WalletView.held": "What of it active holds set aside, in minor units.",

@@ -78,6 +78,7 @@ FORMS = (
             Code.INVOICE_NOT_FOUND,
             Code.INVOICE_NOT_OPEN,
             *TAKES_TENDERS,
+            Code.NOT_SAME_FAMILY,
             Code.NO_WALLET_FOR_EXCESS,
             Code.COMMAND_TOO_LARGE,
             *MOVES_MONEY,

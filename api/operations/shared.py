@@ -15,7 +15,7 @@ MOVES_MONEY: Final[Codes] = (
     Code.ACCOUNT_NOT_OPEN,
     Code.SERIES_EXHAUSTED,
 )
-TAKES_WALLETS: Final[Codes] = (Code.WALLET_NOT_FOUND, Code.WALLET_NOT_OPEN)
+TAKES_WALLETS: Final[Codes] = (Code.WALLET_NOT_FOUND, Code.WALLET_NOT_OPEN, Code.WALLET_CLOSED)
 TAKES_LINES: Final[Codes] = (Code.UNKNOWN_INCOME_ROLE, Code.COMMAND_TOO_LARGE)
 TAKES_TENDERS: Final[Codes] = (
     Code.INSUFFICIENT_FUNDS,
@@ -24,6 +24,8 @@ TAKES_TENDERS: Final[Codes] = (
     Code.TENDERS_AMBIGUOUS,
     Code.TENDERS_EXCEED_TOTAL,
     Code.TENDERS_TOO_LOW,
+    Code.HOLD_NOT_FOUND,
+    Code.HOLD_NOT_ACTIVE,
     *TAKES_WALLETS,
 )
 
@@ -62,10 +64,10 @@ RECORDED: Final = {"recorded_at": "2026-11-22T09:30:00.123456Z"}
 MOVED: Final = {"transaction_id": TRANSACTION, "effective_date": "2026-11-22", **RECORDED}
 
 
-def wallet_of(balance_minor: int, *, held_minor: int = 0) -> dict[str, Any]:
-    """A wallet with this balance, of which so much is held."""
+def wallet_of(balance_minor: int, *, held_minor: int = 0, account: str = "STU-0042") -> dict[str, Any]:
+    """A wallet with this balance, of which so much is held. All of them have one payer."""
     return {
-        "account": "STU-0042",
+        "account": account,
         "currency": "KES",
         "payer": "STU-0042",
         "balance": balance_minor,

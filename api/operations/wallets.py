@@ -2,6 +2,7 @@
 
 from api.operations.form import CommandForm, ReadForm
 from api.operations.shared import (
+    MOVED,
     MOVES_MONEY,
     PAGE_END,
     RECEIPT,
@@ -98,6 +99,50 @@ FORMS = (
         key="unfreeze-STU-0042",
         answer=wallet_of(150000),
         last_event=event("wallet.unfrozen", "wallet/STU-0042", account="STU-0042", status="open", **RECORDED),
+    ),
+    CommandForm(
+        action="wallet.close",
+        path="/wallets/{account}/close",
+        id="close_wallet",
+        tag="Wallets",
+        summary="Close a wallet",
+        codes=(Code.WALLET_NOT_FOUND, Code.WALLET_NOT_EMPTY),
+        request={},
+        key="close-STU-0042",
+        answer=wallet_of(0) | {"status": "closed"},
+        last_event=event("wallet.closed", "wallet/STU-0042", account="STU-0042", status="closed", **RECORDED),
+    ),
+    CommandForm(
+        action="wallet.transfer",
+        path="/wallets/transfer",
+        id="transfer_money",
+        tag="Wallets",
+        summary="Transfer between wallets",
+        codes=(
+            Code.NOT_SAME_FAMILY,
+            Code.INSUFFICIENT_FUNDS,
+            *TAKES_WALLETS,
+            Code.CURRENCY_MISMATCH,
+            Code.AMOUNT_TOO_LARGE,
+            Code.ACCOUNT_NOT_OPEN,
+        ),
+        request={"from": "STU-0042", "to": "STU-0043", "amount": 5000, "currency": "KES"},
+        key="transfer-0042-0043-1",
+        answer={
+            "transaction_id": TRANSACTION,
+            "from": wallet_of(140000),
+            "to": wallet_of(5000, account="STU-0043"),
+        },
+        last_event=event(
+            "wallet.transferred_in",
+            "wallet/STU-0043",
+            **MOVED,
+            account="STU-0043",
+            amount=5000,
+            currency="KES",
+            description="Transfer from STU-0042",
+            other="STU-0042",
+        ),
     ),
     ReadForm(
         path="/wallets",

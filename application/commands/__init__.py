@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from application.commands import exports, holds, imports, invoices, pos, reversals, tenants, wallets
+from application.commands import (
+    exports,
+    holds,
+    imports,
+    invoices,
+    pos,
+    reversals,
+    tenants,
+    transfers,
+    wallets,
+)
 from application.pipeline.command import CommandSpec
 
 COMMANDS: Final[dict[str, CommandSpec]] = {
@@ -10,6 +20,7 @@ COMMANDS: Final[dict[str, CommandSpec]] = {
     for spec in (
         *wallets.SPECS,
         *holds.SPECS,
+        *transfers.SPECS,
         *invoices.SPECS,
         *pos.SPECS,
         *reversals.SPECS,

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from domain.chart import INCOME_ROLES, check_income
 from domain.errors import Code, DomainError
-from domain.ids import provider_receipt_stream, wallet_stream
+from domain.ids import hold_stream, provider_receipt_stream, wallet_stream
 from domain.money import MAX_AMOUNT_MINOR
 from domain.provider_receipt import PROVIDERS
 from domain.tender import Tender
@@ -51,10 +51,12 @@ TaxCode = Annotated[
 
 
 def tender_streams(tenant_name: str, tenders: Iterable[Tender]) -> Iterable[str]:
-    """The streams that tenders ask for: wallets that pay, and providers' references."""
+    """The streams that tenders ask for: wallets that pay, holds, and providers' references."""
     for tender in tenders:
         if tender.account:
             yield wallet_stream(tenant_name, tender.account)
+        if tender.hold:
+            yield hold_stream(tenant_name, tender.hold)
         if tender.reference and tender.type in PROVIDERS:
             yield provider_receipt_stream(tenant_name, tender.type, tender.reference)
 

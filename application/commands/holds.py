@@ -1,6 +1,7 @@
 """Commands on holds: set money of a wallet aside, capture it or release it."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -13,7 +14,10 @@ from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import hold, tenant, wallet
 from domain.capability import Capability
+from domain.errors import Code, DomainError
+from domain.event import Transaction
 from domain.ids import NAME, UUID, HoldId, WalletId, hold_stream, wallet_stream
+from domain.tender import Share, Tender
 from domain.wallet import HoldView, WalletView
 
 
@@ -148,6 +152,61 @@ def handle_release(command: ReleaseHold, unit: UnitOfWork) -> HoldChanged:
         hold=HoldView.of(state, command.hold, held, status="released"),
         wallet=WalletView.of(wallets.current(unit, account)),
     )
+
+
+# --- tenders that name a hold
+
+
+def with_wallets(unit: UnitOfWork, tenders: Sequence[Tender]) -> Sequence[Tender]:
+    """The tenders, those that name a hold with the wallet that it is on."""
+    named = [tender.hold for tender in tenders if tender.hold]
+    if len(set(named)) < len(named):
+        raise DomainError(Code.INVALID_REQUEST, "Two tenders name the same hold.")
+    return [_with_wallet(unit, tender, tender.hold) if tender.hold else tender for tender in tenders]
+
+
+def _with_wallet(unit: UnitOfWork, tender: Tender, hold_id: HoldId) -> Tender:
+    account = account_of(unit, hold_id)
+    if tender.type != "wallet" or tender.account not in (None, account):
+        raise DomainError(Code.INVALID_REQUEST, "Only a tender of the wallet that a hold is on can name it.")
+    return msgspec.structs.replace(tender, account=account)
+
+
+def available(
+    unit: UnitOfWork, transaction: Transaction, tenders: Sequence[Tender]
+) -> Callable[[WalletId], int]:
+    """What each wallet may spend in a transaction, with what those holds set aside that the tenders name."""
+    free = wallets.available(unit, transaction)
+    held = Counter[WalletId]()
+    for tender in tenders:
+        if tender.hold and tender.account:
+            named = wallet.active_hold(wallets.current(unit, tender.account), tender.hold)
+            held[tender.account] += named.amount_minor
+    return lambda account: free(account) + held[account]
+
+
+def end(
+    unit: UnitOfWork, transaction: Transaction, tenders: Sequence[Tender], shares: Sequence[Share]
+) -> None:
+    """End each hold that a tender names, before its wallet is charged: what the share takes is captured."""
+    for tender in tenders:
+        if tender.hold and tender.account:
+            state = wallets.current(unit, tender.account)
+            held_minor = wallet.active_hold(state, tender.hold).amount_minor
+            share_minor = sum(share.amount_minor for share in shares if share.hold == tender.hold)
+            if share_minor:
+                event: wallet.WalletEvent = wallet.capture(
+                    state,
+                    transaction,
+                    wallet_id=tender.account,
+                    hold_id=tender.hold,
+                    amount_minor=min(share_minor, held_minor),
+                )
+            else:
+                event = wallet.release(
+                    state, wallet_id=tender.account, hold_id=tender.hold, recorded_at=unit.recorded_at
+                )
+            unit.emit(wallet_stream(unit.tenant_name, tender.account), event)
 
 
 SPECS = (

@@ -1,13 +1,13 @@
 """Invoice commands: create, issue, settle."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from application.commands import wallets
+from application.commands import holds, wallets
 from application.commands.fields import (
     Currency,
     EffectiveDate,
@@ -154,16 +154,17 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
     assert state.issued_on
     transaction = unit.transaction(state.currency, command.settle.effective_date, not_before=state.issued_on)
     payer_wallet = WalletId(state.payer)  # a payer's own wallet has the payer's name
+    tenders = holds.with_wallets(unit, command.settle.tenders)
     shares = split(
         state.open_minor,
-        command.settle.tenders,
+        tenders,
         currency=state.currency,
         wallet=payer_wallet,
-        available=wallets.available(unit, transaction),
+        available=_of_the_family(unit, state.payer, holds.available(unit, transaction, tenders)),
         exact=False,
     )
     excess_wallets = {
-        share.leg: _excess_wallet(unit, payer_wallet, share, command.settle.tenders, state.currency)
+        share.leg: _excess_wallet(unit, payer_wallet, share, tenders, state.currency)
         for share in shares
         if share.excess_minor
     }
@@ -190,6 +191,7 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
         if share.amount_minor:
             current = unit.state(invoice.Invoice, stream)
             unit.emit(stream, invoice.apply_payment(current, transaction, share=share, receipt=receipt))
+    holds.end(unit, transaction, tenders, shares)
     for share in shares:
         _move_wallets(unit, transaction, share, excess_wallets, receipt=receipt, number=state.number)
     return InvoiceSettled(
@@ -197,6 +199,22 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
         invoice=InvoiceView.of(unit.state(invoice.Invoice, stream)),
         receipt=unit.receipt(receipt),
     )
+
+
+def _of_the_family(
+    unit: UnitOfWork, payer: str, available: Callable[[WalletId], int]
+) -> Callable[[WalletId], int]:
+    """What each wallet may spend on a payer's bill: the payer's own, and those that have the same payer."""
+    own = WalletId(payer)
+
+    def of(account: WalletId) -> int:
+        spendable = available(account)
+        if account != own:
+            payers = (payer, wallets.current(unit, own).payer)
+            wallet.check_payer(wallets.current(unit, account), account, *payers)
+        return spendable
+
+    return of
 
 
 def _excess_wallet(

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from application.commands import wallets
+from application.commands import holds, wallets
 from application.commands.fields import (
     Amount,
     Currency,
@@ -155,12 +155,13 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     transaction = unit.transaction(command.currency, command.effective_date)
     lines = _lines(command)
     total = sum(line.total for line in lines)
-    available = wallets.available(unit, transaction)
+    tenders = holds.with_wallets(unit, command.tenders)
+    available = holds.available(unit, transaction, tenders)
     if command.wallet:
         available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
     shares = split(
         total,
-        command.tenders,
+        tenders,
         currency=command.currency,
         wallet=command.wallet,
         available=available,
@@ -190,6 +191,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     )
     stream = sale_stream(unit.tenant_name, sale_id)
     unit.create(stream, event)
+    holds.end(unit, transaction, tenders, shares)
     for share in shares:
         if share.type == "wallet":
             wallets.pay(

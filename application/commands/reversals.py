@@ -25,13 +25,20 @@ from domain.ledger_account import AccountCredited, AccountDebited
 from domain.provider_receipt import ProviderReceiptClaimed
 from domain.reversal import TransactionReversed
 from domain.sale import SaleCompleted, SaleRefunded
-from domain.wallet import WalletCharged, WalletHoldCaptured, WalletToppedUp, WalletView
+from domain.wallet import (
+    WalletCharged,
+    WalletHoldCaptured,
+    WalletToppedUp,
+    WalletTransferredIn,
+    WalletTransferredOut,
+    WalletView,
+)
 
 
 class ReverseTransaction(Command, frozen=True, kw_only=True):
     """Take a transaction back whole, once: every balance that it moved is as it was before.
 
-    Reversible are cash and bank top-ups, wallet charges, and settlements of invoices by cash, bank and wallet. The date
+    Reversible are cash and bank top-ups, charges and transfers of wallets, and settlements of invoices by cash, bank and wallet. The date
     is not before the transaction's own.
     """
 
@@ -105,6 +112,20 @@ def _take_out(reversing: _Reversing, topped_up: WalletToppedUp) -> None:
     reversing.unit.emit(stream, event)
 
 
+def _transfer_back(reversing: _Reversing, moved: WalletTransferredIn) -> None:
+    out, into = wallet.transfer(
+        wallets.current(reversing.unit, moved.account),
+        wallets.current(reversing.unit, moved.other),
+        reversing.transaction,
+        from_id=moved.account,
+        to_id=moved.other,
+        amount_minor=moved.amount,
+        description=f"Reversal: {moved.description}",
+    )
+    reversing.unit.emit(wallet_stream(reversing.unit.tenant_name, moved.account), out)
+    reversing.unit.emit(wallet_stream(reversing.unit.tenant_name, moved.other), into)
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How an event is taken back: `check` refuses it where it is not, `undo` does it."""
 
@@ -139,11 +160,13 @@ WAYS: Final[Mapping[type[MoneyEvent], Way]] = {
     ProviderReceiptClaimed: Way(check=lambda _, claimed: reversal.check_tender(claimed.provider)),
     # What was charged of a hold comes back; the hold stays ended, so that the money is free.
     WalletHoldCaptured: Way(),
+    WalletTransferredOut: Way(),  # with what came in of it
     AccountCredited: Way(undo=_post_back),
     AccountDebited: Way(undo=_post_back),
     PaymentApplied: Way(check=lambda _, applied: reversal.check_tender(applied.tender), undo=_reopen),
     WalletCharged: Way(undo=_give_back),
     WalletToppedUp: Way(check=lambda _, topped_up: reversal.check_tender(topped_up.tender), undo=_take_out),
+    WalletTransferredIn: Way(undo=_transfer_back),
 }
 """What stands here first is checked and undone first: a sale is refused before what paid for it, accounts are debited
 before they are credited, and a wallet gets back what it paid before it gives back what it got.
@@ -218,10 +241,11 @@ def _allocate_receipt(
     )
 
 
+_MOVEMENTS: Final = (WalletCharged, WalletToppedUp, WalletTransferredIn, WalletTransferredOut)
+
+
 def _wallets(unit: UnitOfWork, events: Sequence[MoneyEvent]) -> list[WalletView]:
-    moved: dict[WalletId, None] = {
-        event.account: None for event in events if isinstance(event, WalletCharged | WalletToppedUp)
-    }
+    moved: dict[WalletId, None] = {event.account: None for event in events if isinstance(event, _MOVEMENTS)}
     return [WalletView.of(wallets.current(unit, account)) for account in moved]
 
 

@@ -1,4 +1,4 @@
-"""Wallet commands: open, top up, charge."""
+"""Wallet commands: open, top up, charge, freeze, close."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, ClassVar, Literal
@@ -90,6 +90,19 @@ class FreezeWallet(Command, frozen=True, kw_only=True):
 
 class UnfreezeWallet(FreezeWallet, frozen=True, kw_only=True):
     """Let a frozen wallet pay again, for a reason."""
+
+
+class CloseWallet(Command, frozen=True, kw_only=True):
+    """Close an empty wallet for good; it takes nothing more."""
+
+    path: ClassVar = "account"
+    uppercase: ClassVar = ("account",)
+    not_yet: ClassVar = ("payout",)
+    account: Annotated[WalletId, NAME] = WalletId("")
+    payout: Source | None = None
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (wallet_stream(tenant_name, self.account),)
 
 
 # --- answers
@@ -269,6 +282,17 @@ def handle_freeze(command: FreezeWallet, unit: UnitOfWork) -> WalletView:
     return WalletView.of(unit.state(wallet.Wallet, stream))
 
 
+def handle_close(command: CloseWallet, unit: UnitOfWork) -> WalletView:
+    if command.payout:
+        raise DomainError(Code.NOT_SUPPORTED, "Pay-outs are not supported yet; leave `payout` out.")
+    event = wallet.close(
+        current(unit, command.account), wallet_id=command.account, recorded_at=unit.recorded_at
+    )
+    if event:
+        unit.emit(wallet_stream(unit.tenant_name, command.account), event)
+    return WalletView.of(current(unit, command.account))
+
+
 SPECS = (
     CommandSpec(
         action="wallet.open",
@@ -309,6 +333,14 @@ SPECS = (
         answer_type=WalletView,
         capability=Capability.WALLET_ADJUST,
         reason_required=True,
+        status=200,
+    ),
+    CommandSpec(
+        action="wallet.close",
+        command_type=CloseWallet,
+        handler=handle_close,
+        answer_type=WalletView,
+        capability=Capability.WALLET_ADJUST,
         status=200,
     ),
 )

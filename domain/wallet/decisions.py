@@ -1,4 +1,4 @@
-"""Decisions on a wallet: what opens it, moves money into it and out of it, and freezes it."""
+"""Decisions on a wallet: what opens it, moves money into it and out of it, freezes and closes it."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,12 +10,15 @@ from domain.money import format_minor
 from domain.wallet.events import (
     WalletCharged,
     WalletChargeReversed,
+    WalletClosed,
     WalletFrozen,
     WalletOpened,
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
     WalletTopUpReversed,
+    WalletTransferredIn,
+    WalletTransferredOut,
     WalletUnfrozen,
 )
 from domain.wallet.state import Wallet
@@ -30,9 +33,11 @@ def open_wallet(
 
 
 def check_status(state: Wallet, wallet_id: WalletId, *allowed: WalletStatus) -> None:
-    """Refuse a wallet that does not exist (`wallet_not_found`), or whose status is another (`wallet_not_open`)."""
+    """Refuse a wallet that does not exist, is closed or frozen (`wallet_not_found`, `wallet_closed`, `wallet_not_open`)."""
     if not state.version:
         raise DomainError(Code.WALLET_NOT_FOUND, f"There is no wallet {wallet_id}.", account=wallet_id)
+    if state.status == "closed":
+        raise DomainError(Code.WALLET_CLOSED, f"Wallet {wallet_id} is closed.", account=wallet_id)
     if state.status not in allowed:
         raise DomainError(Code.WALLET_NOT_OPEN, f"Wallet {wallet_id} is {state.status}.", account=wallet_id)
 
@@ -51,6 +56,21 @@ def unfreeze(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> Wa
     if state.status == "open":
         return None
     return WalletUnfrozen(account=wallet_id, status="open", recorded_at=recorded_at)
+
+
+def close(state: Wallet, *, wallet_id: WalletId, recorded_at: datetime) -> WalletClosed | None:
+    """Close an empty wallet for good; nothing happens where it is closed already."""
+    if state.status == "closed":
+        return None
+    check_status(state, wallet_id, "open", "frozen")
+    if state.balance_minor or state.holds:
+        raise DomainError(
+            Code.WALLET_NOT_EMPTY,
+            f"Wallet {wallet_id} has {format_minor(state.balance_minor, state.currency)} {state.currency},"
+            f" {format_minor(state.held_minor, state.currency)} {state.currency} of it held.",
+            account=wallet_id,
+        )
+    return WalletClosed(account=wallet_id, status="closed", recorded_at=recorded_at)
 
 
 def check_currency(state: Wallet, wallet_id: WalletId, currency: str) -> None:
@@ -193,3 +213,47 @@ def reverse_charge(
         income=charged.income,
         **transaction.stamp,
     )
+
+
+def transfer(
+    source: Wallet,
+    target: Wallet,
+    transaction: Transaction,
+    *,
+    from_id: WalletId,
+    to_id: WalletId,
+    amount_minor: int,
+    description: str | None,
+) -> tuple[WalletTransferredOut, WalletTransferredIn]:
+    """Move money from one wallet to another of the same payer. A frozen wallet takes it, and pays none."""
+    if from_id == to_id:
+        raise DomainError(Code.INVALID_REQUEST, "A transfer names two wallets.")
+    check_status(target, to_id, "open", "frozen")
+    check_currency(target, to_id, transaction.currency)
+    check_funds(source, transaction, wallet_id=from_id, required_minor=amount_minor)
+    check_payer(target, to_id, source.payer)
+    out = WalletTransferredOut(
+        account=from_id,
+        other=to_id,
+        amount=amount_minor,
+        currency=transaction.currency,
+        description=description or f"Transfer to {to_id}",
+        **transaction.stamp,
+    )
+    into = WalletTransferredIn(
+        account=to_id,
+        other=from_id,
+        amount=amount_minor,
+        currency=transaction.currency,
+        description=description or f"Transfer from {from_id}",
+        **transaction.stamp,
+    )
+    return out, into
+
+
+def check_payer(state: Wallet, wallet_id: WalletId, *payers: str) -> None:
+    """Refuse a wallet of another payer (`not_same_family`)."""
+    if state.payer not in payers:
+        raise DomainError(
+            Code.NOT_SAME_FAMILY, f"Wallet {wallet_id} is not one of payer {payers[0]}.", account=wallet_id
+        )

@@ -22,20 +22,25 @@ class WalletOpened(Event, frozen=True, kw_only=True):
 
 
 class Movement(MoneyEvent, frozen=True, kw_only=True):
-    """What every event has that moves money into a wallet or out of it, by a receipt.
+    """What every event has that moves money into a wallet or out of it.
 
-    `description` is a fixed phrase or the caller's words; `receipt` is the number of the receipt.
+    `description` is a fixed phrase or the caller's words.
     """
 
     account: WalletId
     amount: int
     currency: str
     description: str
+
+
+class _ReceiptedMovement(Movement, frozen=True, kw_only=True):
+    """`receipt` is the number of the receipt."""
+
     receipt: str
 
 
 @stored
-class WalletToppedUp(Movement, frozen=True, kw_only=True):
+class WalletToppedUp(_ReceiptedMovement, frozen=True, kw_only=True):
     """Money came in by a tender. `leg` counts the tenders of a settlement whose excess this is, else 0."""
 
     topic: ClassVar[str] = "bursar.wallet.topped_up.v1"
@@ -45,7 +50,7 @@ class WalletToppedUp(Movement, frozen=True, kw_only=True):
 
 
 @stored
-class WalletCharged(Movement, frozen=True, kw_only=True):
+class WalletCharged(_ReceiptedMovement, frozen=True, kw_only=True):
     """Money was spent on `purpose`; a charge that is neither sale nor invoice names its income role."""
 
     topic: ClassVar[str] = "bursar.wallet.charged.v1"
@@ -54,12 +59,12 @@ class WalletCharged(Movement, frozen=True, kw_only=True):
 
 
 @stored
-class WalletRefunded(Movement, frozen=True, kw_only=True):
+class WalletRefunded(_ReceiptedMovement, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.refunded.v1"
     sale: SaleId
 
 
-class _Reversed(Movement, frozen=True, kw_only=True):
+class _Reversed(_ReceiptedMovement, frozen=True, kw_only=True):
     """`reverses` is the transaction that is taken back."""
 
     reverses: str
@@ -82,6 +87,22 @@ class WalletChargeReversed(_Reversed, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.charge_reversed.v1"
     purpose: Literal["charge", "sale", "invoice"]
     income: str | None
+
+
+@stored
+class WalletTransferredOut(Movement, frozen=True, kw_only=True):
+    """Money went to `other`, a wallet of the same payer."""
+
+    topic: ClassVar[str] = "bursar.wallet.transferred_out.v1"
+    other: WalletId
+
+
+@stored
+class WalletTransferredIn(Movement, frozen=True, kw_only=True):
+    """Money came from `other`, a wallet of the same payer."""
+
+    topic: ClassVar[str] = "bursar.wallet.transferred_in.v1"
+    other: WalletId
 
 
 # --- holds
@@ -157,6 +178,13 @@ class WalletUnfrozen(_StatusChange, frozen=True, kw_only=True):
     topic: ClassVar[str] = "bursar.wallet.unfrozen.v1"
 
 
+@stored
+class WalletClosed(_StatusChange, frozen=True, kw_only=True):
+    """It was empty, and neither takes nor pays anything any more."""
+
+    topic: ClassVar[str] = "bursar.wallet.closed.v1"
+
+
 WalletEvent = (
     WalletOpened
     | WalletToppedUp
@@ -164,10 +192,13 @@ WalletEvent = (
     | WalletRefunded
     | WalletTopUpReversed
     | WalletChargeReversed
+    | WalletTransferredOut
+    | WalletTransferredIn
     | WalletHeld
     | WalletHoldCaptured
     | WalletHoldReleased
     | WalletHoldExpired
     | WalletFrozen
     | WalletUnfrozen
+    | WalletClosed
 )

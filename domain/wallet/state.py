@@ -13,6 +13,7 @@ from domain.wallet.events import (
     Movement,
     WalletCharged,
     WalletChargeReversed,
+    WalletClosed,
     WalletEvent,
     WalletFrozen,
     WalletHeld,
@@ -24,6 +25,8 @@ from domain.wallet.events import (
     WalletStatus,
     WalletToppedUp,
     WalletTopUpReversed,
+    WalletTransferredIn,
+    WalletTransferredOut,
     WalletUnfrozen,
 )
 
@@ -84,7 +87,11 @@ def evolve(state: Wallet, event: WalletEvent) -> None:
         case WalletHoldCaptured() | WalletHoldReleased() | WalletHoldExpired():
             state.holds = {hold: held for hold, held in state.holds.items() if hold != event.hold}
             state.held_minor -= event.amount
-        case WalletFrozen(status=status) | WalletUnfrozen(status=status):
+        case WalletTransferredIn():
+            _move(state, event, event.amount)
+        case WalletTransferredOut():
+            _move(state, event, -event.amount)
+        case WalletFrozen(status=status) | WalletUnfrozen(status=status) | WalletClosed(status=status):
             state.status = status
         case WalletOpened():
             state.wallet_id = event.account

@@ -37,7 +37,7 @@ WITH moved AS MATERIALIZED (
         d.ctid AS day_place, coalesce(d.net, 0) AS day_before, e.*
     FROM (
         SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account, position,
-            CASE WHEN is_outflow THEN - bursar_number(event, 'amount')
+            CASE WHEN goes_out THEN - bursar_number(event, 'amount')
                  ELSE bursar_number(event, 'amount') END AS amount,
             bursar_member(event, 'transaction_id')::uuid AS transaction_id,
             bursar_member(event, 'effective_date')::date AS effective_date,
@@ -45,10 +45,12 @@ WITH moved AS MATERIALIZED (
             bursar_words(event, 'description') AS description
         FROM (
             SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
-                topic IN ('bursar.wallet.charged.v1', 'bursar.wallet.top_up_reversed.v1') AS is_outflow
+                topic IN ('bursar.wallet.charged.v1', 'bursar.wallet.transferred_out.v1',
+                    'bursar.wallet.top_up_reversed.v1') AS goes_out
             FROM events
             WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic IN (
                 'bursar.wallet.topped_up.v1', 'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1',
+                'bursar.wallet.transferred_out.v1', 'bursar.wallet.transferred_in.v1',
                 'bursar.wallet.top_up_reversed.v1', 'bursar.wallet.charge_reversed.v1')
             OFFSET 0
         ) AS stored
@@ -90,7 +92,7 @@ FROM (
             notification_id AS position, convert_from(state, 'UTF8') AS event
         FROM events
         WHERE notification_id > %(after)s AND notification_id <= %(upto)s
-            AND topic IN ('bursar.wallet.frozen.v1', 'bursar.wallet.unfrozen.v1')
+            AND topic IN ('bursar.wallet.frozen.v1', 'bursar.wallet.unfrozen.v1', 'bursar.wallet.closed.v1')
         OFFSET 0
     ) AS stored
     ORDER BY tenant, account, position DESC

@@ -300,11 +300,14 @@ def tried(school: Client) -> dict[str, Any]:
         ask(action, account)
     hold = ask("wallet.hold", account)["hold"]["id"]
     ask("hold.capture", hold)
-    ok(school.top_up(account, 50000))
+    ok(school.top_up(account, 25000))
     again = school.send("POST", f"wallets/{account}/holds", requests["wallet.hold"])
     ask("hold.release", ok(again)["hold"]["id"])
     again = ok(school.send("POST", f"wallets/{account}/charge", requests["wallet.charge"]))
     ask("transaction.reverse", again["transaction_id"])
+    ok(school.post("wallets", {"account": "STU-0043", "currency": "KES", "payer": account}))
+    ask("wallet.transfer")
+    ok(school.top_up(account, 5000))
     draft = school.send("POST", "invoices", {**requests["invoice.create"], "issue": False}).json()
     invoice = ask("invoice.create")
     ask("invoice.issue", draft["id"])
@@ -320,6 +323,9 @@ def tried(school: Client) -> dict[str, Any]:
             for one in operations.BULK.request
         ]
     )
+    rest = {"amount": school.balance(account), "currency": "KES", "description": "Trip"}
+    ok(school.post(f"wallets/{account}/charge", rest))
+    ask("wallet.close", account)
     found["invoice"], found["hold"] = invoice["id"], hold
     return found
 

@@ -145,6 +145,23 @@ async def test_a_charge_is_given_back() -> None:
 
 
 @on_a_loop
+async def test_a_transfer_is_taken_back_as_long_as_the_money_is_there() -> None:
+    store = MemoryStore()
+    async with running_school(store) as school:
+        await school.do("wallet.open", account="STU-2", currency="KES", payer="STU-1")
+        await school.give(top_up(amount=100))
+        before = balances(store)
+        moved = await school.do("wallet.transfer", **{"from": "STU-1", "to": "STU-2"}, amount=60, currency="KES")
+        spent = await transaction(school, charge(account="STU-2", amount=1))
+        assert (await refusal(school, reverse(moved["transaction_id"]))).code == Code.INSUFFICIENT_FUNDS
+        await school.give(reverse(spent))
+        found = answer(await school.give(reverse(moved["transaction_id"])))
+        assert balances(store) == before
+        assert {one["account"]: one["balance"] for one in found["wallets"]} == {"STU-1": 100, "STU-2": 0}
+        assert "receipt" not in found
+
+
+@on_a_loop
 async def test_a_captured_hold_is_given_back_and_holds_no_more() -> None:
     async with running_school(MemoryStore()) as school:
         await school.give(top_up(amount=100))

@@ -48,7 +48,7 @@ EXPECTED = {
     Code.INVOICE_NOT_OPEN, Code.INVOICE_NOT_DRAFT, Code.REFUND_EXCEEDS_SALE, Code.REFERENCE_ALREADY_USED,
     Code.INVALID_REQUEST, Code.IDEMPOTENCY_KEY_REUSED, Code.REFERENCE_REQUIRED, Code.HOLD_NOT_ACTIVE,
     Code.CAPTURE_EXCEEDS_HOLD, Code.ALREADY_REVERSED, Code.NOT_REVERSIBLE, Code.USE_REFUND, Code.USE_CREDIT,
-    Code.USE_VOID,
+    Code.USE_VOID, Code.NOT_SAME_FAMILY, Code.WALLET_CLOSED, Code.WALLET_NOT_EMPTY,
 }  # fmt: skip
 
 
@@ -115,15 +115,24 @@ class SchoolMachine(RuleBasedStateMachine):
             assert len(self.store.log.events) == before
             return None
         assert outcome.position == len(self.store.log.events)
-        self.keyed[key] = (action, fields, outcome.response, outcome.position)
+        if outcome.position > before:  # what is already as asked takes no key
+            self.keyed[key] = (action, fields, outcome.response, outcome.position)
         found = answer(outcome)
         if "transaction_id" in found:
             self.transactions.append(found["transaction_id"])
         return found
 
-    @rule(account=st.sampled_from(ACCOUNTS))
-    def open_wallet(self, account: str) -> None:
-        self.give("wallet.open", account=account, currency="KES")
+    @rule(account=st.sampled_from(ACCOUNTS), payer=st.sampled_from([None, "STU-1"]))
+    def open_wallet(self, account: str, payer: str | None) -> None:
+        self.give("wallet.open", account=account, currency="KES", payer=payer)
+
+    @rule(one=st.sampled_from(ACCOUNTS), other=st.sampled_from(ACCOUNTS), amount=AMOUNTS)
+    def transfer(self, one: str, other: str, amount: int) -> None:
+        self.give("wallet.transfer", **{"from": one, "to": other}, amount=amount, currency="KES")
+
+    @rule()
+    def close_wallet(self) -> None:
+        self.give("wallet.close", account="STU-3")
 
     @rule(account=st.sampled_from(ACCOUNTS), amount=AMOUNTS, tender=TENDER)
     def top_up(self, account: str, amount: int, tender: dict[str, Any]) -> None:
@@ -154,6 +163,16 @@ class SchoolMachine(RuleBasedStateMachine):
             else:
                 self.give("hold.capture", hold=hold, amount=amount)
 
+    def naming_holds(self, data: st.DataObject, tenders: list[Any]) -> list[Any]:
+        """The tenders, those of wallets with a hold here and there."""
+        holds = st.sampled_from([None, *self.holds])
+        return [
+            {"type": "wallet", "amount": tender.get("amount"), "hold": hold}
+            if tender["type"] == "wallet" and (hold := data.draw(holds))
+            else tender
+            for tender in tenders
+        ]
+
     @rule(hours=st.integers(1, 30))
     def time_passes(self, hours: int) -> None:
         self.clock += timedelta(hours=hours)
@@ -163,8 +182,12 @@ class SchoolMachine(RuleBasedStateMachine):
         lines=st.lists(LINE, min_size=1, max_size=3),
         tenders=st.lists(TENDER, min_size=1, max_size=3),
         income=INCOME,
+        data=st.data(),
     )
-    def checkout(self, wallet: str | None, lines: list[Any], tenders: list[Any], income: str) -> None:
+    def checkout(
+        self, wallet: str | None, lines: list[Any], tenders: list[Any], income: str, data: st.DataObject
+    ) -> None:
+        tenders = self.naming_holds(data, tenders)
         lines = [{**line, "sku": "x", "income": income, "tax_code": "A"} for line in lines]
         found = self.give("pos.checkout", wallet=wallet, currency="KES", lines=lines, tenders=tenders)
         if found:
@@ -200,7 +223,7 @@ class SchoolMachine(RuleBasedStateMachine):
             self.give(
                 "invoice.settle",
                 invoice=data.draw(st.sampled_from(self.invoices)),
-                settle={"tenders": tenders},
+                settle={"tenders": self.naming_holds(data, tenders)},
             )
 
     @rule(data=st.data())

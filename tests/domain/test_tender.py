@@ -190,3 +190,9 @@ def test_whatever_is_split_adds_up(
     for one in named:
         assert one in given_in, "an amount that is named is taken whole"
         given_in.remove(one)
+
+
+def test_a_share_keeps_the_hold_that_its_tender_names() -> None:
+    tender = Tender(type="wallet", account="A", hold="01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57")
+    (share,) = split(5, [tender], currency="KES", wallet=None, available=purse(A=9), exact=True)
+    assert share.hold == tender.hold

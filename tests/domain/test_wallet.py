@@ -10,11 +10,14 @@ from domain.wallet import (
     Wallet,
     WalletCharged,
     WalletChargeReversed,
+    WalletClosed,
     WalletFrozen,
     WalletOpened,
     WalletRefunded,
     WalletToppedUp,
     WalletTopUpReversed,
+    WalletTransferredIn,
+    WalletTransferredOut,
     WalletUnfrozen,
     WalletView,
 )
@@ -30,6 +33,7 @@ TOP_UP: dict[str, Any] = {
 CHARGE: dict[str, Any] = {"purpose": "charge", "description": "Fine", "income": "meals"}
 REFUND: dict[str, Any] = {"sale": "s-1", "description": "Refund"}
 FROZEN = WalletFrozen(account="STU-1", status="frozen", recorded_at=AT)
+CLOSED = WalletClosed(account="STU-1", status="closed", recorded_at=AT)
 UNFROZEN = WalletUnfrozen(account="STU-1", status="open", recorded_at=AT)
 REFUNDED = WalletRefunded(**REFUND, account="STU-1", **MOVED, amount=70, currency="KES", receipt="R-3")
 LATER: Any = {**MOVED, "transaction_id": "0195a0c0-0000-7000-8000-000000000002"}
@@ -244,17 +248,84 @@ def test_a_frozen_wallet_takes_and_does_not_pay() -> None:
     )
 
 
+def do_close(state: Wallet) -> WalletClosed | None:
+    return wallet.close(state, wallet_id="STU-1", recorded_at=AT)
+
+
+def test_an_empty_wallet_is_closed_also_a_frozen_one() -> None:
+    given(STREAM, OPENED, topped_up(100), charged(100)).when(do_close).then(CLOSED, status="closed")
+    given(STREAM, OPENED, FROZEN).when(do_close).then(CLOSED, status="closed")
+    given(STREAM, OPENED, CLOSED).when(do_close).then(status="closed")
+    given(STREAM).when(do_close).then_refused(Code.WALLET_NOT_FOUND, account="STU-1")
+
+
+def test_a_wallet_with_money_is_not_closed() -> None:
+    given(STREAM, OPENED, topped_up(100), charged(99)).when(do_close).then_refused(
+        Code.WALLET_NOT_EMPTY, account="STU-1"
+    )
+
+
 @pytest.mark.parametrize(
     "decide",
     [do_top_up, do_charge(1), do_refund, do_freeze, do_unfreeze, do_reverse_top_up, do_reverse_charge],
 )
-def test_a_closed_wallet_moves_no_money(decide: Any) -> None:
-    """No event closes a wallet yet, so the state is set by hand."""
+def test_a_closed_wallet_takes_nothing_more(decide: Any) -> None:
+    given(STREAM, OPENED, CLOSED).when(decide).then_refused(Code.WALLET_CLOSED, account="STU-1")
 
-    def decision(state: Wallet) -> Any:
-        return decide(msgspec.structs.replace(state, status="closed"))
 
-    given(STREAM, OPENED, topped_up(100)).when(decision).then_refused(Code.WALLET_NOT_OPEN, account="STU-1")
+# --- transfers
+
+SISTER = fold(
+    "greenhill/wallet/STU-2", [WalletOpened(account="STU-2", currency="KES", payer="P-1", recorded_at=AT)]
+)
+STRANGER = fold(
+    "greenhill/wallet/STU-2", [WalletOpened(account="STU-2", currency="KES", payer="P-2", recorded_at=AT)]
+)
+
+
+def do_transfer(amount: int, target: Any = SISTER, to: str = "STU-2", **changes: Any) -> Any:
+    fields = {"description": None, "from_id": "STU-1", "to_id": to, "amount_minor": amount, **changes}
+    return lambda state: wallet.transfer(state, target, TRANSACTION, **fields)
+
+
+def transferred(amount: int, description: str = "") -> tuple[WalletTransferredOut, WalletTransferredIn]:
+    money: dict[str, Any] = {**MOVED, "amount": amount, "currency": "KES"}
+    return (
+        WalletTransferredOut(
+            **money, account="STU-1", other="STU-2", description=description or "Transfer to STU-2"
+        ),
+        WalletTransferredIn(
+            **money, account="STU-2", other="STU-1", description=description or "Transfer from STU-1"
+        ),
+    )
+
+
+def test_a_transfer_takes_from_one_wallet_what_it_gives_another() -> None:
+    state: Any = fold(STREAM, [OPENED, topped_up(100)])
+    assert do_transfer(100)(state) == transferred(100)
+    assert do_transfer(100, description="Lunch")(state) == transferred(100, "Lunch")
+    out, into = transferred(60)
+    assert fold(STREAM, [OPENED, topped_up(100), out]).balance_minor == 40  # type: ignore[attr-defined]
+    assert fold(STREAM, [OPENED, into]).nets == {TODAY: 60}  # type: ignore[attr-defined]
+
+
+def test_a_transfer_that_is_refused() -> None:
+    funded = given(STREAM, OPENED, topped_up(100))
+    funded.when(do_transfer(101)).then_refused(
+        Code.INSUFFICIENT_FUNDS, account="STU-1", available=100, required=101
+    )
+    funded.when(do_transfer(1, STRANGER)).then_refused(Code.NOT_SAME_FAMILY, account="STU-2")
+    funded.when(do_transfer(1, Wallet())).then_refused(Code.WALLET_NOT_FOUND, account="STU-2")
+    funded.when(lambda state: do_transfer(1, state, "STU-1")(state)).then_refused(Code.INVALID_REQUEST)
+    dollars = msgspec.structs.replace(SISTER, currency="CAD")
+    funded.when(do_transfer(1, dollars)).then_refused(Code.CURRENCY_MISMATCH, account="STU-2")
+    closed = msgspec.structs.replace(SISTER, status="closed")
+    funded.when(do_transfer(1, closed)).then_refused(Code.WALLET_CLOSED, account="STU-2")
+    given(STREAM, OPENED, topped_up(100), FROZEN).when(do_transfer(1)).then_refused(
+        Code.WALLET_NOT_OPEN, account="STU-1"
+    )
+    frozen: Any = msgspec.structs.replace(SISTER, status="frozen")
+    assert do_transfer(100, frozen)(fold(STREAM, [OPENED, topped_up(100)])) == transferred(100)
 
 
 def test_holds_and_overdraft_count_for_what_is_available() -> None:

@@ -147,6 +147,13 @@ def test_a_frozen_wallet_holds_and_captures_nothing_and_releases() -> None:
     frozen.when(do_release).then(RELEASED, held_minor=0)
 
 
+def test_a_wallet_with_a_hold_is_not_closed() -> None:
+    """Also one that is held of an overdraft, where there is no balance."""
+    given(STREAM, OPENED, held(200)).when(
+        lambda state: wallet.close(state, wallet_id="STU-1", recorded_at=AT)
+    ).then_refused(Code.WALLET_NOT_EMPTY, account="STU-1")
+
+
 @pytest.mark.parametrize("decision", [do_hold(1), do_capture(1), do_release])
 def test_a_wallet_that_does_not_exist_has_no_holds(decision: Any) -> None:
     given(STREAM).when(decision).then_refused(Code.WALLET_NOT_FOUND, account="STU-1")

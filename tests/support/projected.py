@@ -80,6 +80,10 @@ def a_day(school: School, *, keys: str = "a") -> None:
     ]
     school.run("hold.capture", hold=holds[0], amount=300)
     school.run("hold.release", hold=holds[1])
+    for account in ("STU-3", "STU-4"):
+        school.run("wallet.open", account=account, payer="STU-1")
+    school.run("wallet.transfer", **{"from": "STU-1", "to": "STU-3"}, amount=11, description=AWKWARD)
+    school.run("wallet.close", account="STU-4")
     school.run("key.create", client="till", prefix="k1", key_hash=f"{keys}1" * 32, role="cashier")
     school.run("key.create", client="till", prefix="k2", key_hash=f"{keys}2" * 32, role="auditor")
     school.run("key.revoke", prefix="k1")

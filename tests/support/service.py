@@ -80,10 +80,10 @@ class Client:
     def settle(self, invoice: str, *tenders: Json, **options: Any) -> httpx.Response:
         return self.send("PATCH", f"invoices/{invoice}", {"settle": {"tenders": tenders}}, **options)
 
-    def wallet(self, balance: int = 0, *, currency: str = "KES") -> str:
-        """Open a wallet of a fresh name, with money in it."""
+    def wallet(self, balance: int = 0, *, currency: str = "KES", payer: str = "") -> str:
+        """Open a wallet of a fresh name, with money in it; it is its own payer's unless named."""
         account = fresh_name()
-        ok(self.post("wallets", {"account": account, "currency": currency}))
+        ok(self.post("wallets", {"account": account, "currency": currency, "payer": payer or account}))
         if balance:
             ok(self.top_up(account, balance, currency=currency))
         return account

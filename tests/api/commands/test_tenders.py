@@ -269,7 +269,8 @@ def test_an_excess_goes_to_the_payers_wallet(admin, tender):
 
 
 def test_an_excess_goes_to_the_tenders_wallet_before_any_other(admin):
-    payer, named, paying = admin.wallet(), admin.wallet(), admin.wallet(100)
+    payer, named = admin.wallet(), admin.wallet()
+    paying = admin.wallet(100, payer=payer)
     invoice = admin.invoice(1000, payer=payer)
     tenders = [WALLET | {"account": paying, "amount": 100}, CASH | {"amount": 1000, "account": named}]
     ok(admin.settle(invoice["id"], *tenders))
@@ -279,7 +280,8 @@ def test_an_excess_goes_to_the_tenders_wallet_before_any_other(admin):
 @pytest.mark.parametrize("balance", [100, 0])
 def test_an_excess_goes_to_the_paying_wallet_before_the_payers(admin, balance):
     """Even where that wallet had nothing to pay with."""
-    payer, paying = admin.wallet(), admin.wallet(balance)
+    payer = admin.wallet()
+    paying = admin.wallet(balance, payer=payer)
     invoice = admin.invoice(1000, payer=payer)
     ok(admin.settle(invoice["id"], WALLET | {"account": paying}, CASH | {"amount": 1200}))
     # Of the amount named, 1000 are owed, so the wallet pays nothing.
@@ -335,11 +337,23 @@ def test_part_payments_until_it_is_paid(admin):
     assert admin.balance(payer) == 0
 
 
-def test_another_wallet_pays_an_invoice(admin):
-    payer, aunt = admin.wallet(), admin.wallet(1000)
-    invoice = admin.invoice(400, payer=payer)
-    ok(admin.settle(invoice["id"], WALLET | {"account": aunt.lower()}))
-    assert (admin.balance(payer), admin.balance(aunt)) == (0, 600)
+def test_another_wallet_of_the_payer_pays_an_invoice(admin):
+    """Whether the bill is the parent's or a child's."""
+    parent = fresh_name("PAR")
+    child, sister = admin.wallet(payer=parent), admin.wallet(1000, payer=parent)
+    for payer in (parent, child):
+        invoice = admin.invoice(400, payer=payer)
+        ok(admin.settle(invoice["id"], WALLET | {"account": sister.lower()}))
+    assert (admin.balance(child), admin.balance(sister)) == (0, 200)
+
+
+def test_a_wallet_of_another_payer_pays_no_invoice(service, admin):
+    payer, stranger = admin.wallet(), admin.wallet(1000)
+    for billed in (payer, fresh_name("PAR")):
+        invoice = admin.invoice(400, payer=billed)
+        with service.nothing_written():
+            refused(admin.settle(invoice["id"], WALLET | {"account": stranger}), 409, "not_same_family")
+            refused(admin.settle(invoice["id"], WALLET | {"account": fresh_name()}), 404, "wallet_not_found")
 
 
 def test_a_settlement_as_of_an_earlier_day(admin):

@@ -104,7 +104,8 @@ def test_a_wallet_and_a_list_of_them(database: Database, head: int) -> None:
         found = all_pages(
             database, limit, lambda c, limit, after: wallets.wallets(c, limit=limit, after=after)
         )
-        assert [one.account for one in found] == ["STU-1", "STU-2"]
+        assert [one.account for one in found] == ["STU-1", "STU-2", "STU-3", "STU-4"]
+        assert [one.status for one in found] == ["open", "open", "open", "closed"]
 
 
 def test_the_chart_balances(database: Database, head: int) -> None:
@@ -127,7 +128,7 @@ def test_entries_run_to_the_balance(database: Database, head: int) -> None:
         found = all_pages(
             database, limit, lambda c, limit, after: ledger.entries(c, owed.code, limit=limit, after=after)
         )
-        assert len(found) == 8
+        assert len(found) == 10
         assert found[-1].balance == owed.balance
         running = 0
         for entry in found:
@@ -145,7 +146,7 @@ def test_a_statement_runs_by_effective_date(database: Database, head: int, limit
     assert head
     whole = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-1", limit=500))
     assert whole is not None
-    assert (whole.opening_balance, whole.closing_balance) == (0, 150_000 - 700 - 40_000 + 1_000 - 300)
+    assert (whole.opening_balance, whole.closing_balance) == (0, 150_000 - 700 - 40_000 + 1_000 - 300 - 11)
     assert whole.lines[0].description == AWKWARD
     assert whole.lines[0].amount == whole.lines[0].balance == -700
     lines: list[wallets.StatementLine] = []
