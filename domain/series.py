@@ -9,7 +9,9 @@ from domain.event import Event, State, stored
 MAX_NUMBER_LENGTH: Final = 18
 """So that QuickBooks takes a number as `DocNumber` (21 characters) also with a leg behind it."""
 
-DocumentKind = Literal["top_up", "charge", "sale", "refund", "settlement", "invoice"]
+DocumentKind = Literal[
+    "top_up", "charge", "sale", "refund", "settlement", "invoice", "adjustment", "pay_out", "dormant"
+]
 
 # --- events
 

@@ -96,7 +96,7 @@ FIELDS: Final = {
     "ReceiptView.qr": "The address that the QR code holds; anybody can check the receipt there.",
     "CheckedReceipt.number": "The receipt's number.",
     "CheckedReceipt.status": "`refunded` where any of it was given back.",
-    "CheckedReceipt.kind": "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale` or `refund`.",
+    "CheckedReceipt.kind": "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale`, `refund`, `adjustment`, `pay_out` or `dormant`.",
     "CheckedReceipt.amount": "What was paid, in minor units.",
     # --- invoices and sales
     "InvoiceView.id": "The invoice's id.",

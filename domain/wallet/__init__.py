@@ -1,8 +1,10 @@
 """The wallet: money that a school holds for somebody, a liability of the school.
 
-Its events stand in `events`, its state and `evolve` in `state`, its decisions in `decisions` and, on holds, in `holds`.
+Its events stand in `events`, its state and `evolve` in `state`, its decisions in `decisions`, on holds in `holds`, and
+those that need a second person in `approved`.
 """
 
+from domain.wallet.approved import adjust, grant_overdraft, make_dormant, pay_out
 from domain.wallet.decisions import (
     charge,
     check_funds,
@@ -17,6 +19,7 @@ from domain.wallet.decisions import (
     unfreeze,
 )
 from domain.wallet.events import (
+    WalletAdjusted,
     WalletCharged,
     WalletClosed,
     WalletEvent,
@@ -25,7 +28,10 @@ from domain.wallet.events import (
     WalletHoldCaptured,
     WalletHoldExpired,
     WalletHoldReleased,
+    WalletMadeDormant,
     WalletOpened,
+    WalletOverdraftGranted,
+    WalletPaidOut,
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
@@ -42,6 +48,7 @@ __all__ = [
     "HoldStatus",
     "HoldView",
     "Wallet",
+    "WalletAdjusted",
     "WalletCharged",
     "WalletClosed",
     "WalletEvent",
@@ -50,7 +57,10 @@ __all__ = [
     "WalletHoldCaptured",
     "WalletHoldExpired",
     "WalletHoldReleased",
+    "WalletMadeDormant",
     "WalletOpened",
+    "WalletOverdraftGranted",
+    "WalletPaidOut",
     "WalletRefunded",
     "WalletStatus",
     "WalletToppedUp",
@@ -59,6 +69,7 @@ __all__ = [
     "WalletUnfrozen",
     "WalletView",
     "active_hold",
+    "adjust",
     "capture",
     "charge",
     "check_funds",
@@ -67,9 +78,12 @@ __all__ = [
     "close",
     "evolve",
     "freeze",
+    "grant_overdraft",
     "hold",
     "lapse",
+    "make_dormant",
     "open_wallet",
+    "pay_out",
     "refund",
     "release",
     "top_up",

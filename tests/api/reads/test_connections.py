@@ -53,6 +53,7 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
     account = admin.wallet(100)
     examples = {
         "account": account,
+        "hold": admin.post(f"wallets/{account}/holds", {"amount": 1, "currency": "KES"}).json()["hold"]["id"],
         "invoice": admin.invoice()["id"],
         "sale": admin.checkout([100], {"type": "cash"}).json()["sale"]["id"],
         "code": next(iter(admin.accounts().values()))["code"],
