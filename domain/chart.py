@@ -99,6 +99,23 @@ def country(code: str) -> Country:
         raise DomainError(Code.UNKNOWN_COUNTRY, f"There is no country template {code!r}.") from None
 
 
+ADJUSTMENT_ROLES: Final = frozenset(
+    account.role
+    for template in COUNTRIES.values()
+    for account in template.accounts
+    if account.type in ("income", "expense")
+)
+"""The roles that an adjustment of a wallet may name as its other side: no control account is among them."""
+
+
+def check_adjustment(role: str) -> None:
+    """Refuse a role that no adjustment may name (`unknown_adjustment_role`)."""
+    if role not in ADJUSTMENT_ROLES:
+        raise DomainError(
+            Code.UNKNOWN_ADJUSTMENT_ROLE, f"{role!r} is neither an income nor an expense role of the chart."
+        )
+
+
 def check_income(role: str) -> None:
     """Refuse a role that no sale may be income of (`unknown_income_role`)."""
     if role not in INCOME_ROLES:

@@ -15,6 +15,8 @@ TENDER: Final = "{tender}"
 """Stands for the account of the tender that pays; see `TENDER_ROLES`."""
 INCOME: Final = "{income}"
 """Stands for the income role that the line or the charge names."""
+ROLE: Final = "{role}"
+"""Stands for the role that an adjustment names."""
 TAX: Final = "{tax}"
 """Stands for the role of each tax component."""
 SALE: Final = "{sale}"
@@ -52,6 +54,10 @@ RECIPES: Final[Mapping[str, tuple[Leg, ...]]] = {
     "wallet topped up": _by_one_amount(debit=TENDER, credit="wallet_liability"),
     "wallet charged": _by_one_amount(debit="wallet_liability", credit=INCOME),
     "wallets transferred": _by_one_amount(debit="wallet_liability", credit="wallet_liability"),
+    "wallet adjusted up": _by_one_amount(debit=ROLE, credit="wallet_liability"),
+    "wallet adjusted down": _by_one_amount(debit="wallet_liability", credit=ROLE),
+    "wallet paid out": _by_one_amount(debit="wallet_liability", credit=TENDER),
+    "wallet made dormant": _by_one_amount(debit="wallet_liability", credit="unclaimed_balances"),
     "sale paid": _by_one_amount(debit=TENDER, credit=SALE),
     "sale earned": (
         Leg("debit", SALE, "total"),
@@ -88,12 +94,14 @@ class Journal:
     def __init__(self) -> None:
         self._sums: dict[tuple[str, Side], int] = {}
 
-    def post(self, operation: str, amount_minor: int, *, tender: str = "", income: str = "") -> None:
+    def post(
+        self, operation: str, amount_minor: int, *, tender: str = "", income: str = "", role: str = ""
+    ) -> None:
         """Post one amount by the recipe of `operation`."""
         assert amount_minor > 0
         for leg in RECIPES[operation]:
             assert leg.part == "amount", operation
-            self._add(_filled(leg.role, tender, income), leg.side, amount_minor)
+            self._add(role if leg.role == ROLE else _filled(leg.role, tender, income), leg.side, amount_minor)
 
     def post_line(
         self, operation: str, line: Parts, *, income: str = "", taxes: Mapping[str, int] | None = None

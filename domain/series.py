@@ -9,7 +9,18 @@ from domain.event import Event, State, stored
 MAX_NUMBER_LENGTH: Final = 18
 """So that QuickBooks takes a number as `DocNumber` (21 characters) also with a leg behind it."""
 
-DocumentKind = Literal["top_up", "charge", "sale", "refund", "settlement", "invoice", "reversal"]
+DocumentKind = Literal[
+    "top_up",
+    "charge",
+    "sale",
+    "refund",
+    "settlement",
+    "invoice",
+    "reversal",
+    "adjustment",
+    "pay_out",
+    "dormant",
+]
 
 # --- events
 

@@ -163,7 +163,7 @@ def _recipes() -> Iterator[str]:
     yield from _head(
         "Posting recipes",
         "What each operation debits and credits, by role; a tenant's chart gives each role its account. `{tender}` is the"
-        " account of the tender that pays, `{income}` the income role of the line or charge, `{tax}` the role of each tax"
+        " account of the tender that pays, `{income}` the income role of the line or charge, `{role}` the income or expense role that an adjustment names, `{tax}` the role of each tax"
         " component, `{sale}` the sale itself: what its tenders pay is what its lines earn. A leg in brackets posts that"
         " part of a line: the price is before discount and without tax, the total is with both; a part of 0 is not"
         " posted. One transaction has one posting per account and side.",

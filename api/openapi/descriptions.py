@@ -97,7 +97,8 @@ FIELDS: Final = {
     "CheckedReceipt.number": "The receipt's number.",
     "CheckedReceipt.status": "`refunded` where any of a sale was given back, `reversed` where all of another was.",
     "CheckedReceipt.kind": (
-        "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale`, `refund` or `reversal`."
+        "What it is a receipt for: `top_up`, `charge`, `settlement`, `sale`, `refund`, `reversal`, `adjustment`,"
+        " `pay_out` or `dormant`."
     ),
     "CheckedReceipt.amount": "What was paid, in minor units.",
     # --- invoices and sales

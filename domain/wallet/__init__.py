@@ -1,8 +1,10 @@
 """The wallet: money that a school holds for somebody, a liability of the school.
 
-Its events stand in `events`, its state and `evolve` in `state`, its decisions in `decisions` and, on holds, in `holds`.
+Its events stand in `events`, its state and `evolve` in `state`, its decisions in `decisions`, on holds in `holds`, and
+those that need a second person in `approved`.
 """
 
+from domain.wallet.approved import adjust, grant_overdraft, make_dormant, pay_out
 from domain.wallet.decisions import (
     charge,
     check_funds,
@@ -19,6 +21,7 @@ from domain.wallet.decisions import (
     unfreeze,
 )
 from domain.wallet.events import (
+    WalletAdjusted,
     WalletCharged,
     WalletChargeReversed,
     WalletClosed,
@@ -28,7 +31,10 @@ from domain.wallet.events import (
     WalletHoldCaptured,
     WalletHoldExpired,
     WalletHoldReleased,
+    WalletMadeDormant,
     WalletOpened,
+    WalletOverdraftGranted,
+    WalletPaidOut,
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
@@ -46,6 +52,7 @@ __all__ = [
     "HoldStatus",
     "HoldView",
     "Wallet",
+    "WalletAdjusted",
     "WalletChargeReversed",
     "WalletCharged",
     "WalletClosed",
@@ -55,7 +62,10 @@ __all__ = [
     "WalletHoldCaptured",
     "WalletHoldExpired",
     "WalletHoldReleased",
+    "WalletMadeDormant",
     "WalletOpened",
+    "WalletOverdraftGranted",
+    "WalletPaidOut",
     "WalletRefunded",
     "WalletStatus",
     "WalletTopUpReversed",
@@ -65,6 +75,7 @@ __all__ = [
     "WalletUnfrozen",
     "WalletView",
     "active_hold",
+    "adjust",
     "capture",
     "charge",
     "check_funds",
@@ -73,9 +84,12 @@ __all__ = [
     "close",
     "evolve",
     "freeze",
+    "grant_overdraft",
     "hold",
     "lapse",
+    "make_dormant",
     "open_wallet",
+    "pay_out",
     "refund",
     "release",
     "reverse_charge",

@@ -117,6 +117,13 @@ def check_funds(state: Wallet, transaction: Transaction, *, wallet_id: WalletId,
     """
     check_status(state, wallet_id, "open")
     check_currency(state, wallet_id, transaction.currency)
+    return check_available(state, transaction, wallet_id=wallet_id, required_minor=required_minor)
+
+
+def check_available(
+    state: Wallet, transaction: Transaction, *, wallet_id: WalletId, required_minor: int
+) -> int:
+    """Refuse to take more than is available on the transaction's date (`insufficient_funds`); returns what is."""
     available, currency = state.available_to(transaction), transaction.currency
     if required_minor > available:
         since = f" from {transaction.stamp['effective_date']} on" if available < state.available_minor else ""

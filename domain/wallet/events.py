@@ -105,6 +105,44 @@ class WalletTransferredIn(Movement, frozen=True, kw_only=True):
     other: WalletId
 
 
+# --- what a second person approved
+
+
+@stored
+class WalletAdjusted(_ReceiptedMovement, frozen=True, kw_only=True):
+    """It was put right; a negative `amount` took money out of it. The other side is on the account of `role`."""
+
+    topic: ClassVar[str] = "bursar.wallet.adjusted.v1"
+    role: str
+
+
+@stored
+class WalletPaidOut(_ReceiptedMovement, frozen=True, kw_only=True):
+    """Money was given back to whom it belongs, by a tender."""
+
+    topic: ClassVar[str] = "bursar.wallet.paid_out.v1"
+    tender: str
+    reference: str | None = None
+
+
+@stored
+class WalletMadeDormant(_ReceiptedMovement, frozen=True, kw_only=True):
+    """All that was in it went to the unclaimed balances."""
+
+    topic: ClassVar[str] = "bursar.wallet.made_dormant.v1"
+
+
+@stored
+class WalletOverdraftGranted(Event, frozen=True, kw_only=True):
+    """From now on it may go `limit` minor units below zero; 0 grants nothing any more."""
+
+    topic: ClassVar[str] = "bursar.wallet.overdraft_granted.v1"
+    account: WalletId
+    limit: int
+    currency: str
+    recorded_at: datetime
+
+
 # --- holds
 
 
@@ -194,6 +232,10 @@ WalletEvent = (
     | WalletChargeReversed
     | WalletTransferredOut
     | WalletTransferredIn
+    | WalletAdjusted
+    | WalletPaidOut
+    | WalletMadeDormant
+    | WalletOverdraftGranted
     | WalletHeld
     | WalletHoldCaptured
     | WalletHoldReleased

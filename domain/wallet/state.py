@@ -11,6 +11,7 @@ from domain.event import State, Transaction
 from domain.ids import HoldId, WalletId
 from domain.wallet.events import (
     Movement,
+    WalletAdjusted,
     WalletCharged,
     WalletChargeReversed,
     WalletClosed,
@@ -20,7 +21,10 @@ from domain.wallet.events import (
     WalletHoldCaptured,
     WalletHoldExpired,
     WalletHoldReleased,
+    WalletMadeDormant,
     WalletOpened,
+    WalletOverdraftGranted,
+    WalletPaidOut,
     WalletRefunded,
     WalletStatus,
     WalletToppedUp,
@@ -87,10 +91,12 @@ def evolve(state: Wallet, event: WalletEvent) -> None:
         case WalletHoldCaptured() | WalletHoldReleased() | WalletHoldExpired():
             state.holds = {hold: held for hold, held in state.holds.items() if hold != event.hold}
             state.held_minor -= event.amount
-        case WalletTransferredIn():
+        case WalletTransferredIn() | WalletAdjusted():
             _move(state, event, event.amount)
-        case WalletTransferredOut():
+        case WalletTransferredOut() | WalletPaidOut() | WalletMadeDormant():
             _move(state, event, -event.amount)
+        case WalletOverdraftGranted():
+            state.overdraft_limit_minor = event.limit
         case WalletFrozen(status=status) | WalletUnfrozen(status=status) | WalletClosed(status=status):
             state.status = status
         case WalletOpened():

@@ -46,12 +46,14 @@ WITH moved AS MATERIALIZED (
         FROM (
             SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
                 topic IN ('bursar.wallet.charged.v1', 'bursar.wallet.transferred_out.v1',
+                    'bursar.wallet.paid_out.v1', 'bursar.wallet.made_dormant.v1',
                     'bursar.wallet.top_up_reversed.v1') AS goes_out
             FROM events
             WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic IN (
                 'bursar.wallet.topped_up.v1', 'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1',
-                'bursar.wallet.transferred_out.v1', 'bursar.wallet.transferred_in.v1',
-                'bursar.wallet.top_up_reversed.v1', 'bursar.wallet.charge_reversed.v1')
+                'bursar.wallet.transferred_out.v1', 'bursar.wallet.transferred_in.v1', 'bursar.wallet.adjusted.v1',
+                'bursar.wallet.paid_out.v1', 'bursar.wallet.made_dormant.v1', 'bursar.wallet.top_up_reversed.v1',
+                'bursar.wallet.charge_reversed.v1')
             OFFSET 0
         ) AS stored
         OFFSET 0
@@ -100,10 +102,28 @@ FROM (
 WHERE a.tenant = s.tenant AND a.account = s.account
 """)
 
+_OVERDRAFT_GRANTED: Final = Fold("""
+UPDATE wallet_accounts a
+SET overdraft_limit = s.overdraft_limit
+FROM (
+    SELECT DISTINCT ON (tenant, account) tenant, account, bursar_number(event, 'limit') AS overdraft_limit
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, split_part(originator_id, '/', 3) AS account,
+            notification_id AS position, convert_from(state, 'UTF8') AS event
+        FROM events
+        WHERE notification_id > %(after)s AND notification_id <= %(upto)s
+            AND topic = 'bursar.wallet.overdraft_granted.v1'
+        OFFSET 0
+    ) AS stored
+    ORDER BY tenant, account, position DESC
+) AS s
+WHERE a.tenant = s.tenant AND a.account = s.account
+""")
+
 PROJECTION: Final = Projection(
     name="wallets",
     tables=("wallet_accounts", "wallet_balances", "wallet_days", "wallet_transactions", holds.TABLE),
-    folds=(_OPENED, _MOVED, _STATUS_CHANGED, *holds.FOLDS),
+    folds=(_OPENED, _MOVED, _STATUS_CHANGED, _OVERDRAFT_GRANTED, *holds.FOLDS),
 )
 
 

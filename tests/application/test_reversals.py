@@ -151,7 +151,9 @@ async def test_a_transfer_is_taken_back_as_long_as_the_money_is_there() -> None:
         await school.do("wallet.open", account="STU-2", currency="KES", payer="STU-1")
         await school.give(top_up(amount=100))
         before = balances(store)
-        moved = await school.do("wallet.transfer", **{"from": "STU-1", "to": "STU-2"}, amount=60, currency="KES")
+        moved = await school.do(
+            "wallet.transfer", **{"from": "STU-1", "to": "STU-2"}, amount=60, currency="KES"
+        )
         spent = await transaction(school, charge(account="STU-2", amount=1))
         assert (await refusal(school, reverse(moved["transaction_id"]))).code == Code.INSUFFICIENT_FUNDS
         await school.give(reverse(spent))

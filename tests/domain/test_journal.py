@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chart import COUNTRIES, INCOME_ROLES, check_income, country
+from domain.chart import ADJUSTMENT_ROLES, COUNTRIES, INCOME_ROLES, check_income, country
 from domain.errors import Code, DomainError
-from domain.journal import INCOME, RECIPES, SALE, TAX, TENDER, TENDER_ROLES, Journal, Posting
+from domain.journal import INCOME, RECIPES, ROLE, SALE, TAX, TENDER, TENDER_ROLES, Journal, Posting
 from domain.line import Parts, in_proportion
 from tests.support.given import untaxed
 
@@ -21,7 +21,7 @@ POSTS = st.tuples(
 def roles_of_recipes() -> set[str]:
     """Every role that a recipe may post to."""
     named = {role for recipe in RECIPES.values() for role in (leg.role for leg in recipe)}
-    return (named - {TENDER, INCOME, TAX, SALE}) | set(TENDER_ROLES.values()) | INCOME_ROLES
+    return (named - {TENDER, INCOME, ROLE, TAX, SALE}) | set(TENDER_ROLES.values()) | ADJUSTMENT_ROLES
 
 
 @pytest.mark.parametrize("code", sorted(COUNTRIES))
@@ -64,7 +64,7 @@ def test_every_journal_balances_with_one_posting_for_each_account_and_side(
 ) -> None:
     journal = Journal()
     for operation, amount, tender, income in posts:
-        journal.post(operation, amount, tender=tender, income=income)
+        journal.post(operation, amount, tender=tender, income=income, role=income)
     postings = journal.postings()
     debits = [posting for posting in postings if posting.side == "debit"]
     credit = [posting for posting in postings if posting.side == "credit"]

@@ -26,7 +26,15 @@ from domain.event import Event
 from domain.invoice import InvoiceIssued, PaymentApplied, PaymentReversed
 from domain.journal import TENDER_ROLES
 from domain.sale import SaleCompleted, SaleEvent, SaleRefunded, SaleTender
-from domain.wallet import WalletCharged, WalletChargeReversed, WalletToppedUp, WalletTopUpReversed
+from domain.wallet import (
+    WalletAdjusted,
+    WalletCharged,
+    WalletChargeReversed,
+    WalletMadeDormant,
+    WalletPaidOut,
+    WalletToppedUp,
+    WalletTopUpReversed,
+)
 
 ITEM_ROLES: Final = (
     INCOME_ROLES
@@ -47,6 +55,9 @@ DOCUMENTED: Final = frozenset(
         WalletCharged,
         WalletTopUpReversed,
         WalletChargeReversed,
+        WalletAdjusted,
+        WalletPaidOut,
+        WalletMadeDormant,
     )
 )
 """The topics of the events that may become documents."""
@@ -75,8 +86,8 @@ def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
             made = [_payment(event, chart)]
         case WalletToppedUp():
             made = [_top_up(event, chart)]
-        case WalletCharged(purpose="charge"):
-            made = [_charge(event, chart)]
+        case WalletCharged(purpose="charge") | WalletAdjusted() | WalletPaidOut() | WalletMadeDormant():
+            made = [_journal(event, chart)]
         case PaymentReversed() | WalletTopUpReversed() | WalletChargeReversed():
             made = taken_back(event, chart)
         case _:  # also a wallet charged for a sale or an invoice, which has its documents
@@ -276,16 +287,36 @@ def _top_up(event: WalletToppedUp, chart: Chart) -> Document:
     )
 
 
-def _charge(event: WalletCharged, chart: Chart) -> Document:
-    """A charge that is no sale: from the wallets to the income that it names."""
-    assert event.income is not None, "a charge that is neither sale nor invoice names its income role"
+_NoSale = WalletCharged | WalletAdjusted | WalletPaidOut | WalletMadeDormant
+
+
+def _other_side(event: _NoSale) -> str:
+    """The role of the account beside the wallets'."""
+    match event:
+        case WalletCharged(income=income):
+            assert income is not None, "a charge that is neither sale nor invoice names its income role"
+            return income
+        case WalletAdjusted(role=role):
+            return role
+        case WalletPaidOut(tender=tender):
+            return TENDER_ROLES[tender]
+        case WalletMadeDormant():
+            return "unclaimed_balances"
+
+
+def _journal(event: _NoSale, chart: Chart) -> Document:
+    """What is no sale: from the wallets to another account, or the other way where an adjustment adds."""
+    amount_minor = abs(event.amount)
+    debit, credit = _WALLET, _other_side(event)
+    if isinstance(event, WalletAdjusted) and event.amount > 0:
+        debit, credit = credit, debit
     text = f"wallet {event.account}: {event.description}"
     return Document(
         kind="JournalEntry",
         source_id=f"{event.transaction_id}/0",
         number=event.receipt,
         effective_date=event.effective_date,
-        amount_minor=event.amount,
+        amount_minor=amount_minor,
         currency=event.currency,
         customer=None,
         template={
@@ -293,8 +324,8 @@ def _charge(event: WalletCharged, chart: Chart) -> Document:
             "TxnDate": event.effective_date.isoformat(),
             "PrivateNote": note(event.transaction_id),
             "Line": [
-                journal_line("Debit", chart.account(_WALLET), event.amount, event.currency, text),
-                journal_line("Credit", chart.account(event.income), event.amount, event.currency, text),
+                journal_line("Debit", chart.account(debit), amount_minor, event.currency, text),
+                journal_line("Credit", chart.account(credit), amount_minor, event.currency, text),
             ],
         },
     )
