@@ -515,3 +515,26 @@ async def test_what_this_version_cannot_read_is_not_taken_back() -> None:
         error = await refusal(school, reverse(topped_up))
         assert error.code == Code.UNAVAILABLE
         assert "bursar.wallet.topped_up.v99" in error.detail
+
+
+@on_a_loop
+async def test_what_it_reads_is_not_read_again_under_the_lock() -> None:
+    log = MemoryLog()
+    store = MemoryStore(log)
+    read: list[tuple[str, bool]] = []
+    original = store.events_of
+
+    async def events_of(command_id: str, *, tenant: str) -> Any:
+        read.append((command_id, store._locked))
+        return await original(command_id, tenant=tenant)
+
+    store.events_of = events_of  # type: ignore[method-assign]
+    async with running_school(MemoryStore(log)) as other, running_writer(store) as writer:
+        school = School(writer)
+        assert await school.balance() == 0
+        for _ in range(3):
+            topped_up = await transaction(other, top_up(amount=100))
+            await school.give(reverse(topped_up))
+        assert read
+        assert not any(locked for _, locked in read[1:]), "it knows by then that others write"
+        assert len(read) <= 4
