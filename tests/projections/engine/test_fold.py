@@ -30,6 +30,7 @@ NOT_SHOWN = {
     "bursar.series.policy_set.v1",
     "bursar.tenant.policies_set.v1",
     "bursar.receipt.claimed.v1",
+    "bursar.command.annotated.v1",
 }
 
 
