@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from application.commands.reversals import WAYS
 from application.pipeline.atomic import together
 from application.pipeline.command import Envelope, Outcome
 from domain import invoice, ledger_account, provider_receipt, reversal, series, wallet
@@ -14,6 +15,7 @@ from domain.errors import Code, DomainError
 from domain.event import State
 from domain.ids import whole_id
 from domain.reversal import TransactionReversed
+from domain.wallet import WalletCharged
 from tests.support.given import on_a_loop
 from tests.support.memory_store import MemoryLog, MemoryStore
 from tests.support.writer import (
@@ -391,7 +393,31 @@ async def test_a_reversal_is_not_reversed() -> None:
     async with running_school(MemoryStore()) as school:
         topped_up = await transaction(school, top_up(amount=100))
         taken_back = await transaction(school, reverse(topped_up))
-        assert (await refusal(school, reverse(taken_back))).code == Code.NOT_REVERSIBLE
+        error = await refusal(school, reverse(taken_back))
+        assert (error.code, error.detail) == (
+            Code.NOT_REVERSIBLE,
+            "A reversal is not taken back; do again what it took back.",
+        )
+
+
+def test_what_no_way_is_known_for_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(WAYS, WalletCharged)  # type: ignore[arg-type]  # a mapping, but for this
+
+    @on_a_loop
+    async def refused() -> None:
+        store = MemoryStore()
+        async with running_school(store) as school:
+            await school.give(top_up(amount=100))
+            charged = await transaction(school, charge(amount=60))
+            before = len(store.log.events)
+            error = await refusal(school, reverse(charged))
+            assert (error.code, error.detail) == (
+                Code.NOT_REVERSIBLE,
+                "bursar.wallet.charged.v1 is not taken back by a reversal.",
+            )
+            assert len(store.log.events) == before
+
+    refused()
 
 
 @on_a_loop
@@ -483,6 +509,28 @@ async def test_to_date_one_back_takes_the_capability() -> None:
 
 
 # --- the log
+
+
+@on_a_loop
+async def test_what_it_touches_is_loaded_at_once() -> None:
+    log = MemoryLog()
+    async with running_school(MemoryStore(log)) as school:
+        await school.give(top_up(amount=300))
+        bill = await invoiced(school)
+        tenders = ({"type": "wallet", "amount": 250}, {"type": "cash", "amount": 100})
+        settled = await transaction(school, settle(bill, *tenders))
+    store = MemoryStore(log)
+    loads: list[int] = []
+    original = store.load
+
+    async def load(streams: Any, *, at: int) -> Any:
+        loads.append(len(streams))
+        return await original(streams, at=at)
+
+    store.load = load  # type: ignore[method-assign]
+    async with running_writer(store) as writer:
+        await School(writer).give(reverse(settled))
+    assert len(loads) == 2, "what is foreseen, and all that the transaction touched"
 
 
 @on_a_loop
