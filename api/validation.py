@@ -25,6 +25,7 @@ from application.commands.fields import (
     TEXT_PATTERN,
     IncomeRole,
 )
+from domain.annotation import METADATA_KEY_PATTERN, METADATA_TEXT_PATTERN
 from domain.chart import INCOME_ROLES
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 from domain.money import MAX_AMOUNT_MINOR
@@ -41,6 +42,8 @@ PATTERNS: Final = {
     READING_PATTERN: "the hashes of a row and of what was read of it in 32 hexadecimal digits",
     CURRENCY_PATTERN: "a currency's three capital letters",
     TEXT_PATTERN: "one line of text, not of blanks alone, without control characters",
+    METADATA_KEY_PATTERN: "a name of 1 to 40 small letters, digits, dots, hyphens and underscores",
+    METADATA_TEXT_PATTERN: "one line of text, without control characters",
     get_args(IncomeRole)[1].pattern: f"one of {', '.join(sorted(INCOME_ROLES))}",
 }
 """What the patterns of fields ask for."""
@@ -72,6 +75,8 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     named: str = ""
     """The fields that may be given, in words."""
     required: frozenset[str] = frozenset()
+    name: "_Place | None" = None
+    """What names a member of an object that takes any; `item` is what it takes itself."""
     item: "_Place | None" = None
     least: int = 0
     most: int | None = None
@@ -106,6 +111,8 @@ def _errors(raw: bytes | msgspec.Raw, place: _Place, at: str, required: str = ""
         sort, any_below = _sort(bytes(raw)), False
         if sort == "an object" and place.fields:
             below = _errors_of_object(raw, place, at, required)
+        elif sort == "an object" and place.name and place.item:
+            below = _errors_of_members(raw, place, place.name, place.item, at)
         elif sort == "a list" and place.item:
             below = _errors_of_list(raw, place, place.item, at)
         else:
@@ -133,6 +140,20 @@ def _errors_of_object(
         if name not in place.fields:
             where = f"{at}/{escaped(name)}" if len(name) <= MAX_POINTER_STEP else at
             yield FieldError(where, f"There is no field {shown(name)}; the fields are {place.named}.")
+
+
+def _errors_of_members(
+    raw: bytes | msgspec.Raw, place: _Place, name: _Place, item: _Place, at: str
+) -> Iterator[FieldError]:
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    most = len(members) if place.most is None else place.most
+    if len(members) > most:
+        yield FieldError(at, f"Give {place.words}, not {len(members)}.")
+    for key, inner in islice(members.items(), most):
+        where = f"{at}/{escaped(key)}" if len(key) <= MAX_POINTER_STEP else at
+        for _ in _errors(msgspec.json.encode(key), name, where):
+            yield FieldError(where, f"Name it by {name.words}.")
+        yield from _errors(inner, item, where)
 
 
 def _errors_of_list(raw: bytes | msgspec.Raw, place: _Place, item: _Place, at: str) -> Iterator[FieldError]:
@@ -182,6 +203,16 @@ def _made(kind: Any) -> _Place:
                 sort="a list",
                 item=_made(get_args(inner)[0]),
                 least=least,
+                most=most,
+            )
+        case inspect.DictType(max_length=most):
+            names, items = get_args(inner)
+            return _Place(
+                decoder=decoder,
+                words=f"an object of at most {most} texts",
+                sort="an object",
+                name=_made(names),
+                item=_made(items),
                 most=most,
             )
         case shape:

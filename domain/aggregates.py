@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from domain import (
+    annotation,
     export_batch,
     file_import,
     hold,
@@ -33,6 +34,7 @@ AGGREGATES: Final[dict[str, tuple[type[State], Callable[[Any, Any], None]]]] = {
     "series": (series.Series, series.evolve),
     "receipt": (provider_receipt.ProviderReceipt, provider_receipt.evolve),
     "transaction": (reversal.Reversal, reversal.evolve),
+    "annotation": (annotation.Annotation, annotation.evolve),
     "export": (export_batch.ExportBatch, export_batch.evolve),
     "import": (file_import.FileImport, file_import.evolve),
 }

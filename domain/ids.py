@@ -87,6 +87,10 @@ def reversal_stream(tenant: str, transaction_id: str) -> str:
     return f"{tenant}/transaction/{transaction_id}"
 
 
+def annotation_stream(tenant: str, command_id: str) -> str:
+    return f"{tenant}/annotation/{command_id}"
+
+
 def import_stream(tenant: str, import_id: str) -> str:
     return f"{tenant}/import/{import_id}"
 

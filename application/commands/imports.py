@@ -55,6 +55,7 @@ def handle_record(command: RecordImport, unit: UnitOfWork) -> ImportRecordedAnsw
     import_id = command.id or unit.command_id
     client = unit.caller.client
     facts: dict[str, Any] = {**msgspec.structs.asdict(command), "id": import_id, "client": client}
+    del facts["metadata"]  # which is kept with any command
     recorded = file_import.ImportRecorded(**facts, recorded_at=unit.recorded_at)
     stream = import_stream(unit.tenant_name, import_id)
     if command.id is None:

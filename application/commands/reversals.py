@@ -173,12 +173,16 @@ before they are credited, and a wallet gets back what it paid before it gives ba
 """
 
 
-def _in_order(events: Sequence[MoneyEvent]) -> list[tuple[Way, MoneyEvent]]:
-    """Each event with the way in which it is taken back. Refused with `not_reversible` where there is none."""
+def _checked(unit: UnitOfWork, events: Sequence[MoneyEvent]) -> list[tuple[Way, MoneyEvent]]:
+    """Each event with the way in which it is taken back, in the order of `WAYS`; refused where one is not."""
+    ordered = [(way, event) for kind, way in WAYS.items() for event in events if type(event) is kind]
+    for way, event in ordered:
+        if way.check:
+            way.check(unit, event)
     for event in events:
         if type(event) not in WAYS:
             raise DomainError(Code.NOT_REVERSIBLE, f"{event.topic} is not taken back by a reversal.")
-    return [(way, event) for kind, way in WAYS.items() for event in events if type(event) is kind]
+    return ordered
 
 
 # --- handler
@@ -187,18 +191,11 @@ def _in_order(events: Sequence[MoneyEvent]) -> list[tuple[Way, MoneyEvent]]:
 def handle_reverse(command: ReverseTransaction, unit: UnitOfWork) -> TransactionReversedAnswer:
     events = unit.events_of(command.transaction)
     if not events:
-        raise DomainError(
-            Code.TRANSACTION_NOT_FOUND,
-            f"There is no transaction {command.transaction}.",
-            transaction=command.transaction,
-        )
+        raise DomainError(Code.TRANSACTION_NOT_FOUND, f"There is no transaction {command.transaction}.")
     stream = reversal_stream(unit.tenant_name, command.transaction)
     state = unit.state(reversal.Reversal, stream)
     reversal.check_reversible(state, transaction_id=command.transaction)
-    ordered = _in_order(events)
-    for way, event in ordered:
-        if way.check:
-            way.check(unit, event)
+    ordered = _checked(unit, events)
     debits = [event for event in events if isinstance(event, AccountDebited)]
     transaction = unit.transaction(
         debits[0].currency, command.effective_date, not_before=debits[0].effective_date

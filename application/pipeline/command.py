@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
+from domain.annotation import CommandAnnotated, Metadata
 from domain.capability import Capability
 from domain.errors import Code, DomainError
+from domain.ids import annotation_stream
 
 if TYPE_CHECKING:
     from application.pipeline.unit_of_work import UnitOfWork
@@ -22,14 +24,17 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     A field named by `path` comes from the request's path, or in bulk from the data. Fields named by
     `uppercase` are ids that people write. Fields named by `not_yet` are understood only to be refused, so
-    that nobody's is dropped in silence; the documentation leaves them out.
+    that nobody's is dropped in silence; the documentation leaves them out. `metadata` is kept with whatever it does.
     """
 
     path: ClassVar[str] = ""
     uppercase: ClassVar[tuple[str, ...]] = ()
     not_yet: ClassVar[tuple[str, ...]] = ()
+    metadata: Metadata | None = None
 
     def __post_init__(self) -> None:
+        if self.metadata is not None:  # in whatever order, it is the same; and none is as good as nothing
+            msgspec.structs.force_setattr(self, "metadata", dict(sorted(self.metadata.items())) or None)
         for field in self.uppercase:
             value = getattr(self, field)
             if value:
@@ -96,7 +101,19 @@ def handle(envelope: Envelope, unit: "UnitOfWork") -> object:
     unit.require(spec.capability)
     if spec.reason_required and not envelope.reason:
         raise DomainError(Code.REASON_REQUIRED, "Say why, in the header Bursar-Reason.")
-    return spec.handler(envelope.command, unit)
+    before = len(unit.events)
+    answer = spec.handler(envelope.command, unit)
+    if envelope.command.metadata is not None and len(unit.events) > before:
+        annotate(envelope.command.metadata, unit)
+    return answer
+
+
+def annotate(metadata: dict[str, str], unit: "UnitOfWork") -> None:
+    """Keep metadata with the command of a unit of work."""
+    unit.create(
+        annotation_stream(unit.tenant_name, unit.command_id),
+        CommandAnnotated(command=unit.command_id, metadata=metadata, recorded_at=unit.recorded_at),
+    )
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,18 +23,20 @@ def is_record(name: str) -> bool:
 
 
 async def load_record(store: EventStore, name: str) -> Sequence[LoggedEvent]:
-    """What the command of a transaction wrote; nothing where the tenant has no such transaction.
+    """What the command of a transaction wrote of it; nothing where the tenant has no such transaction.
 
     A transaction has the id of its command, or of one of the commands that this one is (`atomic.py`). What was written
     never changes, so that it is read as it is, wherever the head has moved to. Raises `StoreUnavailableError`.
     """
     tenant, _, transaction_id = name.split("/")
-    own = await store.events_of(transaction_id, tenant=tenant)
-    return own or await store.events_of(whole_id(transaction_id), tenant=tenant)
+    written = await store.events_of(transaction_id, tenant=tenant)
+    if not written:
+        written = await store.events_of(whole_id(transaction_id), tenant=tenant)
+    return [logged for logged in written if transaction_id.encode() in logged.state]
 
 
 def events_of(record: Sequence[LoggedEvent], transaction_id: str) -> list[MoneyEvent]:
-    """The events of a transaction, in order, among those of its command.
+    """The events of a transaction, in order, of what names it.
 
     Refused with `unavailable` where this version cannot read them.
     """

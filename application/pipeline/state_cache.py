@@ -74,7 +74,8 @@ class StateCache:
 
     def catch_up(self, tail: Tail) -> None:
         """Apply what others wrote; where that is too much, begin anew at the head."""
-        self.records.clear()
+        # What there was never changes; what there was not, others may have written.
+        self.records = {name: record for name, record in self.records.items() if record}
         self.position, self.recorded_at = tail.head.position, tail.head.recorded_at
         if tail.events is None:
             self._clear()

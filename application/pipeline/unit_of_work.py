@@ -106,7 +106,12 @@ class UnitOfWork:
 
     def events_of(self, transaction_id: str) -> list[MoneyEvent]:
         """The events of an earlier transaction of this tenant, in order; none where there is no such transaction."""
-        return records.events_of(self._recorded(transaction_id), transaction_id)
+        record = self._recorded(transaction_id)
+        for (
+            logged
+        ) in record:  # whoever takes it back asks for each of these: what is missing is loaded at once
+            self._lookup(logged.stream)
+        return records.events_of(record, transaction_id)
 
     def emit(self, stream: str, event: Event) -> None:
         """Add an event to a stream, and let it take effect for the rest of this command."""

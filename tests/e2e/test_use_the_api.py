@@ -51,6 +51,7 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     assert "idempotency-replayed: true" in again
     assert last_json(first) == last_json(again)
     assert last_json(again)["wallet"]["balance"] == 150000
+    assert last_json(next(printed))["account"] == "API-3"
     shown = last_json(next(printed))
     assert (shown["dry_run"], shown["answer"]["wallet"]["balance"]) == (True, 145000)
     refused, sold = map(json.loads, next(printed).strip().splitlines())
@@ -65,6 +66,8 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     ]
     invoice = last_json(next(printed))
     assert (invoice["status"], invoice["total"]) == ("issued", 2300000)
+    taken_back = last_json(next(printed))
+    assert [wallet["balance"] for wallet in taken_back["wallets"]] == [0]
     results = last_json(next(printed))["data"]
     assert [result["code"] for result in results] == [None, None, "insufficient_funds"]
     together = last_json(next(printed))["data"]

@@ -14,7 +14,9 @@ from tests.support.up import Client, Up
 
 HOT = "HOT-WALLET"
 PATIENCE_SECONDS = 180.0
-EXPECTED_REFUSALS = frozenset({"insufficient_funds", "reference_already_used", "refund_exceeds_sale"})
+EXPECTED_REFUSALS = frozenset(
+    {"insufficient_funds", "reference_already_used", "refund_exceeds_sale", "already_reversed"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,13 @@ class Till:
         self._own = [f"{name}-A", f"{name}-B"]
         self._sales: list[str] = []
         self._references: list[str] = []
+        self._reversible: list[str] = []
 
     def run(self, stop: threading.Event, pause_seconds: float) -> None:
         for wallet in self._own:
             self._write("POST", "wallets", {"account": wallet, "currency": "KES"})
         kinds = [self._hot, self._top_up, self._charge, self._sell, self._refund, self._bill, self._bulk]
+        kinds.append(self._take_back)
         while not stop.wait(pause_seconds):
             self._chance.choice(kinds)()
 
@@ -93,7 +97,16 @@ class Till:
 
     def _charge(self) -> None:
         body = {"amount": self._chance.randint(1, 60_000), "currency": "KES", "description": "Library"}
-        self._write("POST", f"wallets/{self._wallet()}/charge", body)  # often refused
+        self._may_be_reversed(self._write("POST", f"wallets/{self._wallet()}/charge", body))  # often refused
+
+    def _may_be_reversed(self, answer: Any) -> None:
+        if answer is not None:
+            self._reversible.append(answer["transaction_id"])
+
+    def _take_back(self) -> None:
+        if self._reversible:
+            chosen = self._chance.choice(self._reversible[-6:])  # some of them twice
+            self._write("POST", f"transactions/{chosen}/reverse", {"reason": "Wrong"})
 
     def _sell(self) -> None:
         sold = self._write("POST", "pos/checkout", self._checkout())
@@ -131,8 +144,13 @@ class Till:
         body = {"payer": wallet, "currency": "KES", "due_date": "2026-12-31", "lines": lines, "issue": True}
         invoice = self._write("POST", "invoices", body)
         assert invoice is not None
-        tenders = [
+        first = [
             {"type": "wallet", "amount": 5_000, "account": wallet},
+            {"type": "bank", "amount": 1_000},
+        ]
+        paid = self._write("PATCH", f"invoices/{invoice['id']}", {"settle": {"tenders": first}})
+        self._may_be_reversed(paid)
+        tenders = [
             {"type": "card", "amount": 40_000},
             {"type": "cash", "amount": self._chance.choice([30_000, 50_000])},  # a part, or an excess
         ]

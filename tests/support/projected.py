@@ -125,7 +125,12 @@ def taken_back(school: School) -> None:
         school.run("invoice.settle", invoice=bill["id"], settle={"tenders": tenders}) for tenders in settled
     ]
     for one in (found[4], found[1], found[2]):
-        school.run("transaction.reverse", transaction=one["transaction_id"], reason=AWKWARD)
+        school.run(
+            "transaction.reverse",
+            transaction=one["transaction_id"],
+            reason=AWKWARD,
+            metadata={"note": AWKWARD},
+        )
 
 
 def catch_up(database: Database, *, limits: tuple[int, ...] = (runner.MAX_BATCH_EVENTS,)) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from application.commands import COMMANDS
 from application.feed import message
 from application.feed.message import LoggedCommand, Message
+from application.pipeline.command import annotate
 from application.pipeline.ports import LoggedEvent
 from application.pipeline.unit_of_work import Caller, UnitOfWork
 from domain.aggregates import initial
@@ -61,6 +62,8 @@ class School:
             recorded=lambda transaction_id: self._recorded.get(transaction_id, ()),
         )
         answer = spec.handler(command, unit)
+        if command.metadata:
+            annotate(command.metadata, unit)
         self._states |= unit.changed
         self._recorded[unit.command_id] = [
             LoggedEvent(stream, version, event.topic, encode(event)) for stream, version, event in unit.events

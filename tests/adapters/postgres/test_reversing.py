@@ -6,9 +6,9 @@ from typing import Any
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.verify import verify
 from application.pipeline.atomic import together
-from tests.application.test_reversals import check_once, reverse, transaction
 from tests.conftest import Database
 from tests.support.given import on_a_loop
+from tests.support.reversing import check_once, reverse, transaction
 from tests.support.writer import School, answer, charge, new_id, running_school, running_writer, top_up
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from adapters.quickbooks.api.calls import Job, look_up
 from adapters.quickbooks.api.client import Client
+from projections.views.export_documents import ExportDocument, export_documents
 from tests.conftest import Database
 from tests.support.emulator import TOKEN, Emulator, emulator
 from tests.support.exporter import Export
+from tests.support.projected import ask
 from tests.support.school import School
 
 _tenants = count(1)
@@ -133,11 +135,26 @@ def test_a_fault_that_passes(export: Export, fault: str, replay: str | None) -> 
     check(export, reopened=9000)
 
 
-def test_a_payment_waits_for_its_first_version_and_says_so(export: Export) -> None:
-    reverse(export.school, play(export.school))
-    export.request()
-    waiting = export.rows("SELECT count(*) FROM finance_export_jobs WHERE version = 2 AND state = 'blocked'")
-    assert waiting == [(4,)]
+def test_a_payment_that_is_to_be_changed_says_what_it_waits_for(database: Database, export: Export) -> None:
+    *_, first, _ = play(export.school)
+    reverse(export.school, [first])
+    export.server.arm("6210", count=9, entity="Payment")
+    batch = export.request()
+    assert export.send_until(batch, "completed", "needs_attention") == "needs_attention"
+
+    async def payments(connection: Any) -> list[ExportDocument]:
+        page = await export_documents(connection, batch, limit=99)
+        assert page is not None
+        return [one for one in page.data if one.source.transaction_id == first]
+
+    made, changed = ask(database, export.school.tenant, payments)
+    assert (made.kind, made.number) == (changed.kind, changed.number)
+    assert made.state == "held"
+    assert (changed.state, changed.code) == ("blocked", "waits_for_document")
+    assert changed.reason == f"It waits for Payment {made.number}, which is held."
+    export.server.disarm()
+    assert export.export() == "completed"
+    check(export, reopened=1000)
 
 
 def test_what_is_to_be_changed_counts_as_there_once_it_is_changed(export: Export) -> None:

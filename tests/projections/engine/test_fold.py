@@ -31,6 +31,7 @@ NOT_SHOWN = {
     "bursar.tenant.policies_set.v1",
     "bursar.receipt.claimed.v1",
     "bursar.hold.placed.v1",
+    "bursar.command.annotated.v1",
 }
 
 
