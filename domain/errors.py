@@ -69,6 +69,7 @@ class Code(ErrorCode):
     TENANT_NOT_FOUND = "tenant_not_found", "not_found", "The tenant is not registered."
     WALLET_NOT_FOUND = "wallet_not_found", "not_found", "The tenant has no such wallet."
     INVOICE_NOT_FOUND = "invoice_not_found", "not_found", "The tenant has no such invoice."
+    TRANSACTION_NOT_FOUND = "transaction_not_found", "not_found", "The tenant has no such transaction."
     SALE_NOT_FOUND = "sale_not_found", "not_found", "The tenant has no such sale."
     ACCOUNT_NOT_FOUND = "account_not_found", "not_found", "The tenant's chart has no such account."
     IMPORT_NOT_FOUND = "import_not_found", "not_found", "The tenant has no such import."

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.operations import exports, imports, invoices, ledger, pos, receipts, service, wallets
+from api.operations import exports, imports, invoices, ledger, pos, receipts, service, transactions, wallets
 from api.operations.form import CommandForm, ReadForm
 from api.operations.service import BULK
 
@@ -15,6 +15,7 @@ FORMS: Final = (
     *exports.FORMS,
     *imports.FORMS,
     *ledger.FORMS,
+    *transactions.FORMS,
     *receipts.FORMS,
     *service.FORMS,
 )
