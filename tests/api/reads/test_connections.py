@@ -54,7 +54,8 @@ def test_every_read_takes_one_connection_at_a_time(service, admin):
     examples = {
         "account": account,
         "invoice": admin.invoice()["id"],
-        "sale": admin.checkout([100], {"type": "cash"}).json()["sale"]["id"],
+        "sale": (sale := admin.checkout([100], {"type": "cash"}).json()["sale"]["id"]),
+        "transaction": sale,
         "code": next(iter(admin.accounts().values()))["code"],
         "batch": admin.post("quickbooks/export", {}).json()["batch_id"],
         "token": admin.top_up(account, 5).json()["receipt"]["qr"].rpartition("/")[2],
