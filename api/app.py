@@ -12,6 +12,7 @@ from starlette.routing import Match
 from api.bodies import Bodies
 from api.commands.bulk import BulkEndpoint
 from api.commands.endpoint import CommandEndpoint
+from api.commands.receipts import SalesByReceipt
 from api.commands.routes import BULK_PATH, BY_TEMPLATE, Route, methods
 from api.errors import ApiError, HttpCode
 from api.exchange import Exchange, Receive, Scope, Send
@@ -32,9 +33,10 @@ class Application:
         self._services = services
         self._requests = requests
         self._bodies = Bodies()
-        self._command = CommandEndpoint(services.writer, services.authenticator)
-        self._bulk = BulkEndpoint(services.writer, services.authenticator)
         self._reads = reads.reads(services)
+        sales = SalesByReceipt(self._reads)
+        self._command = CommandEndpoint(services.writer, services.authenticator, sales)
+        self._bulk = BulkEndpoint(services.writer, services.authenticator, sales)
         self._paths: Paths[Route | OneRead] = Paths({**BY_TEMPLATE, **self._reads.ones})
         self.fastapi = _fastapi(services, self._reads.routes)
 

@@ -85,9 +85,9 @@ class Code(ErrorCode):
     WALLET_NOT_FOUND = "wallet_not_found", "not_found", "The tenant has no such wallet."
     HOLD_NOT_FOUND = "hold_not_found", "not_found", "The tenant has no such hold."
     INVOICE_NOT_FOUND = "invoice_not_found", "not_found", "The tenant has no such invoice."
+    TRANSACTION_NOT_FOUND = "transaction_not_found", "not_found", "The tenant has no such transaction."
     SALE_NOT_FOUND = "sale_not_found", "not_found", "The tenant has no such sale."
     ACCOUNT_NOT_FOUND = "account_not_found", "not_found", "The tenant's chart has no such account."
-    TRANSACTION_NOT_FOUND = "transaction_not_found", "not_found", "The tenant has no such transaction."
     IMPORT_NOT_FOUND = "import_not_found", "not_found", "The tenant has no such import."
     KEY_NOT_FOUND = "key_not_found", "not_found", "No live API key has this prefix."
 

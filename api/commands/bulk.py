@@ -9,12 +9,14 @@ import orjson
 
 from api.commands.decoding import decode_element, decode_json
 from api.commands.endpoint import checked_key, envelope, flag
+from api.commands.receipts import SalesByReceipt
 from api.commands.routes import BULK_ACTIONS, BULK_PATH
 from api.credentials import Authenticator, Credential, check_capability, check_feature
 from api.errors import STATUS, ApiError, FieldError, as_api_error, invalid_request, shown
 from api.exchange import MAX_BODY_BYTES, Exchange, new_id
 from api.validation import missing
 from application.commands import COMMANDS
+from application.commands.pos import Refund
 from application.pipeline.atomic import MAX_ATOMIC_COMMANDS, together
 from application.pipeline.command import Envelope, Outcome
 from application.pipeline.writer import Writer
@@ -52,8 +54,9 @@ _answer_decoder = msgspec.json.Decoder(_Answers)
 class BulkEndpoint:
     """Answers bulk."""
 
-    def __init__(self, writer: Writer, authenticator: Authenticator) -> None:
+    def __init__(self, writer: Writer, authenticator: Authenticator, sales: SalesByReceipt) -> None:
         self._writer = writer
+        self._sales = sales
         self._authenticator = authenticator
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -81,12 +84,30 @@ class BulkEndpoint:
                 )
             except ApiError as error:
                 prepared.append(error)
+        await self._name_sales(credential, prepared)
         results = await (self._do_atomic(prepared) if atomic else self._do_each(exchange, prepared))
         last = max((result["position"] or 0 for result in results), default=0)
         last = last or max(self._writer.position, 0)
         self._authenticator.wrote(credential, last)
         body = orjson.dumps({"data": results}, default=msgspec.to_builtins)
         await exchange.answer(200, body, (b"bursar-position", b"%d" % last))
+
+    async def _name_sales(self, credential: Credential, prepared: list[Envelope | ApiError]) -> None:
+        """Name the sales of refunds; one whose sale is not to be found becomes its refusal."""
+        refunds = [
+            (number, item.command)
+            for number, item in enumerate(prepared)
+            if isinstance(item, Envelope) and isinstance(item.command, Refund)
+        ]
+
+        async def name(number: int, refund: Refund) -> None:
+            try:
+                await self._sales.name_sale(credential, refund, at=f"/{number}/data")
+            except ApiError as error:
+                prepared[number] = error
+
+        for first in range(0, len(refunds), ELEMENTS_AT_ONCE):
+            await asyncio.gather(*(name(*each) for each in refunds[first : first + ELEMENTS_AT_ONCE]))
 
     async def _do_each(
         self, exchange: Exchange, prepared: Sequence[Envelope | ApiError]

@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.commands.decoding import decode
+from api.commands.receipts import SalesByReceipt
 from api.commands.routes import Route
 from api.credentials import Authenticator, Credential, check_capability
 from api.errors import ApiError, FieldError, escaped, invalid_request, shown
@@ -18,8 +19,9 @@ _TRANSACTION_END: Final = len(_TRANSACTION) + 36
 class CommandEndpoint:
     """Answers every command's route."""
 
-    def __init__(self, writer: Writer, authenticator: Authenticator) -> None:
+    def __init__(self, writer: Writer, authenticator: Authenticator, sales: SalesByReceipt) -> None:
         self._writer = writer
+        self._sales = sales
         self._authenticator = authenticator
 
     async def __call__(self, exchange: Exchange, route: Route, parameter: str | None) -> None:
@@ -33,18 +35,18 @@ class CommandEndpoint:
             raise ApiError(Code.NOT_SUPPORTED, "If-Match is not supported yet.")
         dry_run = flag(exchange, "dry_run", takes="a command takes dry_run")
         key = exchange.headers.get(b"idempotency-key")
-        outcome = await self._writer.submit(
-            envelope(
-                exchange,
-                credential,
-                spec,
-                key=checked_key(None if key is None else key.decode("latin-1"), required=spec.key_required),
-                command=decode(spec, await exchange.body(), parameter),
-                reason=exchange.header(b"bursar-reason", least=1, most=500),
-                trace_id=exchange.trace_id(),
-                dry_run=dry_run,
-            )
+        command = envelope(
+            exchange,
+            credential,
+            spec,
+            key=checked_key(None if key is None else key.decode("latin-1"), required=spec.key_required),
+            command=decode(spec, await exchange.body(), parameter),
+            reason=exchange.header(b"bursar-reason", least=1, most=500),
+            trace_id=exchange.trace_id(),
+            dry_run=dry_run,
         )
+        await self._sales.name_sale(credential, command.command)
+        outcome = await self._writer.submit(command)
         self._authenticator.wrote(credential, outcome.position)
         if outcome.response.startswith(_TRANSACTION):
             exchange.transaction_id = outcome.response[len(_TRANSACTION) : _TRANSACTION_END].decode()

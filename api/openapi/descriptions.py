@@ -143,6 +143,21 @@ FIELDS: Final = {
     "Entry.debit": "In minor units; 0 where it is a credit.",
     "Entry.credit": "In minor units; 0 where it is a debit.",
     "Entry.balance": "The account's balance afterwards, positive on its normal side.",
+    "TransactionView.action": "The command's action, such as `wallet.top_up`.",
+    "TransactionView.position": "The position of its first posting.",
+    "TransactionView.actor": "The client that gave the command, and the beginning of its key.",
+    "TransactionView.reason": "Why, as the header `Bursar-Reason` said; else empty.",
+    "TransactionView.metadata": "What the command said of itself.",
+    "TransactionView.postings": "What it posted, debits first; debits and credits are equal.",
+    "TransactionView.documents": "The documents that it made, then those that it was about.",
+    "TransactionView.reverses": "The transaction that this one took back; else null.",
+    "TransactionView.reversed_by": "The transaction that took this one back; else null.",
+    "TransactionPosting.code": "The account's code in the chart.",
+    "TransactionPosting.role": "The account's role.",
+    "TransactionPosting.side": "`debit` or `credit`.",
+    "TransactionDocument.kind": "`top_up`, `charge`, `sale`, `refund`, `settlement` or `invoice`.",
+    "TransactionDocument.id": "The document's id; a receipt's is that of its transaction.",
+    "TransactionDocument.number": "Its number; null where the transaction was about a sale.",
     # --- QuickBooks
     "ExportQueued.batch_id": "The batch, to follow it by.",
     "ExportQueued.status": "Always `queued`.",
@@ -239,6 +254,9 @@ PARAMETERS: Final = {
     "receipt": "Only what has this receipt's number; case is ignored.",
     "customer": "Only sales to this customer; case is ignored.",
     "wallet": "Only what this wallet paid; case is ignored.",
+    "action": "Only transactions of this action, such as `wallet.top_up`.",
+    "list_transactions.account": "Only transactions that posted to this ledger account: its code in the chart.",
+    "list_transactions.wallet": "Only transactions that moved this wallet; case is ignored.",
     "code": "The ledger account's code in the chart.",
     "batch": "The batch's id, as the request for the export answered it.",
     "token": "What stands after the last slash of the address in the receipt's QR code.",
@@ -264,6 +282,7 @@ PARAMETERS: Final = {
     ),
     "X-Request-Id": "The id by which the log knows the request, 1 to 128 visible characters; made where it is absent.",
 }
+"""By name; where an operation means something else by it, by `operation.name`."""
 
 PARAMETER_EXAMPLES: Final = {
     "account": "STU-0042",

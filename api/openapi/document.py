@@ -129,7 +129,7 @@ def _read(form: ReadForm, parameters: list[Json]) -> Json:
         **({"security": []} if public else {}),
         parameters=[
             *_path_parameters(form.path),
-            *(_parameter(found) for found in parameters if found["in"] == "query"),
+            *(_parameter(found, form.id) for found in parameters if found["in"] == "query"),
             *([] if public else [_header_ref("Bursar-Min-Position")]),
             _header_ref("X-Request-Id"),
         ],
@@ -233,7 +233,7 @@ def _path_parameters(path: str) -> list[Json]:
     ]
 
 
-def _parameter(found: Json) -> Json:
+def _parameter(found: Json, operation: str = "") -> Json:
     """A parameter with its description and an example; in a query, what may be left out is not null instead."""
     name, schema = found["name"], dict(found["schema"])
     if "anyOf" in schema:
@@ -245,8 +245,9 @@ def _parameter(found: Json) -> Json:
         )  # of an invoice's only those that occur
     for noise in ("title", "description"):
         schema.pop(noise, None)
-    parameter = {**found, "description": PARAMETERS[name], "schema": schema}
-    if name in PARAMETER_EXAMPLES:
+    own = PARAMETERS.get(f"{operation}.{name}")
+    parameter = {**found, "description": own or PARAMETERS[name], "schema": schema}
+    if name in PARAMETER_EXAMPLES and not own:
         parameter["example"] = PARAMETER_EXAMPLES[name]
     return parameter
 

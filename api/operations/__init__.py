@@ -12,6 +12,7 @@ from api.operations import (
     receipts,
     reversals,
     service,
+    transactions,
     wallets,
 )
 from api.operations.form import CommandForm, ReadForm
@@ -28,6 +29,7 @@ FORMS: Final = (
     *imports.FORMS,
     *ledger.FORMS,
     *reversals.FORMS,
+    *transactions.FORMS,
     *receipts.FORMS,
     *service.FORMS,
 )

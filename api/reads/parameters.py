@@ -132,6 +132,14 @@ class SaleParameters(DatedParameters):
     wallet: OptionalName = None
 
 
+class TransactionParameters(DatedParameters):
+    account: OptionalName = None
+    wallet: OptionalName = None
+    action: Annotated[str | None, Takes("an action such as wallet.top_up")] = Field(
+        default=None, max_length=40, pattern=r"^[a-z_]+\.[a-z_]+$"
+    )
+
+
 # --- what is wrong
 
 

@@ -94,13 +94,18 @@ class Reader:
             assert credential is not None
             tenant = credential.tenant
         body, position = await self._ask(
-            exchange, credential, lambda: self._grouping.ask(read.fetch, tenant, key)
+            _minimum(exchange), credential, lambda: self._grouping.ask(read.fetch, tenant, key)
         )
         if body is None:
             assert read.missing is not None
             code, detail = read.missing
             raise ApiError(code, detail.format(shown(parameter)))
         return body, position
+
+    async def look_up(self, credential: Credential, fetch: Fetch, key: Any) -> bytes | None:
+        """What `fetch` finds of a key, as JSON; None only where nothing up to the end of the log is of it."""
+        body, _ = await self._ask(0, credential, lambda: self._grouping.ask(fetch, credential.tenant, key))
+        return body
 
     # --- lists
 
@@ -126,7 +131,7 @@ class Reader:
             async with self._turns.turn(), self._services.read(credential.tenant) as reading:
                 return await fetch(reading.connection, after), await reading.moment()
 
-        page, position = await self._ask(request.scope["exchange"], credential, ask)
+        page, position = await self._ask(_minimum(request.scope["exchange"]), credential, ask)
         if page is None:
             assert missing is not None
             raise ApiError(*missing)
@@ -138,7 +143,7 @@ class Reader:
 
     async def _ask(
         self,
-        exchange: Exchange,
+        minimum: int,
         credential: Credential | None,
         ask: Callable[[], Awaitable[tuple[_T | None, Moment]]],
     ) -> tuple[_T | None, int]:
@@ -149,7 +154,7 @@ class Reader:
         """
         services = self._services
         own = 0 if credential is None else services.authenticator.last_written(credential)
-        await services.wait_for(_minimum(exchange), own=own)
+        await services.wait_for(minimum, own=own)
         found, moment = await ask()
         behind = moment.head - moment.position
         if behind and found is None:

@@ -1,6 +1,17 @@
 """Every read under `/v2/finance`."""
 
-from api.reads import accounts, exports, holds, imports, invoices, receipts, sales, service, wallets
+from api.reads import (
+    accounts,
+    exports,
+    holds,
+    imports,
+    invoices,
+    receipts,
+    sales,
+    service,
+    transactions,
+    wallets,
+)
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -14,6 +25,7 @@ def reads(services: Services) -> Reader:
     invoices.add(reader)
     sales.add(reader)
     accounts.add(reader)
+    transactions.add(reader)
     exports.add(reader)
     imports.add(reader)
     reader.add_one(receipts.receipt(services.receipts))

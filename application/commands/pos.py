@@ -71,13 +71,27 @@ class RefundLineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Refund(Command, frozen=True, kw_only=True):
     """Take back pieces of a sale, or an amount of it; the tenders that paid get it back, the last first."""
 
-    sale: Annotated[SaleId, UUID, Meta(description="The sale's id, as the checkout answered it.")]
+    uppercase: ClassVar = ("receipt",)
+    sale: Annotated[SaleId, UUID, Meta(description="The sale's id, as the checkout answered it.")] | None = (
+        None
+    )
+    receipt: (
+        Annotated[
+            Name, Meta(description="The number of the sale's receipt, instead of `sale`; case is ignored.")
+        ]
+        | None
+    ) = None
     lines: Annotated[tuple[RefundLineInput, ...], Meta(min_length=1, max_length=100)] | None = None
     amount: Amount | None = None
     effective_date: EffectiveDate | None = None
 
     def streams(self, tenant_name: str) -> Iterable[str]:
-        return (sale_stream(tenant_name, self.sale),)
+        if self.sale:
+            yield sale_stream(tenant_name, self.sale)
+
+    def encoded(self) -> bytes:
+        """What was sent: the sale that a receipt's number led to is none of it."""
+        return Command.encoded(self if self.receipt is None else msgspec.structs.replace(self, sale=None))
 
 
 # --- answers
@@ -209,6 +223,8 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
 def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
     if (command.lines is None) == (command.amount is None):
         raise DomainError(Code.INVALID_REQUEST, "A refund takes exactly one of lines and amount.")
+    if command.sale is None:
+        raise DomainError(Code.INVALID_REQUEST, "A refund names its sale.")
     stream = sale_stream(unit.tenant_name, command.sale)
     state = unit.state(sale.Sale, stream)
     sale.check_exists(state, command.sale)

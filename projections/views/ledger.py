@@ -38,7 +38,7 @@ WITH posted AS MATERIALIZED (
             CASE WHEN is_debit THEN bursar_number(event, 'amount') ELSE 0 END AS debit,
             CASE WHEN is_debit THEN 0 ELSE bursar_number(event, 'amount') END AS credit,
             CASE WHEN is_debit THEN bursar_member(event, 'transaction_id')::uuid END AS transaction_id,
-            CASE WHEN is_debit THEN bursar_member(event, 'effective_date')::date END AS effective_date,
+            bursar_member(event, 'effective_date')::date AS effective_date,
             CASE WHEN is_debit THEN bursar_member(event, 'recorded_at')::timestamptz END AS recorded_at
         FROM (
             SELECT originator_id, notification_id AS position, convert_from(state, 'UTF8') AS event,
@@ -52,8 +52,8 @@ WITH posted AS MATERIALIZED (
     ) AS e
     LEFT JOIN ledger_balances b ON b.tenant = e.tenant AND b.code = e.code
 ), entered AS (
-    INSERT INTO ledger_entries (tenant, code, position, debit, credit, balance)
-    SELECT tenant, code, position, debit, credit,
+    INSERT INTO ledger_entries (tenant, code, position, effective_date, debit, credit, balance)
+    SELECT tenant, code, position, effective_date, debit, credit,
         before + sum(debit - credit) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING)
     FROM posted
 ), begun AS (

@@ -4,8 +4,10 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any, Final
 
+import msgspec
 import psycopg
 
+from domain.ids import SaleId
 from domain.sale import SaleView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import DateKey, Page, page, rows_of
@@ -60,6 +62,16 @@ class SaleRecord(SaleView, frozen=True, kw_only=True):
     position: int
 
 
+class SaleOfReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sale a receipt is of."""
+
+    receipt: str
+    sale: SaleId
+
+
+_SELECT_SALES_OF_RECEIPTS: Final = """
+SELECT receipt, sale::text FROM finance_sales WHERE receipt = ANY (%(receipts)s)
+"""
 _COLUMNS: Final = """
 SELECT s.sale::text AS id, s.receipt, s.customer, s.currency, s.total, s.refunded, s.lines, s.tenders, s.effective_date,
     s.recorded_at, s.position
@@ -97,6 +109,15 @@ async def find(connection: psycopg.AsyncConnection[Any], sale_ids: Collection[st
     """Those of the sales that there are, by id. The ids must be UUIDs."""
     rows = await rows_of(connection, SaleRecord, _SELECT_BY_ID, {"sales": list(sale_ids)})
     return {row.id: row for row in rows}
+
+
+async def find_by_receipt(
+    connection: psycopg.AsyncConnection[Any], receipts: Collection[str]
+) -> dict[str, SaleOfReceipt]:
+    """Those of the receipts that are of sales, by number."""
+    wanted = {"receipts": list(receipts)}
+    rows = await rows_of(connection, SaleOfReceipt, _SELECT_SALES_OF_RECEIPTS, wanted)
+    return {row.receipt: row for row in rows}
 
 
 async def sales(

@@ -22,6 +22,8 @@ READS = {
     "accounts": "account.read",
     "accounts/1000/balance": "account.read",
     "accounts/1000/entries": "account.read",
+    "transactions": "account.read",
+    f"transactions/{_UUID}": "account.read",
     "imports": "statement.read",
     "quickbooks/exports": "export.run",
     f"quickbooks/exports/{_UUID}": "export.run",

@@ -77,6 +77,8 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     assert captured["wallet"]["available"] == 15000 - 2500
     assert [wallet["account"] for wallet in last_json(next(printed))["data"]] == ["API-2"]
     assert [sale["receipt"] for sale in last_json(next(printed))["data"]] == [sold["sale"]["receipt"]]
+    assert last_json(next(printed))["answer"]["sale"] == sold["sale"] | {"refunded": 10000}
+    assert [one["transaction_id"] for one in last_json(next(printed))["data"]] == [sold["transaction_id"]]
     assert last_json(next(printed))["closing_balance"] == 5000
     wrong = last_json(next(printed))
     assert [error["pointer"] for error in wrong["errors"]] == ["/amount", "/source/type"]

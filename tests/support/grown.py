@@ -28,7 +28,9 @@ INSERT INTO wallet_transactions SELECT n, gen_random_uuid(), 1, now(), current_d
 INSERT INTO wallet_holds SELECT 'greenhill', gen_random_uuid(), 'HOT', 1, 0, 'released', now(), 'KES', '', n
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO wallet_days SELECT 'greenhill', 'W-' || n, current_date, 1 FROM generate_series(1, {ROWS}) n;
-INSERT INTO ledger_entries SELECT n, 1, 0, n, 'greenhill', '1000' FROM generate_series(1, {ROWS}) n;
+INSERT INTO ledger_entries SELECT n, 1, 0, n, 'greenhill', '1000', current_date - n % 400 FROM generate_series(1, {ROWS}) n;
+INSERT INTO finance_transactions SELECT 'greenhill', gen_random_uuid(), 'wallet.top_up', current_date - n % 400, now(), n, n,
+    '', '', '[{{"code": "1000"}}]', '[]' FROM generate_series(1, {ROWS}) n;
 INSERT INTO ledger_transactions SELECT n, 'greenhill', gen_random_uuid(), current_date, now()
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO finance_receipts SELECT 'greenhill', 'RCT-' || n, 'top_up', 1, 0, 'KES', gen_random_uuid(), now(), n
@@ -66,7 +68,8 @@ HOSTILE = """
         'null_frac', 0::real, 'avg_width', 20, 'n_distinct', 1::real)
     FROM (VALUES ('events', 'originator_id'), ('commands', 'tenant'), ('commands', 'client'),
         ('tenant_heads', 'tenant'), ('tenant_features', 'tenant'), ('wallet_transactions', 'account'), ('wallet_holds', 'status'),
-        ('finance_sale_wallets', 'account'), ('ledger_entries', 'code'), ('finance_export_jobs', 'tenant')) AS columns (relname, attname)
+        ('finance_sale_wallets', 'account'), ('ledger_entries', 'code'),
+        ('finance_transactions', 'action'), ('finance_export_jobs', 'tenant')) AS columns (relname, attname)
 """
 """Statistics of a sample in which a hot stream was all that there was."""
 

@@ -10,6 +10,7 @@ import pytest
 from api.bodies import Bodies
 from api.commands import bulk
 from api.commands.bulk import ELEMENTS_AT_ONCE, BulkEndpoint
+from api.commands.receipts import SalesByReceipt
 from api.credentials import Authenticator, Credential
 from api.exchange import Exchange
 from domain.capability import CAPABILITIES
@@ -87,7 +88,9 @@ def test_others_have_their_turns_while_a_bulk_is_prepared(monkeypatch: pytest.Mo
             others = asyncio.create_task(turns.take())
             element = {"action": "wallet.top_up", "data": {"account": "STU-1", **top_up(amount=1)}}
             elements = [{**element, "idempotency_key": fresh_key()} for _ in range(ELEMENTS)]
-            found = await post(BulkEndpoint(school.writer, Authenticator(look_up)), elements)
+            nobody: Any = None  # no element is a refund
+            endpoint = BulkEndpoint(school.writer, Authenticator(look_up), SalesByReceipt(nobody))
+            found = await post(endpoint, elements)
             others.cancel()
             with suppress(asyncio.CancelledError):
                 await others
