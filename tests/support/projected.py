@@ -102,17 +102,17 @@ def a_day(school: School, *, keys: str = "a") -> None:
 
 def taken_back(school: School) -> None:
     """Every kind of event by which a transaction is taken back, of a wallet and an invoice of their own."""
-    school.run("wallet.open", account="STU-3")
+    school.run("wallet.open", account="STU-5")
     found = [
         school.run(
-            "wallet.top_up", account="STU-3", amount=9_000, source={"type": "cash"}, effective_date=day
+            "wallet.top_up", account="STU-5", amount=9_000, source={"type": "cash"}, effective_date=day
         )
         for day in ("2026-01-05", "2026-01-07")
     ]
-    found.append(school.run("wallet.charge", account="STU-3", amount=500, description=AWKWARD))
+    found.append(school.run("wallet.charge", account="STU-5", amount=500, description=AWKWARD))
     bill = school.run(
         "invoice.create",
-        payer="STU-3",
+        payer="STU-5",
         due_date="2026-02-01",
         issue=True,
         lines=[{"description": "Bus", "quantity": 1, "income": "transport", "tax_code": "A", "total": 6_000}],
