@@ -9,7 +9,7 @@ import msgspec
 from domain.errors import Code, DomainError
 from domain.event import MoneyEvent, State, Transaction, stored
 from domain.ids import SaleId, WalletId
-from domain.line import Line, Parts, in_proportion
+from domain.line import DocumentTax, Line, Parts, document_taxes, in_proportion
 from domain.money import allocate, check_limit, format_minor
 from domain.tender import Share, TenderType
 
@@ -37,6 +37,7 @@ class RefundLine(Parts, frozen=True, kw_only=True):
     quantity: int
     sku: str
     description: str
+    tax_code: str = ""
 
 
 # --- events
@@ -139,21 +140,28 @@ class TenderView(msgspec.Struct, frozen=True):
 class SaleView(msgspec.Struct, frozen=True, kw_only=True):
     """A sale as every answer shows it, of a read or of a command: what was sold, what paid, what was refunded.
 
-    `receipt` is its number. Amounts in minor units.
+    `receipt` is its number. `total` is net and tax, `payable` is total and `rounding`, and is what the tenders pay.
+    Amounts in minor units.
     """
 
     id: SaleId
     receipt: str
     customer: str | None
     currency: str
+    net: int
+    discount: int
+    tax: int
     total: int
+    rounding: int
+    payable: int
+    taxes: Sequence[DocumentTax]
     refunded: int
     lines: Sequence[SaleLine]
     tenders: Sequence[TenderView]
 
     @classmethod
     def of(cls, state: Sale) -> Self:
-        return cls(
+        return cls.of_parts(
             id=state.sale,
             receipt=state.receipt,
             customer=state.customer,
@@ -162,6 +170,38 @@ class SaleView(msgspec.Struct, frozen=True, kw_only=True):
             refunded=sum(state.returned_amounts),
             lines=state.lines,
             tenders=tenders_of(state.tenders),
+        )
+
+    @classmethod
+    def of_parts(
+        cls,
+        *,
+        id: SaleId,  # noqa: A002  the field's name
+        receipt: str,
+        customer: str | None,
+        currency: str,
+        total: int,
+        refunded: int,
+        lines: Sequence[SaleLine],
+        tenders: Sequence[TenderView],
+    ) -> Self:
+        """The view of what is stored of a sale: the rest is added up."""
+        payable = sum(tender.amount for tender in tenders)
+        return cls(
+            id=id,
+            receipt=receipt,
+            customer=customer,
+            currency=currency,
+            net=sum(line.net for line in lines),
+            discount=sum(line.discount for line in lines),
+            tax=sum(line.tax for line in lines),
+            total=total,
+            rounding=payable - total,
+            payable=payable,
+            taxes=document_taxes(lines),
+            refunded=refunded,
+            lines=lines,
+            tenders=tenders,
         )
 
 
@@ -253,8 +293,11 @@ def _refund_line(state: Sale, index: int, quantity: int, amount_minor: int) -> R
         net=parts.net,
         tax=parts.tax,
         total=parts.total,
+        discount_tax=parts.discount_tax,
+        taxes=parts.taxes,
         sku=line.sku,
         description=line.description,
+        tax_code=line.tax_code,
     )
 
 

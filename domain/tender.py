@@ -146,5 +146,5 @@ def _check_sum(
             f"The tenders pay {format_minor(total_minor - remaining_minor + excess_minor, currency)} {currency},"
             f" the total is {format_minor(total_minor, currency)} {currency}.",
         )
-    if remaining_minor == total_minor:
+    if total_minor and remaining_minor == total_minor:
         raise DomainError(Code.TENDERS_TOO_LOW, "The tenders pay nothing.")

@@ -1,6 +1,7 @@
 """Point-of-sale commands: checkout and refund."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -10,21 +11,27 @@ from application.commands import wallets
 from application.commands.fields import (
     Amount,
     Currency,
+    DocumentDiscount,
     EffectiveDate,
     IncomeRole,
+    LineDiscount,
     LineInput,
+    Prices,
     Quantity,
-    TaxCode,
+    SoldTaxCode,
     Text,
     tender_streams,
 )
+from application.commands.pricing import price_lines
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import sale, wallet
 from domain.capability import Capability
+from domain.chart import check_income
 from domain.errors import Code, DomainError
 from domain.ids import NAME, UUID, Name, SaleId, WalletId, sale_stream, wallet_stream
 from domain.journal import Journal
+from domain.line import DocumentTax, document_taxes
 from domain.sale import RefundLine, SaleTender, SaleView, TenderView, tenders_of
 from domain.tender import Tender, split
 from domain.wallet import WalletView
@@ -36,7 +43,8 @@ class SaleLineInput(LineInput, frozen=True, kw_only=True):
     sku: Annotated[Name, Meta(description="What is sold; case is ignored.")]
     description: Annotated[Text, Meta(description="The article in words; by default the SKU.")] | None = None
     income: IncomeRole = "sales"
-    tax_code: TaxCode
+    tax_code: SoldTaxCode
+    discount: LineDiscount | None = None
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "sku", self.sku.upper())
@@ -51,8 +59,10 @@ class Checkout(Command, frozen=True, kw_only=True):
     customer: Name | None = None
     wallet: Annotated[WalletId, NAME] | None = None
     currency: Currency
+    prices: Prices | None = None
     lines: Annotated[tuple[SaleLineInput, ...], Meta(min_length=1, max_length=100)]
-    tenders: Annotated[tuple[Tender, ...], Meta(min_length=1, max_length=20)]
+    discount: DocumentDiscount | None = None
+    tenders: Annotated[tuple[Tender, ...], Meta(max_length=20)]
     effective_date: EffectiveDate | None = None
 
     def streams(self, tenant_name: str) -> Iterable[str]:
@@ -84,24 +94,37 @@ class Refund(Command, frozen=True, kw_only=True):
 
 
 class RefundLineView(msgspec.Struct, frozen=True):
-    """What of a line (from 1) was taken back."""
+    """What of a line (from 1) was taken back: `amount` is net and tax."""
 
     line: int
+    discount: int
+    net: int
+    tax: int
     amount: int
 
 
 class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     """What was taken back, and who got it."""
 
+    net: int
+    discount: int
+    tax: int
     total: int
+    taxes: Sequence[DocumentTax]
     lines: Sequence[RefundLineView]
     tenders: Sequence[TenderView]
 
     @classmethod
     def of(cls, lines: Sequence[RefundLine], given_back: Sequence[SaleTender]) -> "RefundView":
         return cls(
+            net=sum(line.net for line in lines),
+            discount=sum(line.discount for line in lines),
+            tax=sum(line.tax for line in lines),
             total=sum(line.total for line in lines),
-            lines=[RefundLineView(line.line, line.total) for line in lines],
+            taxes=document_taxes(lines),
+            lines=[
+                RefundLineView(line.line, line.discount, line.net, line.tax, line.total) for line in lines
+            ],
             tenders=tenders_of(given_back),
         )
 
@@ -138,14 +161,20 @@ def _wallet(unit: UnitOfWork, account: WalletId | None) -> WalletView | None:
     return WalletView.of(state)
 
 
-def _lines(command: Checkout) -> list[sale.SaleLine]:
+def _lines(command: Checkout, unit: UnitOfWork, on: date) -> list[sale.SaleLine]:
+    for line in command.lines:
+        check_income(line.income)
+    parts = price_lines(unit, command.lines, on=on, prices=command.prices, discount=command.discount)
     return [
         sale.SaleLine(
             sku=line.sku,
             description=line.description or line.sku,
-            **line.priced(income=line.income, tax_code=line.tax_code),
+            quantity=line.quantity,
+            income=line.income,
+            tax_code=line.tax_code,
+            **msgspec.structs.asdict(part),
         )
-        for line in command.lines
+        for line, part in zip(command.lines, parts, strict=True)
     ]
 
 
@@ -153,7 +182,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     if command.till:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
     transaction = unit.transaction(command.currency, command.effective_date)
-    lines = _lines(command)
+    lines = _lines(command, unit, transaction.stamp["effective_date"])
     total = sum(line.total for line in lines)
     available = wallets.available(unit, transaction)
     if command.wallet:

@@ -1,11 +1,13 @@
 """Sales: what was sold over the counter, what paid for it, and how much of it was taken back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import msgspec
 import psycopg
 
-from domain.sale import SaleView
+from domain.ids import SaleId
+from domain.sale import SaleLine, SaleView, TenderView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import rows_of
 
@@ -48,7 +50,23 @@ FROM finance_sales WHERE sale = ANY (%(sales)s::uuid[])
 """
 
 
+class StoredSale(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale's row: what `SaleView` is made of."""
+
+    id: SaleId
+    receipt: str
+    customer: str | None
+    currency: str
+    total: int
+    refunded: int
+    lines: Sequence[SaleLine]
+    tenders: Sequence[TenderView]
+
+    def view(self) -> SaleView:
+        return SaleView.of_parts(**msgspec.structs.asdict(self))
+
+
 async def find(connection: psycopg.AsyncConnection[Any], sale_ids: Collection[str]) -> dict[str, SaleView]:
     """Those of the sales that there are, by id. The ids must be UUIDs."""
-    rows = await rows_of(connection, SaleView, _SELECT, {"sales": list(sale_ids)})
-    return {row.id: row for row in rows}
+    rows = await rows_of(connection, StoredSale, _SELECT, {"sales": list(sale_ids)})
+    return {row.id: row.view() for row in rows}

@@ -59,11 +59,15 @@ def refunded(lines: list[RefundLine], *tenders: SaleTender) -> SaleRefunded:
 
 
 def meal(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=1, quantity=quantity, **untaxed(amount), sku="MEAL", description="Lunch")
+    return RefundLine(
+        line=1, quantity=quantity, **untaxed(amount), sku="MEAL", description="Lunch", tax_code="A"
+    )
 
 
 def pen(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=2, quantity=quantity, **untaxed(amount), sku="PEN", description="Pen")
+    return RefundLine(
+        line=2, quantity=quantity, **untaxed(amount), sku="PEN", description="Pen", tax_code="A"
+    )
 
 
 def by_quantity(*wanted: tuple[int, int]) -> Any:
@@ -115,7 +119,13 @@ def test_an_answer_shows_the_sale_and_what_of_it_was_taken_back() -> None:
         receipt="R-1",
         customer="STU-1",
         currency="KES",
+        net=150,
+        discount=0,
+        tax=0,
         total=150,
+        rounding=0,
+        payable=150,
+        taxes=[],
         refunded=83,
         lines=LINES,
         tenders=[TenderView("wallet", 90), TenderView("cash", 60)],

@@ -12,15 +12,16 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.quickbooks.mapping.canonical import Json, reference
+from adapters.quickbooks.mapping.money import decimal
 from adapters.quickbooks.mapping.payload import (
     Chart,
-    decimal,
     item_line,
     journal_line,
     link,
     note,
+    returned_lines,
     sales_form,
-    sold_line,
+    sold_lines,
 )
 from domain.chart import INCOME_ROLES
 from domain.event import Event
@@ -44,7 +45,7 @@ NUMBER_FIELD: Final[dict[DocumentKind, str]] = {
 ITEM_ROLES: Final = (
     INCOME_ROLES
     | frozenset(TENDER_ROLES.values())
-    | {"sales_returns", "suspense", "bad_debts", "rounding", "refunds_payable"}
+    | {"sales_returns", "discounts", "suspense", "bad_debts", "rounding", "refunds_payable"}
 )
 """The roles whose account has an item of its own."""
 
@@ -85,12 +86,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     credit_memo: str | None = None
 
 
-def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
+def documents(event: Event, account_codes: Mapping[str, str], *, taxed: bool = False) -> list[Document]:
     """List the documents of an event, in the order in which they should be made.
 
-    `account_codes` maps the roles of the tenant's chart to the codes that stood for them at the time.
+    `account_codes` maps the roles of the tenant's chart to the codes that stood for them at the time; `taxed` says
+    whether it is registered for tax.
     """
-    chart = Chart(account_codes)
+    chart = Chart(account_codes, taxed)
     made: list[Document] = []
     match event:
         case SaleCompleted():
@@ -120,22 +122,17 @@ def _sale(event: SaleCompleted, chart: Chart) -> Document:
         "SalesReceipt",
         event,
         chart,
-        [sold_line(line, event.currency, chart) for line in event.lines],
+        sold_lines(event.lines, event.currency, chart),
         note=note(event.transaction_id, event.tenders),
     )
 
 
 def _refund(event: SaleRefunded, chart: Chart) -> Document:
-    returns = chart.item("sales_returns")
     return _receipt(
         "RefundReceipt",
         event,
         chart,
-        [
-            item_line(returns, line.total, event.currency, f"{line.sku} {line.description}".strip())
-            for line in event.lines
-            if line.total
-        ],
+        returned_lines(event.lines, event.currency, chart),
         note=f"{note(event.transaction_id, event.tenders)}; refund of sale {event.sale}",
     )
 
@@ -157,6 +154,7 @@ def _receipt(kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Jso
             event.customer,
             goods + _tender_lines(other_tenders, event.currency, chart),
             note=note,
+            tax=chart.tax(event.lines, event.currency),
             deposit=chart.account(deposit),
         ),
     )
@@ -178,7 +176,8 @@ def _deposit(tenders: Sequence[SaleTender]) -> tuple[str, list[SaleTender]]:
 def _tender_lines(tenders: Sequence[SaleTender], currency: str, chart: Chart) -> list[Json]:
     return [
         item_line(
-            chart.item(TENDER_ROLES[tender.type]),
+            chart,
+            TENDER_ROLES[tender.type],
             -tender.amount,
             currency,
             f"paid by {tender.type} {tender.account or ''}".strip(),
@@ -191,8 +190,14 @@ def _tender_lines(tenders: Sequence[SaleTender], currency: str, chart: Chart) ->
 
 
 def _invoice(event: InvoiceIssued, chart: Chart) -> Document:
-    lines = [sold_line(line, event.currency, chart) for line in event.lines]
-    form = sales_form(event.number, event.effective_date, event.payer, lines, note=note(event.transaction_id))
+    form = sales_form(
+        event.number,
+        event.effective_date,
+        event.payer,
+        sold_lines(event.lines, event.currency, chart),
+        note=note(event.transaction_id),
+        tax=chart.tax(event.lines, event.currency),
+    )
     return Document(
         kind="Invoice",
         source_id=f"{event.transaction_id}/0",
@@ -245,8 +250,9 @@ def _wallet_settlement(event: PaymentApplied, chart: Chart) -> list[Document]:
             number,
             event.effective_date,
             event.payer,
-            [item_line(chart.item(_WALLET), event.amount, event.currency, f"wallet {event.account}")],
+            [item_line(chart, _WALLET, event.amount, event.currency, f"wallet {event.account}")],
             note=text,
+            tax=chart.tax((), event.currency),
         ),
     )
     application = Document(
@@ -297,8 +303,9 @@ def _top_up(event: WalletToppedUp, chart: Chart) -> Document:
             number,
             event.effective_date,
             event.account,
-            [item_line(chart.item(_WALLET), event.amount, event.currency, event.description)],
+            [item_line(chart, _WALLET, event.amount, event.currency, event.description)],
             note=note(event.transaction_id, (tender,)),
+            tax=chart.tax((), event.currency),
             deposit=chart.account(TENDER_ROLES[event.tender]),
         ),
     )
