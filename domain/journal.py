@@ -67,6 +67,8 @@ RECIPES: Final[Mapping[str, tuple[Leg, ...]]] = {
         Leg("credit", SALE, "total"),
     ),
     "sale given back": _by_one_amount(debit=SALE, credit=TENDER),
+    "sale rounded up": _by_one_amount(debit=SALE, credit="rounding"),
+    "sale rounded down": _by_one_amount(debit="rounding", credit=SALE),
 }
 """Every operation's recipe. A leg whose part is 0 is not posted."""
 

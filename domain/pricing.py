@@ -114,6 +114,8 @@ def _taxes(
     articles: Sequence[Article], remaining_minor: Sequence[int], basis: PriceBasis
 ) -> list[tuple[TaxPart, ...]]:
     """What each component takes of each line: worked out for the document, then spread."""
+    if not any(article.components for article in articles):
+        return [()] * len(articles)
     exact: dict[_Tax, list[Fraction]] = {}
     for index, (article, left) in enumerate(zip(articles, remaining_minor, strict=True)):
         part_before_tax = _part_before_tax(article.components) if basis == "inclusive" else 1

@@ -10,7 +10,7 @@ from domain.errors import Code, DomainError
 from domain.event import MoneyEvent, State, Transaction, stored
 from domain.ids import SaleId, WalletId
 from domain.line import DocumentTax, Line, Parts, document_taxes, in_proportion
-from domain.money import allocate, check_limit, format_minor
+from domain.money import CASH_STEP_MINOR, allocate, check_limit, format_minor, rounded_cash
 from domain.tender import Share, TenderType
 
 
@@ -54,6 +54,11 @@ class SaleCompleted(MoneyEvent, frozen=True, kw_only=True):
     total: int
     receipt: str
 
+    @property
+    def rounding_minor(self) -> int:
+        """What was paid more than the total, or with a minus less."""
+        return sum(tender.amount for tender in self.tenders) - self.total
+
 
 @stored
 class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
@@ -65,6 +70,11 @@ class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
     tenders: tuple[SaleTender, ...]
     total: int
     receipt: str
+
+    @property
+    def rounding_minor(self) -> int:
+        """What was given back more than the total, or with a minus less."""
+        return sum(tender.amount for tender in self.tenders) - self.total
 
 
 SaleEvent = SaleCompleted | SaleRefunded
@@ -224,7 +234,8 @@ def complete(
 ) -> SaleCompleted:
     total = sum(line.total for line in lines)
     check_limit(total)
-    assert total == sum(share.amount_minor for share in shares)
+    payable = sum(share.amount_minor for share in shares)
+    assert payable == total or transaction.currency in CASH_STEP_MINOR
     return SaleCompleted(
         sale=sale,
         customer=customer,
@@ -302,14 +313,23 @@ def _refund_line(state: Sale, index: int, quantity: int, amount_minor: int) -> R
 
 
 def refund_tenders(state: Sale, amount_minor: int) -> list[SaleTender]:
-    """Give `amount` back to the tenders that paid, in reverse order of use."""
+    """Give `amount` more back to the tenders that paid, in reverse order of use.
+
+    Cash goes back rounded, by all that was taken back so far; with the last part each tender has what it paid.
+    """
+    taken_minor = sum(state.returned_amounts) + amount_minor
+    assert taken_minor <= state.total_minor, "no more is refunded than was paid"
+    left_minor = taken_minor
     found: list[SaleTender] = []
     for tender, returned in reversed(list(zip(state.tenders, state.returned_tenders, strict=True))):
-        share = min(amount_minor, tender.amount - returned)
-        amount_minor -= share
-        if share:
-            found.append(msgspec.structs.replace(tender, amount=share))
-    assert not amount_minor, "no more is refunded than was paid"
+        due_minor = min(left_minor, tender.amount)
+        left_minor -= due_minor
+        if taken_minor == state.total_minor:
+            due_minor = tender.amount
+        elif tender.type == "cash":
+            due_minor = min(rounded_cash(due_minor, state.currency), tender.amount)
+        if due_minor > returned:
+            found.append(msgspec.structs.replace(tender, amount=due_minor - returned))
     return found
 
 

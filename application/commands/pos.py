@@ -33,7 +33,7 @@ from domain.ids import NAME, UUID, Name, SaleId, WalletId, sale_stream, wallet_s
 from domain.journal import Journal
 from domain.line import DocumentTax, document_taxes
 from domain.sale import RefundLine, SaleTender, SaleView, TenderView, tenders_of
-from domain.tender import Tender, split
+from domain.tender import Tender, cash_as_due, cash_as_paid, change, split
 from domain.wallet import WalletView
 
 
@@ -130,11 +130,12 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SaleCompletedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A checkout; `wallet` is there where one was named or paid."""
+    """A checkout; `wallet` is there where one was named or paid, `change` where cash was given."""
 
     transaction_id: str
     sale: SaleView
     wallet: WalletView | None = None
+    change: int | None = None
     receipt: ReceiptView
 
 
@@ -178,6 +179,13 @@ def _lines(command: Checkout, unit: UnitOfWork, on: date) -> list[sale.SaleLine]
     ]
 
 
+def _post_rounding(journal: Journal, rounding_minor: int) -> None:
+    """Post what the school gets more than is due, or with a minus less."""
+    if rounding_minor:
+        operation = "sale rounded up" if rounding_minor > 0 else "sale rounded down"
+        journal.post(operation, abs(rounding_minor))
+
+
 def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     if command.till:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
@@ -187,19 +195,25 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     available = wallets.available(unit, transaction)
     if command.wallet:
         available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
-    shares = split(
-        total,
-        command.tenders,
-        currency=command.currency,
-        wallet=command.wallet,
-        available=available,
-        exact=True,
+    paid = cash_as_paid(
+        split(
+            total,
+            cash_as_due(total, command.tenders, command.currency),
+            currency=command.currency,
+            wallet=command.wallet,
+            available=available,
+            exact=True,
+        ),
+        command.currency,
     )
+    handed_back = change(paid, command.currency)
+    shares = [share for share in paid if share.amount_minor]
     journal = Journal()
     for share in shares:
         journal.post("sale paid", share.amount_minor, tender=share.type)
     for line in lines:
         journal.post_line("sale earned", line, income=line.income)
+    _post_rounding(journal, sum(share.amount_minor for share in shares) - total)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="sale", document=unit.command_id, amount_minor=total, currency=command.currency
@@ -229,6 +243,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
         transaction_id=unit.command_id,
         sale=SaleView.of(unit.state(sale.Sale, stream)),
         wallet=_wallet(unit, account),
+        change=handed_back,
         receipt=unit.receipt(receipt),
     )
 
@@ -253,6 +268,7 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
             journal.post_line("sale taken back", line)
     for tender in tenders:
         journal.post("sale given back", tender.amount, tender=tender.type)
+    _post_rounding(journal, amount - sum(tender.amount for tender in tenders))
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="refund", document=unit.command_id, amount_minor=amount, currency=state.currency

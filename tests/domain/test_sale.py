@@ -240,6 +240,22 @@ def test_a_sale_that_is_not_there_is_not_found() -> None:
     given(STREAM, completed()).when(lambda state: sale.check_exists(state, "s-1")).then()
 
 
+def test_cash_goes_back_rounded_and_in_the_end_as_it_was_paid() -> None:
+    """10.03 paid with 3.00 by card and 7.05 in cash, where cash is rounded to five cents."""
+    card = SaleTender(type="card", amount=300)
+    line = msgspec.structs.replace(LINES[0], quantity=1, **untaxed(1003))
+    sold = msgspec.structs.replace(completed((line,), card, cash(705)), currency="CAD")
+    assert sold.rounding_minor == 2
+    state: Any = fold(STREAM, [sold])
+    got = []
+    for amount in (3, 700, 299, 1):
+        event = sale.refund(state, TRANSACTION, lines=sale.lines_by_amount(state, amount), receipt="R")
+        apply(state, event)
+        got.append([(tender.type, tender.amount, event.rounding_minor) for tender in event.tenders])
+    assert got == [[("cash", 5, 2)], [("cash", 700, 0)], [("card", 297, -2)], [("card", 3, 2)]]
+    assert state.returned_tenders == (300, 705)
+
+
 @st.composite
 def sales(draw: st.DrawFn) -> SaleCompleted:
     lines = tuple(

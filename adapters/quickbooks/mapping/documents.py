@@ -123,38 +123,47 @@ def _sale(event: SaleCompleted, chart: Chart) -> Document:
         event,
         chart,
         sold_lines(event.lines, event.currency, chart),
+        tax=chart.tax(event.lines, event.currency),
         note=note(event.transaction_id, event.tenders),
     )
 
 
 def _refund(event: SaleRefunded, chart: Chart) -> Document:
+    returned = [line for line in event.lines if line.total]  # pieces may be worth less than the smallest unit
     return _receipt(
         "RefundReceipt",
         event,
         chart,
-        returned_lines(event.lines, event.currency, chart),
+        returned_lines(returned, event.currency, chart),
+        tax=chart.tax(returned, event.currency),
         note=f"{note(event.transaction_id, event.tenders)}; refund of sale {event.sale}",
     )
 
 
-def _receipt(kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Json], *, note: str) -> Document:
-    """The receipt of a sale or of a refund: lines for the `goods`, then for the tenders not deposited."""
+def _receipt(
+    kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Json], *, tax: Json, note: str
+) -> Document:
+    """The receipt of a sale or of a refund: lines for the `goods`, the tenders not deposited, and cash rounding."""
     deposit, other_tenders = _deposit(event.tenders)
+    lines = goods + _tender_lines(other_tenders, event.currency, chart)
+    rounding = event.rounding_minor
+    if rounding:
+        lines.append(item_line(chart, "rounding", rounding, event.currency, "cash rounding"))
     return Document(
         kind=kind,
         source_id=f"{event.transaction_id}/0",
         number=event.receipt,
         effective_date=event.effective_date,
-        amount_minor=event.total - sum(tender.amount for tender in other_tenders),
+        amount_minor=event.total + rounding - sum(tender.amount for tender in other_tenders),
         currency=event.currency,
         customer=event.customer,
         template=sales_form(
             event.receipt,
             event.effective_date,
             event.customer,
-            goods + _tender_lines(other_tenders, event.currency, chart),
+            lines,
             note=note,
-            tax=chart.tax(event.lines, event.currency),
+            tax=tax,
             deposit=chart.account(deposit),
         ),
     )

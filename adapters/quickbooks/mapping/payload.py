@@ -100,7 +100,6 @@ def returned_lines(lines: Sequence[RefundLine], currency: str, chart: Chart) -> 
             tax_code=code_name(line.tax_code, line.taxes),
         )
         for line in lines
-        if line.total
     ]
     return returned + _discount_lines(lines, currency, chart)
 

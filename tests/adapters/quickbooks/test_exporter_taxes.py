@@ -104,6 +104,32 @@ def test_canadian_taxes_go_to_an_account_each(database: Database, running: Emula
     assert all(balances.get(code, 0) == 0 for code in ("2500", "2505", "2510", "2520", "2530")), balances
 
 
+def test_cash_rounding_is_a_line_of_its_own(database: Database, running: Emulator) -> None:
+    export = export_of(database, running, "CA")
+    sales = [
+        sell(export, [{"total": total, "tax_code": "HST_ON"}], *tenders)["sale"]
+        for total in (1001, 1003)
+        for tenders in ([{"type": "cash"}], [{"type": "card", "amount": 100}, {"type": "cash"}])
+    ]
+    assert {sale["rounding"] for sale in sales} - {0}
+    check(export)
+    for sale in sales:
+        export.school.run("pos.refund", sale=sale["id"], amount=333)
+        export.school.run("pos.refund", sale=sale["id"], amount=sale["total"] - 333)
+    check(export)
+    assert export.school.balances().get("5030", 0) == 0
+
+
+def test_a_piece_worth_nothing_bears_no_tax(database: Database, running: Emulator) -> None:
+    export = export_of(database, running, "KE")
+    lines = [{"total": 2, "quantity": 3, "tax_code": "E"}, {"total": 500, "tax_code": "B"}]
+    sale = sell(export, lines)["sale"]
+    pieces = [{"line": 1, "quantity": 1}, {"line": 2, "quantity": 1}]
+    refund = export.school.run("pos.refund", sale=sale["id"], lines=pieces)["refund"]
+    assert [line["amount"] for line in refund["lines"]] == [0, 500]
+    check(export)
+
+
 def test_documents_without_tax_tell_a_taxed_company_their_codes(
     database: Database, running: Emulator
 ) -> None:
