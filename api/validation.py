@@ -22,6 +22,7 @@ from application.commands.fields import (
     READING_PATTERN,
     ROW_HASH_PATTERN,
     SHA256_PATTERN,
+    TAX_CODE_PATTERN,
     TEXT_PATTERN,
     IncomeRole,
 )
@@ -29,6 +30,7 @@ from domain.annotation import METADATA_KEY_PATTERN, METADATA_TEXT_PATTERN
 from domain.chart import INCOME_ROLES
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 from domain.money import MAX_AMOUNT_MINOR
+from domain.tax import RATE_PATTERN
 
 MAX_POINTER_STEP: Final = 200
 
@@ -41,6 +43,8 @@ PATTERNS: Final = {
     ROW_HASH_PATTERN: "the hash of a row in 16 hexadecimal digits",
     READING_PATTERN: "the hashes of a row and of what was read of it in 32 hexadecimal digits",
     CURRENCY_PATTERN: "a currency's three capital letters",
+    TAX_CODE_PATTERN: "a tax code, such as B or GST_QST",
+    RATE_PATTERN: "per cent as text, from 0 to 100 with at most four decimals",
     TEXT_PATTERN: "one line of text, not of blanks alone, without control characters",
     METADATA_KEY_PATTERN: "a name of 1 to 40 small letters, digits, dots, hyphens and underscores",
     METADATA_TEXT_PATTERN: "one line of text, without control characters",

@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from domain.errors import Code, DomainError
+from domain.pricing import PriceBasis
 
 AccountType = Literal["asset", "liability", "equity", "income", "expense"]
 
@@ -25,10 +26,11 @@ class ChartAccount(msgspec.Struct, frozen=True):
 
 
 class Country(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant of a country starts with."""
+    """What a tenant of a country starts with; `prices` says whether its prices include tax."""
 
     currency: str
     time_zone: str
+    prices: PriceBasis
     accounts: tuple[ChartAccount, ...]
 
 
@@ -71,6 +73,7 @@ COUNTRIES: Final = {
     "KE": Country(
         currency="KES",
         time_zone="Africa/Nairobi",
+        prices="inclusive",
         accounts=(
             *_COMMON,
             ChartAccount("1210", "M-Pesa clearing", "asset", "mpesa_clearing"),
@@ -80,11 +83,15 @@ COUNTRIES: Final = {
     "CA": Country(
         currency="CAD",
         time_zone="America/Toronto",
+        prices="exclusive",
         accounts=(
             *_COMMON,
             ChartAccount("1210", "Mobile money clearing", "asset", "mpesa_clearing"),
-            ChartAccount("2500", "GST/HST payable", "liability", "gst_payable"),
-            ChartAccount("2510", "Provincial sales tax payable", "liability", "pst_payable"),
+            ChartAccount("2500", "GST payable", "liability", "gst_payable"),
+            ChartAccount("2505", "HST payable", "liability", "hst_payable"),
+            ChartAccount("2510", "PST payable", "liability", "pst_payable"),
+            ChartAccount("2520", "RST payable", "liability", "rst_payable"),
+            ChartAccount("2530", "QST payable", "liability", "qst_payable"),
         ),
     ),
 }

@@ -74,6 +74,8 @@ RECIPES: Final[Mapping[str, tuple[Leg, ...]]] = {
         Leg("credit", SALE, "total"),
     ),
     "sale given back": _by_one_amount(debit=SALE, credit=TENDER),
+    "sale rounded up": _by_one_amount(debit=SALE, credit="rounding"),
+    "sale rounded down": _by_one_amount(debit="rounding", credit=SALE),
 }
 """Every operation's recipe. A leg whose part is 0 is not posted."""
 
@@ -103,20 +105,18 @@ class Journal:
             assert leg.part == "amount", operation
             self._add(role if leg.role == ROLE else _filled(leg.role, tender, income), leg.side, amount_minor)
 
-    def post_line(
-        self, operation: str, line: Parts, *, income: str = "", taxes: Mapping[str, int] | None = None
-    ) -> None:
-        """Post a line's parts by the recipe of `operation`; `taxes` says how its tax falls to component roles."""
-        assert line.total > 0
-        taxes_minor = taxes or {}
-        assert sum(taxes_minor.values()) == line.tax, "each component's role is named"
+    def post_line(self, operation: str, line: Parts, *, income: str = "") -> None:
+        """Post a line's parts by the recipe of `operation`, its tax to the roles of its components."""
+        assert line.total or line.discount
+        assert sum(part.amount for part in line.taxes) == line.tax, "each component's role is named"
         for leg in RECIPES[operation]:
             assert leg.part != "amount", operation
             if leg.part == "tax":
-                for role, tax_minor in taxes_minor.items():
-                    self._add(role, leg.side, tax_minor)
+                for part in line.taxes:
+                    self._add(part.role, leg.side, part.amount)
             else:
-                self._add(_filled(leg.role, "", income), leg.side, getattr(line, leg.part))
+                part_minor = line.discount_net if leg.part == "discount" else getattr(line, leg.part)
+                self._add(_filled(leg.role, "", income), leg.side, part_minor)
 
     def _add(self, role: str, side: Side, amount_minor: int) -> None:
         if amount_minor:

@@ -16,6 +16,12 @@ MAX_BALANCE_MINOR: Final = 10**18
 MINOR_DIGITS: Final = {"KES": 2, "CAD": 2}
 """Decimal places of each currency that a country template uses (ISO 4217, column "minor unit")."""
 
+CASH_STEP_MINOR: Final = {"CAD": 5}
+"""What cash is paid in multiples of, where that is more than the smallest unit.
+
+Canada gave up its cent on 4 February 2013: cash is rounded to five cents, after tax (Department of Finance Canada,
+"Eliminating the penny").
+"""
 
 _DECIMAL: Final = re.compile(r"([+-]?)(?:([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]*))?|\.([0-9]+))")
 
@@ -56,6 +62,12 @@ def parse_decimal(text: str, currency: str) -> int:
         raise ValueError(f"{text!r} has more than the {digits} decimals of {currency}")
     minor = int((whole or "").replace(",", "") + decimals.ljust(digits, "0"))
     return -minor if sign == "-" else minor
+
+
+def rounded_cash(amount_minor: int, currency: str) -> int:
+    """The nearest amount that can be paid in cash, of two the larger."""
+    step_minor = CASH_STEP_MINOR.get(currency, 1)
+    return (amount_minor + step_minor // 2) // step_minor * step_minor
 
 
 def format_minor(amount_minor: int, currency: str) -> str:

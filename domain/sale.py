@@ -9,8 +9,8 @@ import msgspec
 from domain.errors import Code, DomainError
 from domain.event import MoneyEvent, State, Transaction, stored
 from domain.ids import SaleId, WalletId
-from domain.line import Line, Parts, in_proportion
-from domain.money import allocate, check_limit, format_minor
+from domain.line import DocumentTax, Line, Parts, document_taxes, in_proportion
+from domain.money import CASH_STEP_MINOR, allocate, check_limit, format_minor, rounded_cash
 from domain.tender import Share, TenderType
 
 
@@ -37,6 +37,7 @@ class RefundLine(Parts, frozen=True, kw_only=True):
     quantity: int
     sku: str
     description: str
+    tax_code: str = ""
 
 
 # --- events
@@ -53,6 +54,11 @@ class SaleCompleted(MoneyEvent, frozen=True, kw_only=True):
     total: int
     receipt: str
 
+    @property
+    def rounding_minor(self) -> int:
+        """What was paid more than the total, or with a minus less."""
+        return sum(tender.amount for tender in self.tenders) - self.total
+
 
 @stored
 class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
@@ -64,6 +70,11 @@ class SaleRefunded(MoneyEvent, frozen=True, kw_only=True):
     tenders: tuple[SaleTender, ...]
     total: int
     receipt: str
+
+    @property
+    def rounding_minor(self) -> int:
+        """What was given back more than the total, or with a minus less."""
+        return sum(tender.amount for tender in self.tenders) - self.total
 
 
 SaleEvent = SaleCompleted | SaleRefunded
@@ -139,21 +150,28 @@ class TenderView(msgspec.Struct, frozen=True):
 class SaleView(msgspec.Struct, frozen=True, kw_only=True):
     """A sale as every answer shows it, of a read or of a command: what was sold, what paid, what was refunded.
 
-    `receipt` is its number. Amounts in minor units.
+    `receipt` is its number. `total` is net and tax, `payable` is total and `rounding`, and is what the tenders pay.
+    Amounts in minor units.
     """
 
     id: SaleId
     receipt: str
     customer: str | None
     currency: str
+    net: int
+    discount: int
+    tax: int
     total: int
+    rounding: int
+    payable: int
+    taxes: Sequence[DocumentTax]
     refunded: int
     lines: Sequence[SaleLine]
     tenders: Sequence[TenderView]
 
     @classmethod
     def of(cls, state: Sale) -> Self:
-        return cls(
+        return cls.of_parts(
             id=state.sale,
             receipt=state.receipt,
             customer=state.customer,
@@ -162,6 +180,38 @@ class SaleView(msgspec.Struct, frozen=True, kw_only=True):
             refunded=sum(state.returned_amounts),
             lines=state.lines,
             tenders=tenders_of(state.tenders),
+        )
+
+    @classmethod
+    def of_parts(
+        cls,
+        *,
+        id: SaleId,  # noqa: A002  the field's name
+        receipt: str,
+        customer: str | None,
+        currency: str,
+        total: int,
+        refunded: int,
+        lines: Sequence[SaleLine],
+        tenders: Sequence[TenderView],
+    ) -> Self:
+        """The view of what is stored of a sale: the rest is added up."""
+        payable = sum(tender.amount for tender in tenders)
+        return cls(
+            id=id,
+            receipt=receipt,
+            customer=customer,
+            currency=currency,
+            net=sum(line.net for line in lines),
+            discount=sum(line.discount for line in lines),
+            tax=sum(line.tax for line in lines),
+            total=total,
+            rounding=payable - total,
+            payable=payable,
+            taxes=document_taxes(lines),
+            refunded=refunded,
+            lines=lines,
+            tenders=tenders,
         )
 
 
@@ -184,7 +234,8 @@ def complete(
 ) -> SaleCompleted:
     total = sum(line.total for line in lines)
     check_limit(total)
-    assert total == sum(share.amount_minor for share in shares)
+    payable = sum(share.amount_minor for share in shares)
+    assert payable == total or transaction.currency in CASH_STEP_MINOR
     return SaleCompleted(
         sale=sale,
         customer=customer,
@@ -253,20 +304,32 @@ def _refund_line(state: Sale, index: int, quantity: int, amount_minor: int) -> R
         net=parts.net,
         tax=parts.tax,
         total=parts.total,
+        discount_tax=parts.discount_tax,
+        taxes=parts.taxes,
         sku=line.sku,
         description=line.description,
+        tax_code=line.tax_code,
     )
 
 
 def refund_tenders(state: Sale, amount_minor: int) -> list[SaleTender]:
-    """Give `amount` back to the tenders that paid, in reverse order of use."""
+    """Give `amount` more back to the tenders that paid, in reverse order of use.
+
+    Cash goes back rounded, by all that was taken back so far; with the last part each tender has what it paid.
+    """
+    taken_minor = sum(state.returned_amounts) + amount_minor
+    assert taken_minor <= state.total_minor, "no more is refunded than was paid"
+    left_minor = taken_minor
     found: list[SaleTender] = []
     for tender, returned in reversed(list(zip(state.tenders, state.returned_tenders, strict=True))):
-        share = min(amount_minor, tender.amount - returned)
-        amount_minor -= share
-        if share:
-            found.append(msgspec.structs.replace(tender, amount=share))
-    assert not amount_minor, "no more is refunded than was paid"
+        due_minor = min(left_minor, tender.amount)
+        left_minor -= due_minor
+        if taken_minor == state.total_minor:
+            due_minor = tender.amount
+        elif tender.type == "cash":
+            due_minor = min(rounded_cash(due_minor, state.currency), tender.amount)
+        if due_minor > returned:
+            found.append(msgspec.structs.replace(tender, amount=due_minor - returned))
     return found
 
 

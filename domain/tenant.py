@@ -1,6 +1,6 @@
 """The tenant: a school, its chart, its features, its clients and their keys."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Final, assert_never
 
 import msgspec
@@ -35,6 +35,7 @@ class TenantRegistered(Event, frozen=True, kw_only=True):
     branch: str
     legal_name: str
     recorded_at: datetime
+    tax_registered_from: date | None = None
 
 
 @stored
@@ -134,6 +135,7 @@ class Tenant(State, kw_only=True):
     time_zone: str = "UTC"
     branch: str = ""
     legal_name: str = ""
+    tax_registered_from: date | None = None
     roles: dict[str, AccountCode] = msgspec.field(default_factory=dict)
     features: frozenset[str] = frozenset()
     clients: frozenset[str] = frozenset()
@@ -151,6 +153,7 @@ def evolve(state: Tenant, event: TenantEvent) -> None:
             state.time_zone = event.time_zone
             state.branch = event.branch
             state.legal_name = event.legal_name
+            state.tax_registered_from = event.tax_registered_from
         case ChartMapped():
             state.roles = event.roles
         case FeatureSet():
@@ -200,6 +203,7 @@ def register(
     legal_name: str,
     roles: dict[str, AccountCode],
     recorded_at: datetime,
+    tax_registered_from: date | None = None,
 ) -> list[Event]:
     """Register a school with its chart; its ledger is on at once."""
     if state.version:
@@ -213,6 +217,7 @@ def register(
             branch=branch,
             legal_name=legal_name,
             recorded_at=recorded_at,
+            tax_registered_from=tax_registered_from,
         ),
         ChartMapped(roles=roles, recorded_at=recorded_at),
         FeatureSet(feature="FINANCE_V2", enabled=True, recorded_at=recorded_at),
@@ -266,6 +271,25 @@ def check_amount(state: Tenant, amount_minor: int) -> None:
             f"A command moves or bills at most {largest_minor} minor units: the tenant's policy.",
             largest_amount=largest_minor,
         )
+
+
+def check_tax_registered(state: Tenant, on: date) -> None:
+    """Refuse a taxed code before the school is registered for tax (`not_tax_registered`)."""
+    registered_from = state.tax_registered_from
+    if registered_from is None:
+        raise DomainError(Code.NOT_TAX_REGISTERED, "The school is not registered for tax.")
+    if on < registered_from:
+        raise DomainError(
+            Code.NOT_TAX_REGISTERED,
+            f"The school is registered for tax from {registered_from}, not on {on}.",
+            registered_from=registered_from.isoformat(),
+        )
+
+
+def map_role(state: Tenant, *, role: str, account_code: AccountCode, recorded_at: datetime) -> ChartMapped:
+    """Give a role that the chart does not have its account."""
+    assert role not in state.roles
+    return ChartMapped(roles={**state.roles, role: account_code}, recorded_at=recorded_at)
 
 
 def add_key(

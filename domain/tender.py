@@ -9,19 +9,23 @@ from msgspec import Meta
 
 from domain.errors import Code, DomainError
 from domain.ids import NAME, UUID, HoldId, Name, WalletId
-from domain.money import MAX_AMOUNT_MINOR, check_limit, format_minor
+from domain.money import CASH_STEP_MINOR, MAX_AMOUNT_MINOR, check_limit, format_minor, rounded_cash
 
 TenderType = Literal["wallet", "cash", "bank", "card", "mpesa"]
 
 
 class Tender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A means of payment as a client names it: `amount` in minor units, or what is left over."""
+    """A means of payment as a client names it: `amount` in minor units, or what is left over.
+
+    `given` is the cash that was handed over at a checkout.
+    """
 
     type: TenderType
     amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
     account: Annotated[WalletId, NAME] | None = None
     reference: Name | None = None
     hold: Annotated[HoldId, UUID] | None = None
+    given: Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
 
     def __post_init__(self) -> None:
         for field in ("account", "reference"):
@@ -31,7 +35,10 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """What one tender pays: `amount` of the document, and `excess` beyond it. Legs count from 1."""
+    """What one tender pays: `amount` of the document, and `excess` beyond it. Legs count from 1.
+
+    `given` is the cash that was handed over for it.
+    """
 
     leg: int
     type: TenderType
@@ -40,6 +47,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     wallet_id: WalletId | None = None
     reference: str | None = None
     hold: HoldId | None = None
+    given_minor: int | None = None
 
 
 def split(
@@ -64,6 +72,8 @@ def split(
     purses = _Purses(available, currency)
     shares: list[Share] = []
     for tender in ordered:
+        if tender.given is not None and not (exact and tender.type == "cash"):
+            raise DomainError(Code.INVALID_REQUEST, "Only the cash of a checkout is given.")
         wallet_id = tender.account
         if tender.type == "wallet":
             wallet_id = wallet_id or wallet
@@ -82,12 +92,53 @@ def split(
             wallet_id=wallet_id,
             reference=tender.reference,
             hold=tender.hold,
+            given_minor=tender.given,
         )
         left_minor -= share.amount_minor
         if amount:
             shares.append(share)
     _check_sum(total_minor, left_minor, sum(share.excess_minor for share in shares), currency, exact=exact)
     return shares
+
+
+def cash_as_due(total_minor: int, tenders: Sequence[Tender], currency: str) -> Sequence[Tender]:
+    """The tenders with what is due in cash, where they name what is paid of it after rounding."""
+    cash = [tender for tender in tenders if tender.type == "cash"]
+    if currency not in CASH_STEP_MINOR or not cash or any(tender.amount is None for tender in tenders):
+        return tenders
+    paid_minor = sum(tender.amount or 0 for tender in tenders)
+    cash_minor = sum(tender.amount or 0 for tender in cash)
+    due_minor = total_minor - (paid_minor - cash_minor)
+    if due_minor < 0 or rounded_cash(due_minor, currency) != cash_minor:
+        return tenders
+    largest = max(cash, key=lambda tender: tender.amount or 0)
+    due = msgspec.structs.replace(largest, amount=(largest.amount or 0) + due_minor - cash_minor)
+    return [due if tender is largest else tender for tender in tenders]
+
+
+def cash_as_paid(shares: Sequence[Share], currency: str) -> list[Share]:
+    """The shares as they are paid: what all cash pays together is rounded, in the largest share of it."""
+    cash = [share for share in shares if share.type == "cash"]
+    if currency not in CASH_STEP_MINOR or not cash:
+        return [*shares]
+    due_minor = sum(share.amount_minor for share in cash)
+    largest = max(cash, key=lambda share: share.amount_minor)
+    paid_minor = largest.amount_minor + rounded_cash(due_minor, currency) - due_minor
+    paid = msgspec.structs.replace(largest, amount_minor=paid_minor)
+    return [paid if share is largest else share for share in shares]
+
+
+def change(shares: Sequence[Share], currency: str) -> int | None:
+    """What is handed back of the cash that was given; None where nobody said what was given."""
+    given = [(share.given_minor, share.amount_minor) for share in shares if share.given_minor is not None]
+    for given_minor, amount_minor in given:
+        if given_minor < amount_minor:
+            raise DomainError(
+                Code.TENDERS_TOO_LOW,
+                f"{format_minor(given_minor, currency)} {currency} is given in cash,"
+                f" which pays {format_minor(amount_minor, currency)} {currency}.",
+            )
+    return sum(given_minor - amount_minor for given_minor, amount_minor in given) if given else None
 
 
 def _named_minor(tenders: Sequence[Tender]) -> int:
@@ -149,5 +200,5 @@ def _check_sum(
             f"The tenders pay {format_minor(total_minor - remaining_minor + excess_minor, currency)} {currency},"
             f" the total is {format_minor(total_minor, currency)} {currency}.",
         )
-    if remaining_minor == total_minor:
+    if total_minor and remaining_minor == total_minor:
         raise DomainError(Code.TENDERS_TOO_LOW, "The tenders pay nothing.")

@@ -22,6 +22,7 @@ from adapters.system.files import write_atomically
 from application.commands import COMMANDS, tenants
 from application.pipeline.command import Command, Envelope, Outcome
 from application.pipeline.writer import Writer
+from domain.calendar import EARLIEST_EFFECTIVE_DATE
 from domain.errors import Code, DomainError
 from domain.ids import uuid7
 from domain.receipt import ReceiptSigner
@@ -153,7 +154,9 @@ def seed(writer_url: str, data: Path) -> Seeded:
     else:
         keys = {role: new_key() for role in SEEDED_ROLES}
         write_atomically(path, json.dumps(keys).encode())
-    school = tenants.RegisterTenant(country="KE", legal_name="Greenhill Academy")
+    school = tenants.RegisterTenant(
+        country="KE", legal_name="Greenhill Academy", tax_registered_from=EARLIEST_EFFECTIVE_DATE
+    )
     envelopes = [
         _envelope(SEEDED_TENANT, "tenant.register", school),
         *(

@@ -8,6 +8,7 @@ from api.operations.shared import (
     TAKES_LINES,
     TAKES_TENDERS,
     TAKES_WALLETS,
+    TAXED,
     TRANSACTION,
     wallet_event,
     wallet_of,
@@ -22,17 +23,33 @@ _SALE = {
     "receipt": RECEIPT["number"],
     "customer": "STU-0042",
     "currency": "KES",
+    "net": 21552,
+    "discount": 2000,
+    "tax": 3448,
     "total": 25000,
+    "rounding": 0,
+    "payable": 25000,
+    "taxes": [{"component": "VAT", "rate": "16", "net": 21552, "amount": 3448}],
     "refunded": 0,
     "lines": [
         {
-            "discount": 0,
-            "net": 25000,
-            "tax": 0,
+            "discount": 2000,
+            "net": 21552,
+            "tax": 3448,
             "total": 25000,
+            "discount_tax": 276,
+            "taxes": [
+                {
+                    "component": "VAT",
+                    "authority_code": "B",
+                    "rate": "16",
+                    "role": "vat_payable",
+                    "amount": 3448,
+                }
+            ],
             "quantity": 1,
             "income": "meals",
-            "tax_code": "A",
+            "tax_code": "B",
             "sku": "MEAL",
             "description": "MEAL",
         }
@@ -54,12 +71,20 @@ FORMS = (
         id="check_out",
         tag="Point of sale",
         summary="Sell over the counter",
-        codes=(*TAKES_TENDERS, Code.TENDER_WITHOUT_WALLET, *TAKES_LINES, *MOVES_MONEY),
+        codes=(*TAKES_TENDERS, Code.TENDER_WITHOUT_WALLET, *TAKES_LINES, *TAXED, *MOVES_MONEY),
         request={
             "wallet": "STU-0042",
             "currency": "KES",
+            "prices": "inclusive",
             "lines": [
-                {"sku": "MEAL", "quantity": 1, "unit_amount": 25000, "income": "meals", "tax_code": "A"}
+                {
+                    "sku": "MEAL",
+                    "quantity": 1,
+                    "unit_amount": 27000,
+                    "income": "meals",
+                    "tax_code": "B",
+                    "discount": {"amount": 2000},
+                }
             ],
             "tenders": [{"type": "wallet"}, {"type": "cash"}],
         },
@@ -86,8 +111,12 @@ FORMS = (
             "transaction_id": "01932d6d-0c77-7b19-a3d5-72e1f04b9c36",
             "sale": {**_SALE, "refunded": 25000},
             "refund": {
+                "net": 21552,
+                "discount": 2000,
+                "tax": 3448,
                 "total": 25000,
-                "lines": [{"line": 1, "amount": 25000}],
+                "taxes": [{"component": "VAT", "rate": "16", "net": 21552, "amount": 3448}],
+                "lines": [{"line": 1, "discount": 2000, "net": 21552, "tax": 3448, "amount": 25000}],
                 "tenders": [{"type": "cash", "amount": 5000}, {"type": "wallet", "amount": 20000}],
             },
             "wallet": wallet_of(20000),

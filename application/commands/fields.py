@@ -11,6 +11,7 @@ from domain.chart import INCOME_ROLES, check_income
 from domain.errors import Code, DomainError
 from domain.ids import hold_stream, provider_receipt_stream, wallet_stream
 from domain.money import MAX_AMOUNT_MINOR
+from domain.pricing import Discount, PriceBasis
 from domain.provider_receipt import PROVIDERS
 from domain.tender import Tender
 
@@ -20,6 +21,7 @@ SHA256_PATTERN: Final = r"^[0-9a-f]{64}\Z"
 ROW_HASH_PATTERN: Final = r"^[0-9a-f]{16}\Z"
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}\Z"
 READING_PATTERN: Final = r"^[0-9a-f]{32}\Z"
+TAX_CODE_PATTERN: Final = r"^[A-Z][A-Z0-9_]{0,19}\Z"
 TEXT_PATTERN: Final = r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z"
 """One line, and not of blanks alone: also the line ends of Unicode end a line."""
 
@@ -47,6 +49,25 @@ TaxCode = Annotated[
         description="A: exempt, C: zero-rated, D: outside the scope of tax.",
         extra_json_schema={"x-taken": list(UNTAXED)},  # B and E are understood, and refused
     ),
+]
+
+
+SoldTaxCode = Annotated[
+    str,
+    Meta(
+        pattern=TAX_CODE_PATTERN,
+        description="One of the school's tax codes. A: exempt, C: zero-rated, D: outside the scope of tax.",
+    ),
+]
+Prices = Annotated[
+    PriceBasis,
+    Meta(
+        description="Whether prices and discounts include tax; by default they do in Kenya, and do not in Canada."
+    ),
+]
+LineDiscount = Annotated[Discount, Meta(description="What the line's price is lowered by.")]
+DocumentDiscount = Annotated[
+    Discount, Meta(description="What the whole is lowered by, after the lines' own discounts.")
 ]
 
 
@@ -80,11 +101,8 @@ class LineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     unit_amount: Amount | None = None
     total: Amount | None = None
 
-    def priced(self, *, income: str, tax_code: str) -> PricedLine:
-        """What the line amounts to. Refused: an unknown income role, and a taxed code (`not_supported`)."""
-        check_income(income)
-        if tax_code not in UNTAXED:
-            raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
+    def price(self) -> int:
+        """The price of all pieces in minor units, as it was given."""
         if (self.unit_amount is None) == (self.total is None):
             raise DomainError(Code.INVALID_REQUEST, "A line takes exactly one of unit_amount and total.")
         amount = self.total if self.total is not None else self.quantity * (self.unit_amount or 0)
@@ -92,6 +110,14 @@ class LineInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise DomainError(
                 Code.AMOUNT_TOO_LARGE, f"A line amounts to at most {MAX_AMOUNT_MINOR} minor units."
             )
+        return amount
+
+    def priced(self, *, income: str, tax_code: str) -> PricedLine:
+        """What the line amounts to. Refused: an unknown income role, and a taxed code (`not_supported`)."""
+        check_income(income)
+        if tax_code not in UNTAXED:
+            raise DomainError(Code.NOT_SUPPORTED, f"Tax code {tax_code} is not supported yet; use A, C or D.")
+        amount = self.price()
         return {
             "quantity": self.quantity,
             "discount": 0,

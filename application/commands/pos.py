@@ -1,6 +1,7 @@
 """Point-of-sale commands: checkout and refund."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -10,23 +11,29 @@ from application.commands import holds, wallets
 from application.commands.fields import (
     Amount,
     Currency,
+    DocumentDiscount,
     EffectiveDate,
     IncomeRole,
+    LineDiscount,
     LineInput,
+    Prices,
     Quantity,
-    TaxCode,
+    SoldTaxCode,
     Text,
     tender_streams,
 )
+from application.commands.pricing import price_lines
 from application.pipeline.command import Command, CommandSpec
 from application.pipeline.unit_of_work import ReceiptView, UnitOfWork
 from domain import sale, wallet
 from domain.capability import Capability
+from domain.chart import check_income
 from domain.errors import Code, DomainError
 from domain.ids import NAME, UUID, Name, SaleId, WalletId, sale_stream, wallet_stream
 from domain.journal import Journal
+from domain.line import DocumentTax, document_taxes
 from domain.sale import RefundLine, SaleTender, SaleView, TenderView, tenders_of
-from domain.tender import Tender, split
+from domain.tender import Tender, cash_as_due, cash_as_paid, change, split
 from domain.wallet import WalletView
 
 
@@ -36,7 +43,8 @@ class SaleLineInput(LineInput, frozen=True, kw_only=True):
     sku: Annotated[Name, Meta(description="What is sold; case is ignored.")]
     description: Annotated[Text, Meta(description="The article in words; by default the SKU.")] | None = None
     income: IncomeRole = "sales"
-    tax_code: TaxCode
+    tax_code: SoldTaxCode
+    discount: LineDiscount | None = None
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "sku", self.sku.upper())
@@ -51,8 +59,10 @@ class Checkout(Command, frozen=True, kw_only=True):
     customer: Name | None = None
     wallet: Annotated[WalletId, NAME] | None = None
     currency: Currency
+    prices: Prices | None = None
     lines: Annotated[tuple[SaleLineInput, ...], Meta(min_length=1, max_length=100)]
-    tenders: Annotated[tuple[Tender, ...], Meta(min_length=1, max_length=20)]
+    discount: DocumentDiscount | None = None
+    tenders: Annotated[tuple[Tender, ...], Meta(max_length=20)]
     effective_date: EffectiveDate | None = None
 
     def streams(self, tenant_name: str) -> Iterable[str]:
@@ -98,34 +108,48 @@ class Refund(Command, frozen=True, kw_only=True):
 
 
 class RefundLineView(msgspec.Struct, frozen=True):
-    """What of a line (from 1) was taken back."""
+    """What of a line (from 1) was taken back: `amount` is net and tax."""
 
     line: int
+    discount: int
+    net: int
+    tax: int
     amount: int
 
 
 class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     """What was taken back, and who got it."""
 
+    net: int
+    discount: int
+    tax: int
     total: int
+    taxes: Sequence[DocumentTax]
     lines: Sequence[RefundLineView]
     tenders: Sequence[TenderView]
 
     @classmethod
     def of(cls, lines: Sequence[RefundLine], given_back: Sequence[SaleTender]) -> "RefundView":
         return cls(
+            net=sum(line.net for line in lines),
+            discount=sum(line.discount for line in lines),
+            tax=sum(line.tax for line in lines),
             total=sum(line.total for line in lines),
-            lines=[RefundLineView(line.line, line.total) for line in lines],
+            taxes=document_taxes(lines),
+            lines=[
+                RefundLineView(line.line, line.discount, line.net, line.tax, line.total) for line in lines
+            ],
             tenders=tenders_of(given_back),
         )
 
 
 class SaleCompletedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A checkout; `wallet` is there where one was named or paid."""
+    """A checkout; `wallet` is there where one was named or paid, `change` where cash was given."""
 
     transaction_id: str
     sale: SaleView
     wallet: WalletView | None = None
+    change: int | None = None
     receipt: ReceiptView
 
 
@@ -152,40 +176,59 @@ def _wallet(unit: UnitOfWork, account: WalletId | None) -> WalletView | None:
     return WalletView.of(state)
 
 
-def _lines(command: Checkout) -> list[sale.SaleLine]:
+def _lines(command: Checkout, unit: UnitOfWork, on: date) -> list[sale.SaleLine]:
+    for line in command.lines:
+        check_income(line.income)
+    parts = price_lines(unit, command.lines, on=on, prices=command.prices, discount=command.discount)
     return [
         sale.SaleLine(
             sku=line.sku,
             description=line.description or line.sku,
-            **line.priced(income=line.income, tax_code=line.tax_code),
+            quantity=line.quantity,
+            income=line.income,
+            tax_code=line.tax_code,
+            **msgspec.structs.asdict(part),
         )
-        for line in command.lines
+        for line, part in zip(command.lines, parts, strict=True)
     ]
+
+
+def _post_rounding(journal: Journal, rounding_minor: int) -> None:
+    """Post what the school gets more than is due, or with a minus less."""
+    if rounding_minor:
+        operation = "sale rounded up" if rounding_minor > 0 else "sale rounded down"
+        journal.post(operation, abs(rounding_minor))
 
 
 def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
     if command.till:
         raise DomainError(Code.NOT_SUPPORTED, "Tills are not supported yet; leave `till` out.")
     transaction = unit.transaction(command.currency, command.effective_date)
-    lines = _lines(command)
+    lines = _lines(command, unit, transaction.stamp["effective_date"])
     total = sum(line.total for line in lines)
     tenders = holds.with_wallets(unit, command.tenders)
     available = holds.available(unit, transaction, tenders)
     if command.wallet:
         available(command.wallet)  # a wallet that is named must be one that may pay, whoever pays
-    shares = split(
-        total,
-        tenders,
-        currency=command.currency,
-        wallet=command.wallet,
-        available=available,
-        exact=True,
+    paid = cash_as_paid(
+        split(
+            total,
+            cash_as_due(total, tenders, command.currency),
+            currency=command.currency,
+            wallet=command.wallet,
+            available=available,
+            exact=True,
+        ),
+        command.currency,
     )
+    handed_back = change(paid, command.currency)
+    shares = [share for share in paid if share.amount_minor]
     journal = Journal()
     for share in shares:
         journal.post("sale paid", share.amount_minor, tender=share.type)
     for line in lines:
         journal.post_line("sale earned", line, income=line.income)
+    _post_rounding(journal, sum(share.amount_minor for share in shares) - total)
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="sale", document=unit.command_id, amount_minor=total, currency=command.currency
@@ -216,6 +259,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
         transaction_id=unit.command_id,
         sale=SaleView.of(unit.state(sale.Sale, stream)),
         wallet=_wallet(unit, account),
+        change=handed_back,
         receipt=unit.receipt(receipt),
     )
 
@@ -242,6 +286,7 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
             journal.post_line("sale taken back", line)
     for tender in tenders:
         journal.post("sale given back", tender.amount, tender=tender.type)
+    _post_rounding(journal, amount - sum(tender.amount for tender in tenders))
     unit.post(journal, transaction)
     receipt = unit.allocate_number(
         "receipt", kind="refund", document=unit.command_id, amount_minor=amount, currency=state.currency

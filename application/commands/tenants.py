@@ -1,6 +1,6 @@
 """Tenant administration: register, features, keys. Operators give these at the command line."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ class RegisterTenant(Command, frozen=True, kw_only=True):
     """Register a school with the chart of accounts of its country.
 
     `time_zone` is of the IANA database, the country's first one without it; `branch` stands in the numbers of
-    its documents.
+    its documents; `tax_registered_from` is the first day on which it charges tax, never without it.
     """
 
     uppercase: ClassVar = ("branch",)
@@ -33,6 +33,7 @@ class RegisterTenant(Command, frozen=True, kw_only=True):
     legal_name: Text
     time_zone: Text | None = None
     branch: Annotated[str, Meta(pattern=BRANCH_PATTERN)] | None = None
+    tax_registered_from: date | None = None
 
 
 class SetFeature(Command, frozen=True, kw_only=True):
@@ -126,6 +127,7 @@ def handle_register(command: RegisterTenant, unit: UnitOfWork) -> TenantAnswer:
         legal_name=command.legal_name,
         roles=roles,
         recorded_at=unit.recorded_at,
+        tax_registered_from=command.tax_registered_from,
     ):
         unit.emit(tenant_stream(name), event)
     for account in template.accounts:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -80,6 +80,14 @@ def tenant_register(
         str | None,
         typer.Option(help="One or two letters or digits that stand in the school's document numbers."),
     ] = None,
+    tax_registered_from: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DATE",
+            help="The first day on which it charges tax; if absent, its sales bear none.",
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -88,7 +96,13 @@ def tenant_register(
         raise typer.BadParameter(
             "a tenant's name has 2 to 31 lower-case letters, digits and hyphens, the first a letter"
         )
-    fields = registration(country=country, legal_name=legal_name or name, time_zone=time_zone, branch=branch)
+    fields = registration(
+        country=country,
+        legal_name=legal_name or name,
+        time_zone=time_zone,
+        branch=branch,
+        tax_registered_from=tax_registered_from.date() if tax_registered_from else None,
+    )
     settings = settings_for(data, *_OPERATOR)
     outcome = _execute(settings, name, "tenant.register", fields)
     if json:
@@ -99,7 +113,12 @@ def tenant_register(
 
 
 def registration(
-    *, country: str, legal_name: str, time_zone: str | None, branch: str | None
+    *,
+    country: str,
+    legal_name: str,
+    time_zone: str | None,
+    branch: str | None,
+    tax_registered_from: date | None = None,
 ) -> dict[str, Any]:
     """The fields of the command that registers a school: what was not given is left to it.
 
@@ -107,7 +126,13 @@ def registration(
     """
     if time_zone is not None:
         _check_time_zone(time_zone)
-    given = {"country": country, "legal_name": legal_name, "time_zone": time_zone, "branch": branch}
+    given = {
+        "country": country,
+        "legal_name": legal_name,
+        "time_zone": time_zone,
+        "branch": branch,
+        "tax_registered_from": tax_registered_from,
+    }
     return {field: value for field, value in given.items() if value is not None}
 
 

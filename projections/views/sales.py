@@ -1,6 +1,6 @@
 """Sales: what was sold over the counter, what paid for it, and how much of it was taken back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import msgspec
 import psycopg
 
 from domain.ids import SaleId
-from domain.sale import SaleView
+from domain.sale import SaleLine, SaleView, TenderView
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import DateKey, Page, page, rows_of
 
@@ -62,6 +62,40 @@ class SaleRecord(SaleView, frozen=True, kw_only=True):
     position: int
 
 
+class StoredSale(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale's row: what its record is made of."""
+
+    id: SaleId
+    receipt: str
+    customer: str | None
+    currency: str
+    total: int
+    refunded: int
+    lines: Sequence[SaleLine]
+    tenders: Sequence[TenderView]
+    effective_date: date
+    recorded_at: datetime
+    position: int
+
+    def record(self) -> SaleRecord:
+        view = SaleView.of_parts(
+            id=self.id,
+            receipt=self.receipt,
+            customer=self.customer,
+            currency=self.currency,
+            total=self.total,
+            refunded=self.refunded,
+            lines=self.lines,
+            tenders=self.tenders,
+        )
+        return SaleRecord(
+            **msgspec.structs.asdict(view),
+            effective_date=self.effective_date,
+            recorded_at=self.recorded_at,
+            position=self.position,
+        )
+
+
 class SaleOfReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """Which sale a receipt is of."""
 
@@ -107,8 +141,8 @@ WHERE receipt = %(receipt)s AND (%(customer)s::text IS NULL OR customer = %(cust
 
 async def find(connection: psycopg.AsyncConnection[Any], sale_ids: Collection[str]) -> dict[str, SaleRecord]:
     """Those of the sales that there are, by id. The ids must be UUIDs."""
-    rows = await rows_of(connection, SaleRecord, _SELECT_BY_ID, {"sales": list(sale_ids)})
-    return {row.id: row for row in rows}
+    rows = await rows_of(connection, StoredSale, _SELECT_BY_ID, {"sales": list(sale_ids)})
+    return {row.id: row.record() for row in rows}
 
 
 async def find_by_receipt(
@@ -143,7 +177,7 @@ async def sales(
         query = _SELECT_ALL if customer is None else _SELECT_BY_CUSTOMER
     rows = await rows_of(
         connection,
-        SaleRecord,
+        StoredSale,
         query,
         {
             "receipt": receipt,
@@ -155,4 +189,6 @@ async def sales(
             "limit": limit + 1,
         },
     )
-    return page(rows, limit, lambda sale: DateKey(sale.effective_date, sale.position))
+    return page(
+        [row.record() for row in rows], limit, lambda sale: DateKey(sale.effective_date, sale.position)
+    )

@@ -196,7 +196,13 @@ def test_checkout_and_refund(service, admin):
         "receipt": answer["receipt"]["number"],
         "customer": account,
         "currency": "KES",
+        "net": 1000,
+        "discount": 0,
+        "tax": 0,
         "total": 1000,
+        "rounding": 0,
+        "payable": 1000,
+        "taxes": [],
         "refunded": 0,
         "lines": [
             {

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from domain.chart import ADJUSTMENT_ROLES, COUNTRIES, INCOME_ROLES, check_income, country
 from domain.errors import Code, DomainError
 from domain.journal import INCOME, RECIPES, ROLE, SALE, TAX, TENDER, TENDER_ROLES, Journal, Posting
-from domain.line import Parts, in_proportion
+from domain.line import Parts, TaxPart, in_proportion
+from domain.tax import TAX_ROLES, TEMPLATES
 from tests.support.given import untaxed
 
 OF_ONE_AMOUNT = {name for name, legs in RECIPES.items() if {leg.part for leg in legs} == {"amount"}}
@@ -33,6 +34,13 @@ def test_a_country_template_has_an_account_for_every_role(code: str) -> None:
         "each role and code once"
     )
     assert {account.type for account in accounts if account.role in INCOME_ROLES} == {"income"}
+
+
+@pytest.mark.parametrize("code", sorted(COUNTRIES))
+def test_a_country_template_has_an_account_for_every_tax(code: str) -> None:
+    owed = {part.role for tax_code in TEMPLATES[code] for part in tax_code.components}
+    assert owed <= set(TAX_ROLES.values())
+    assert owed == {one.role for one in country(code).accounts} & set(TAX_ROLES.values())
 
 
 def test_a_country_without_template_is_refused() -> None:
@@ -104,12 +112,20 @@ def test_nothing_is_posted_of_nothing(amount: int) -> None:
         Journal().post("wallet topped up", amount, tender="cash")
 
 
-TAXED = Parts(discount=100, net=900, tax=144, total=1044)
+def taxes(**amounts: int) -> tuple[TaxPart, ...]:
+    return tuple(
+        TaxPart(component=role, authority_code="", rate="16", role=role, amount=amount)
+        for role, amount in amounts.items()
+    )
+
+
+def taxed(**amounts: int) -> Parts:
+    return Parts(discount=100, net=900, tax=144, total=1044, taxes=taxes(**amounts))
 
 
 def test_a_line_posts_its_parts_apart() -> None:
     journal = Journal()
-    journal.post_line("invoice issued", TAXED, income="shop", taxes={"vat_payable": 144})
+    journal.post_line("invoice issued", taxed(vat_payable=144), income="shop")
     assert journal.postings() == [
         Posting("receivables", "debit", 1044),
         Posting("discounts", "debit", 100),
@@ -120,7 +136,7 @@ def test_a_line_posts_its_parts_apart() -> None:
 
 def test_a_sale_taken_back_whole_is_the_reverse_of_the_sale() -> None:
     journal = Journal()
-    journal.post_line("sale taken back", TAXED, taxes={"gst_payable": 44, "pst_payable": 100})
+    journal.post_line("sale taken back", taxed(gst_payable=44, pst_payable=100))
     journal.post("sale given back", 1044, tender="cash")
     assert journal.postings() == [
         Posting("sales_returns", "debit", 1000),
@@ -131,10 +147,30 @@ def test_a_sale_taken_back_whole_is_the_reverse_of_the_sale() -> None:
     ]
 
 
-@pytest.mark.parametrize("taxes", [None, {"vat_payable": 143}, {"vat_payable": 144, "pst_payable": 1}])
-def test_a_tax_that_falls_to_no_role_is_a_programming_error(taxes: dict[str, int] | None) -> None:
+def test_a_discount_is_posted_without_the_tax_in_it() -> None:
+    journal = Journal()
+    line = Parts(
+        discount=1160, net=9000, tax=1440, total=10440, discount_tax=160, taxes=taxes(vat_payable=1440)
+    )
+    journal.post_line("invoice issued", line, income="shop")
+    assert journal.postings() == [
+        Posting("receivables", "debit", 10440),
+        Posting("discounts", "debit", 1000),
+        Posting("shop", "credit", 10000),
+        Posting("vat_payable", "credit", 1440),
+    ]
+
+
+def test_a_line_given_away_posts_its_price_and_its_discount() -> None:
+    journal = Journal()
+    journal.post_line("sale earned", Parts(discount=100, net=0, tax=0, total=0), income="shop")
+    assert journal.postings() == [Posting("discounts", "debit", 100), Posting("shop", "credit", 100)]
+
+
+@pytest.mark.parametrize("amounts", [{}, {"vat_payable": 143}, {"vat_payable": 144, "pst_payable": 1}])
+def test_a_tax_that_falls_to_no_role_is_a_programming_error(amounts: dict[str, int]) -> None:
     with pytest.raises(AssertionError, match=r"^each component's role is named$"):
-        Journal().post_line("invoice issued", TAXED, income="shop", taxes=taxes)
+        Journal().post_line("invoice issued", taxed(**amounts), income="shop")
 
 
 def test_a_line_that_comes_to_nothing_is_a_programming_error() -> None:
@@ -152,9 +188,9 @@ def test_a_line_is_posted_by_a_recipe_of_lines_and_an_amount_by_one_of_amounts()
 @pytest.mark.parametrize("operation", sorted(set(RECIPES) - OF_ONE_AMOUNT))
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_every_recipe_of_a_line_balances(operation: str, discount: int, net: int, tax: int) -> None:
-    parts = Parts(discount=discount, net=net + 1, tax=tax, total=net + 1 + tax)
+    parts = Parts(discount=discount, net=net + 1, tax=tax, total=net + 1 + tax, taxes=taxes(vat_payable=tax))
     journal = Journal()
-    journal.post_line(operation, parts, income="shop", taxes={"vat_payable": tax})
+    journal.post_line(operation, parts, income="shop")
     other = "sale paid" if operation == "sale earned" else "sale given back"
     if SALE in {leg.role for leg in RECIPES[operation]}:
         journal.post(other, parts.total, tender="cash")
@@ -163,16 +199,35 @@ def test_every_recipe_of_a_line_balances(operation: str, discount: int, net: int
     assert all(one.amount > 0 for one in postings)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.data())
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.integers(1, 10**6),
+    st.lists(st.integers(0, 10**3), max_size=4),
+    st.data(),
+)
 def test_what_is_taken_in_steps_adds_up_to_the_line(
-    discount: int, net: int, tax: int, data: st.DataObject
+    discount_net: int, discount_tax: int, net: int, components: list[int], data: st.DataObject
 ) -> None:
-    whole = Parts(discount=discount, net=net, tax=tax, total=net + tax)
+    tax = sum(components)
+    whole = Parts(
+        discount=discount_net + discount_tax,
+        net=net,
+        tax=tax,
+        total=net + tax,
+        discount_tax=discount_tax,
+        taxes=taxes(**{f"role_{place}": amount for place, amount in enumerate(components)}),
+    )
     before, taken = 0, []
     while before < whole.total:
         step = data.draw(st.integers(1, whole.total - before)) if len(taken) < 8 else whole.total - before
         taken.append(in_proportion(whole, before_minor=before, amount_minor=step))
         before += step
     assert all(part.net + part.tax == part.total and part.net >= 0 for part in taken)
-    for name in ("discount", "net", "tax", "total"):
+    assert all(part.discount_net >= 0 and part.discount_tax >= 0 for part in taken)
+    assert all(tax.amount >= 0 for part in taken for tax in part.taxes)
+    assert all(sum(tax.amount for tax in part.taxes) == part.tax for part in taken)
+    for name in ("discount", "net", "tax", "total", "discount_tax"):
         assert sum(getattr(part, name) for part in taken) == getattr(whole, name)
+    for place, amount in enumerate(components):
+        assert sum(part.taxes[place].amount for part in taken) == amount

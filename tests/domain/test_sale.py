@@ -59,11 +59,15 @@ def refunded(lines: list[RefundLine], *tenders: SaleTender) -> SaleRefunded:
 
 
 def meal(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=1, quantity=quantity, **untaxed(amount), sku="MEAL", description="Lunch")
+    return RefundLine(
+        line=1, quantity=quantity, **untaxed(amount), sku="MEAL", description="Lunch", tax_code="A"
+    )
 
 
 def pen(quantity: int, amount: int) -> RefundLine:
-    return RefundLine(line=2, quantity=quantity, **untaxed(amount), sku="PEN", description="Pen")
+    return RefundLine(
+        line=2, quantity=quantity, **untaxed(amount), sku="PEN", description="Pen", tax_code="A"
+    )
 
 
 def by_quantity(*wanted: tuple[int, int]) -> Any:
@@ -115,7 +119,13 @@ def test_an_answer_shows_the_sale_and_what_of_it_was_taken_back() -> None:
         receipt="R-1",
         customer="STU-1",
         currency="KES",
+        net=150,
+        discount=0,
+        tax=0,
         total=150,
+        rounding=0,
+        payable=150,
+        taxes=[],
         refunded=83,
         lines=LINES,
         tenders=[TenderView("wallet", 90), TenderView("cash", 60)],
@@ -228,6 +238,22 @@ def test_a_sale_that_is_not_there_is_not_found() -> None:
         Code.SALE_NOT_FOUND, sale="s-1"
     )
     given(STREAM, completed()).when(lambda state: sale.check_exists(state, "s-1")).then()
+
+
+def test_cash_goes_back_rounded_and_in_the_end_as_it_was_paid() -> None:
+    """10.03 paid with 3.00 by card and 7.05 in cash, where cash is rounded to five cents."""
+    card = SaleTender(type="card", amount=300)
+    line = msgspec.structs.replace(LINES[0], quantity=1, **untaxed(1003))
+    sold = msgspec.structs.replace(completed((line,), card, cash(705)), currency="CAD")
+    assert sold.rounding_minor == 2
+    state: Any = fold(STREAM, [sold])
+    got = []
+    for amount in (3, 700, 299, 1):
+        event = sale.refund(state, TRANSACTION, lines=sale.lines_by_amount(state, amount), receipt="R")
+        apply(state, event)
+        got.append([(tender.type, tender.amount, event.rounding_minor) for tender in event.tenders])
+    assert got == [[("cash", 5, 2)], [("cash", 700, 0)], [("card", 297, -2)], [("card", 3, 2)]]
+    assert state.returned_tenders == (300, 705)
 
 
 @st.composite

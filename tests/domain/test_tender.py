@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Code, DomainError
 from domain.money import MAX_AMOUNT_MINOR
-from domain.tender import Share, Tender, TenderType, split
+from domain.tender import Share, Tender, TenderType, cash_as_due, cash_as_paid, change, split
 
 
 def tender(kind: TenderType, amount: int | None = None, account: str | None = None) -> Tender:
@@ -196,3 +196,56 @@ def test_a_share_keeps_the_hold_that_its_tender_names() -> None:
     tender = Tender(type="wallet", account="A", hold="01932d6c-5a3b-7c4e-9f21-3d8b6a0c1e57")
     (share,) = split(5, [tender], currency="KES", wallet=None, available=purse(A=9), exact=True)
     assert share.hold == tender.hold
+
+
+# --- cash where the smallest coin is five cents
+
+
+def paid(total: int, *tenders: Tender, currency: str = "CAD") -> list[tuple[str, int]]:
+    due = cash_as_due(total, tenders, currency)
+    shares = split(total, due, currency=currency, wallet="A", available=purse(A=1000), exact=True)
+    return [(share.type, share.amount_minor) for share in cash_as_paid(shares, currency)]
+
+
+@pytest.mark.parametrize(
+    ("total", "tenders", "expected"),
+    [
+        (1002, [CASH], [("cash", 1000)]),
+        (1003, [CASH], [("cash", 1005)]),
+        (1003, [tender("cash", 1005)], [("cash", 1005)]),
+        (1003, [tender("cash", 1003)], [("cash", 1005)]),
+        (1003, [CARD], [("card", 1003)]),
+        (1003, [tender("wallet", 3), CASH], [("wallet", 3), ("cash", 1000)]),
+        (1003, [tender("card", 1), tender("cash", 502), CASH], [("card", 1), ("cash", 500), ("cash", 500)]),
+        (1002, [tender("cash", 1), tender("cash", 999)], [("cash", 1), ("cash", 999)]),
+        (2, [CASH], [("cash", 0)]),
+    ],
+)
+def test_cash_is_paid_in_coins(total: int, tenders: list[Tender], expected: list[tuple[str, int]]) -> None:
+    assert paid(total, *tenders) == expected
+
+
+def test_where_every_unit_is_a_coin_cash_is_paid_as_due() -> None:
+    assert paid(1003, CASH, currency="KES") == [("cash", 1003)]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_cash_is_at_most_two_cents_from_what_is_due(total: int, card: int) -> None:
+    tenders = [tender("card", card), CASH] if card else [CASH]
+    if card > total:
+        return
+    cash = sum(amount for kind, amount in paid(total, *tenders) if kind == "cash")
+    assert cash % 5 == 0
+    assert abs(cash - (total - card)) <= 2
+
+
+def test_change_is_what_was_given_less_what_is_paid() -> None:
+    shares = [
+        Share(leg=1, type="card", amount_minor=5),
+        Share(leg=2, type="cash", amount_minor=95, given_minor=100),
+    ]
+    assert change(shares, "KES") == 5
+    assert change(shares[:1], "KES") is None
+    with pytest.raises(DomainError) as refusal:
+        change([Share(leg=1, type="cash", amount_minor=95, given_minor=94)], "KES")
+    assert refusal.value.code == Code.TENDERS_TOO_LOW

@@ -52,6 +52,7 @@ def add_up(entities: Callable[[str], Iterator[Entity]]) -> Books:
     names = _Names(
         numbers={identifier: str(account.get("AcctNum", "")) for identifier, account in accounts.items()},
         items={item["Id"]: item["IncomeAccountRef"]["value"] for item in entities("Item")},
+        taxes=_tax_accounts(accounts, entities("TaxRate")),
         receivable=_only(
             account["Id"] for account in accounts.values() if account["AccountType"] == "Accounts Receivable"
         ),
@@ -83,7 +84,19 @@ def add_up(entities: Callable[[str], Iterator[Entity]]) -> Books:
 class _Names:
     numbers: dict[str, str]
     items: dict[str, str]
+    taxes: dict[str, str]
+    """The account of each tax rate."""
     receivable: str
+
+
+def _tax_accounts(accounts: dict[str, Entity], rates: Iterator[Entity]) -> dict[str, str]:
+    """Each rate's account: the one that setting tax up made for who takes it."""
+    payable = {
+        account["Name"]: identifier
+        for identifier, account in accounts.items()
+        if account.get("AccountSubType") == "GlobalTaxPayable"
+    }
+    return {rate["Id"]: payable[f"{rate['AgencyRef']['name']} Payable"] for rate in rates}
 
 
 def _only(found: Iterator[str]) -> str:
@@ -108,6 +121,9 @@ def _postings(kind: str, document: Entity, names: _Names) -> list[tuple[str, Dec
     else:
         other = names.receivable if kind in ("Invoice", "CreditMemo") else _deposit(document)
         made = [(other, total), *((names.items[item], -amount) for item, amount in _item_lines(document))]
+        for line in (document.get("TxnTaxDetail") or {}).get("TaxLine", ()):
+            rate = line["TaxLineDetail"]["TaxRateRef"]["value"]
+            made.append((names.taxes[rate], -line["Amount"]))
         if kind in ("CreditMemo", "RefundReceipt"):
             made = [(account, -debit) for account, debit in made]
     if sum(debit for _, debit in made) != 0:

@@ -44,13 +44,19 @@ class Export:
     """One school on its way to the emulator."""
 
     def __init__(
-        self, exporter_url: str, server: Emulator, tenant: str = "greenhill", **changes: Any
+        self,
+        exporter_url: str,
+        server: Emulator,
+        tenant: str = "greenhill",
+        *,
+        school: School | None = None,
+        **changes: Any,
     ) -> None:
         self.url = exporter_url
         self.server = server
         self._before = server.last_request()
         self.settings = settings_for(server, **changes)
-        self.school = School(tenant)
+        self.school = school or School(tenant)
         self.realm = self.settings.realm_for(self.school.tenant)
 
     def register(self, messages: Sequence[Message] | None = None) -> None:
@@ -137,16 +143,27 @@ class Export:
             codes[id_] for id_, account in accounts.items() if account["AccountType"] == "Accounts Receivable"
         )
         items = {item["Id"]: codes[item["IncomeAccountRef"]["value"]] for item in self.select("Item")}
+        payable = {
+            account["Name"]: codes[id_]
+            for id_, account in accounts.items()
+            if account.get("AccountSubType") == "GlobalTaxPayable"
+        }
+        taxes = {rate["Id"]: payable[f"{rate['Name'].split()[0]} Payable"] for rate in self.select("TaxRate")}
         sums: Counter[str] = Counter()
         for kind, found in documents.items():
             for document in found:
-                for code, amount in _booked(kind, document, codes, items, receivables):
+                for code, amount in _booked(kind, document, codes, items, taxes, receivables):
                     sums[code] += int(amount * 100)
         return {code: amount for code, amount in sums.items() if amount}
 
 
 def _booked(
-    kind: str, document: dict[str, Any], codes: dict[str, str], items: dict[str, str], receivables: str
+    kind: str,
+    document: dict[str, Any],
+    codes: dict[str, str],
+    items: dict[str, str],
+    taxes: dict[str, str],
+    receivables: str,
 ) -> list[tuple[str, Decimal]]:
     total = Decimal(document["TotalAmt"])
     deposit = codes.get((document.get("DepositToAccountRef") or {}).get("value", ""), "")
@@ -164,7 +181,10 @@ def _booked(
         detail = line.get("SalesItemLineDetail")
         if detail:
             booked.append((items[detail["ItemRef"]["value"]], -sign * line["Amount"]))
-    return booked
+    told = (document.get("TxnTaxDetail") or {}).get("TaxLine", ())
+    return booked + [
+        (taxes[line["TaxLineDetail"]["TaxRateRef"]["value"]], -sign * line["Amount"]) for line in told
+    ]
 
 
 def happen(school: School, *happened: tuple[str, Event]) -> Message:

@@ -34,7 +34,14 @@ class Log:
 class School:
     """One tenant. `run` decides a command as the writer would, and keeps its message."""
 
-    def __init__(self, tenant: str = "greenhill", country: str = "KE", log: Log | None = None) -> None:
+    def __init__(
+        self,
+        tenant: str = "greenhill",
+        country: str = "KE",
+        log: Log | None = None,
+        *,
+        tax_registered_from: str | None = None,
+    ) -> None:
         self.tenant = tenant
         self.currency = {"KE": "KES", "CA": "CAD"}[country]
         self.messages: list[Message] = []
@@ -43,7 +50,12 @@ class School:
         self._states: dict[str, State] = {}
         self._taken = 0
         self._recorded: dict[str, list[LoggedEvent]] = {}
-        self.run("tenant.register", country=country, legal_name=f"{tenant} school")
+        self.run(
+            "tenant.register",
+            country=country,
+            legal_name=f"{tenant} school",
+            tax_registered_from=tax_registered_from,
+        )
 
     def run(self, action: str, **data: Any) -> dict[str, Any]:
         """Answer as the service would. Raises `DomainError`, and then nothing has changed."""

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from domain.capability import ROLES
 from ops.setup import PREFIX_LENGTH, create_key, execute, wait_until_projected
 
 REPOSITORY: Final = Path(__file__).parents[2]
+TAX_REGISTERED_FROM: Final = date(2020, 1, 1)
 COUNTRIES: Final = {"greenhill": "KE", "maple": "CA"}
 _START_SECONDS: Final = 60.0
 _names = count(1)
@@ -171,7 +173,9 @@ class Service(msgspec.Struct, kw_only=True):
         return made
 
     def register(self, tenant: str, country: str) -> None:
-        school = RegisterTenant(country=country, legal_name=f"{tenant} school")
+        school = RegisterTenant(
+            country=country, legal_name=f"{tenant} school", tax_registered_from=TAX_REGISTERED_FROM
+        )
         self.operate(tenant, "tenant.register", school)
 
     def create_key(self, tenant: str, client: str, role: str, **options: Any) -> str:
@@ -285,7 +289,9 @@ def serving(urls: Mapping[str, str], superuser_url: str, **env: str) -> Generato
             urls["bursar_writer"],
             tenant,
             "tenant.register",
-            RegisterTenant(country=country, legal_name=tenant.title()),
+            RegisterTenant(
+                country=country, legal_name=tenant.title(), tax_registered_from=TAX_REGISTERED_FROM
+            ),
         )
     for tenant, keys in (("greenhill", service.keys), ("maple", service.others)):
         for role in sorted(ROLES):

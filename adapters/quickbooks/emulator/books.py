@@ -13,11 +13,13 @@ NAME_LISTS = ("Account", "Customer", "Item")
 SALES_FORMS = ("Invoice", "SalesReceipt", "CreditMemo", "RefundReceipt")
 DOCUMENTS = (*SALES_FORMS, "Payment", "JournalEntry")
 ENTITIES = (*NAME_LISTS, *DOCUMENTS)
+TAX_LISTS = ("TaxCode", "TaxRate")
 READ_ONLY = ("CompanyInfo", "Preferences")
-KIND_BY_RESOURCE = {kind.lower(): kind for kind in (*ENTITIES, *READ_ONLY)}
+KIND_BY_RESOURCE = {kind.lower(): kind for kind in (*ENTITIES, *TAX_LISTS, *READ_ONLY)}
 
 SALES_LINE = "SalesItemLineDetail"
 JOURNAL_LINE = "JournalEntryLineDetail"
+TAX_LINE = "TaxLineDetail"
 RECEIVABLE = "Accounts Receivable"
 
 
@@ -197,9 +199,26 @@ class Books:
                 item = self.load("Item", int(item_id or 0))
                 assert item is not None, "a stored line names an item that exists"
                 _add(debits, str(values.reference(item.body, "IncomeAccountRef")), -line["Amount"])
-        tax = total_tax(body)
-        if tax:
-            _add(debits, str(self.company.tax_id), -tax)
+        untold = total_tax(body)
+        for line in tax_lines(body):
+            _add(debits, self._tax_account(line), -line["Amount"])
+            untold -= line["Amount"]
+        if untold:
+            _add(debits, str(self.company.tax_id), -untold)
+
+    def _tax_account(self, line: Body) -> str:
+        """The account of the agency that the rate is owed to: the two have the same id here."""
+        rate = self.load("TaxRate", int(values.reference(line[TAX_LINE], "TaxRateRef") or 0))
+        assert rate is not None, "a stored line names a rate that exists"
+        return str(values.reference(rate.body, "AgencyRef"))
+
+
+def tax_lines(body: Body) -> list[Body]:
+    """The lines of TxnTaxDetail: each says what is owed at a rate."""
+    tax = body.get("TxnTaxDetail") or {}
+    if not isinstance(tax, dict):
+        raise refusals.invalid_property("TxnTaxDetail is not an object")
+    return values.lines(tax, "TaxLine")
 
 
 def total_tax(body: Body) -> Decimal:

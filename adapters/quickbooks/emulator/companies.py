@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 
-from adapters.quickbooks.emulator import statements, writes
+from adapters.quickbooks.emulator import statements, taxes, writes
 from adapters.quickbooks.emulator.books import RECEIVABLE, Books
 from adapters.quickbooks.emulator.refusals import Body
 from adapters.quickbooks.emulator.store import (
@@ -32,6 +32,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     realm: str
     country: str
     name: str
+    tax: bool = False
 
 
 class ConflictError(Exception):
@@ -39,7 +40,7 @@ class ConflictError(Exception):
 
 
 def open_company(store: Store, opening: Opening) -> Company:
-    """The company of that realm, made with its own accounts if it is not there.
+    """The company of that realm, made with its own accounts, and tax set up if wanted, if it is not there.
 
     Raises ValueError for what cannot be a company, ConflictError for a realm that is another country's.
     """
@@ -63,7 +64,8 @@ def open_company(store: Store, opening: Opening) -> Company:
     }
     made = [_own_account(store, opening.realm, account) for account in (receivable, undeposited)]
     store.run(statements.UPDATE_OWN_ACCOUNTS, *made, None, opening.realm)
-    return _loaded(store, opening.realm)
+    company = _loaded(store, opening.realm)
+    return change_preferences(store, company, {"UsingSalesTax": True}) if opening.tax else company
 
 
 def change_preferences(store: Store, company: Company, changes: Body) -> Company:
@@ -87,7 +89,16 @@ def change_preferences(store: Store, company: Company, changes: Body) -> Company
         tax: Body = {"Name": "Sales Tax Payable", "AccountType": "Other Current Liability"}
         own = (company.receivable_id, company.undeposited_id, _own_account(store, company.realm, tax))
         store.run(statements.UPDATE_OWN_ACCOUNTS, *own, company.realm)
+        _set_up_tax(store, company)
     return _loaded(store, company.realm)
+
+
+def _set_up_tax(store: Store, company: Company) -> None:
+    accounts = {
+        agency: _own_account(store, company.realm, taxes.payable_account(agency))
+        for agency in taxes.agencies(company.country)
+    }
+    taxes.set_up(Books(store, _loaded(store, company.realm), now_ms()), company.country, accounts)
 
 
 def _own_account(store: Store, realm: str, account: Body) -> int:

@@ -6,7 +6,7 @@ from typing import Literal, NewType
 import msgspec
 
 from adapters.quickbooks.emulator import refusals, statements, values
-from adapters.quickbooks.emulator.books import KIND_BY_RESOURCE, NAME_LISTS, READ_ONLY
+from adapters.quickbooks.emulator.books import KIND_BY_RESOURCE, NAME_LISTS, READ_ONLY, TAX_LISTS
 from adapters.quickbooks.emulator.refusals import Body
 from adapters.quickbooks.emulator.store import Company, Store, decode
 
@@ -249,7 +249,9 @@ def _column(kind: str, name: str) -> Sql:
 def _where(company: Company, query: Query) -> tuple[str, list[object]]:
     terms = ["realm = ?", "kind = ?", "id < ?", "NOT deleted"]
     bound: list[object] = [company.realm, query.kind, company.next_id]
-    if query.kind in NAME_LISTS and all(known.name.lower() != "active" for known in query.conditions):
+    if query.kind in (*NAME_LISTS, *TAX_LISTS) and all(
+        known.name.lower() != "active" for known in query.conditions
+    ):
         terms.append("active")
     for condition in query.conditions:
         column = _column(query.kind, condition.name)

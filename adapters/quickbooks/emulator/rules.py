@@ -10,7 +10,7 @@ from typing import Any
 
 from quickbooks import objects
 
-from adapters.quickbooks.emulator import refusals, statements, values
+from adapters.quickbooks.emulator import refusals, statements, taxes, values
 from adapters.quickbooks.emulator.books import (
     JOURNAL_LINE,
     NAME_LISTS,
@@ -18,7 +18,6 @@ from adapters.quickbooks.emulator.books import (
     SALES_LINE,
     Books,
     Record,
-    total_tax,
 )
 from adapters.quickbooks.emulator.refusals import Body
 
@@ -236,9 +235,7 @@ def _sales_form(kind: str, books: Books, body: Body, before: Record | None) -> B
         raise refusals.missing("Line")
     lines = [_numbered(_sales_line(books, line), place) for place, line in enumerate(kept, start=1)]
     subtotal = sum((line["Amount"] for line in lines if "Amount" in line), values.ZERO)
-    tax = total_tax(body)
-    if tax and not books.company.preferences.UsingSalesTax:
-        raise refusals.business("Sales tax is not set up: TxnTaxDetail.TotalTax must be 0")
+    body, tax = taxes.settled(books, body, lines)
     total = subtotal + tax
     if total < 0:
         raise refusals.business(f"Transaction amount must be 0 or greater. Amount: {total}")
@@ -280,8 +277,7 @@ def _sales_line(books: Books, line: Body) -> Body:
     if item is None:
         raise refusals.missing("Line.SalesItemLineDetail.ItemRef")
     record = books.referred("Item", item, "ItemRef")
-    if books.company.preferences.UsingSalesTax and values.reference(detail, "TaxCodeRef") is None:
-        raise refusals.business("Make sure all your transactions have a GST/HST/VAT rate before you save")
+    taxes.check_code(books, detail)
     named: Body = {"ItemRef": {"value": item, "name": record.body["Name"]}}
     return {**line, "Amount": money, SALES_LINE: _without_blanks(detail) | named}
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from adapters.quickbooks.emulator import injection, query, refusals, statements, values, writes
-from adapters.quickbooks.emulator.books import ENTITIES, KIND_BY_RESOURCE, READ_ONLY, Books
+from adapters.quickbooks.emulator.books import ENTITIES, KIND_BY_RESOURCE, READ_ONLY, TAX_LISTS, Books
 from adapters.quickbooks.emulator.injection import Answer
 from adapters.quickbooks.emulator.refusals import Body, Refusal
 from adapters.quickbooks.emulator.store import Company, Store, decode, encode, load_company, now_ms
@@ -139,7 +139,7 @@ class Service:
         operation = _write_operation(call, body)
 
         def effect() -> Body:
-            if kind in READ_ONLY:
+            if kind in (*READ_ONLY, *TAX_LISTS):
                 raise refusals.unsupported(f"{kind} cannot be changed through the API")
             self._refuse_if_armed(kind)
             with self.store.attempt():

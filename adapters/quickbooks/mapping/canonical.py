@@ -29,7 +29,8 @@ def reference(kind: str, key: str) -> Json:
     """Stand for an id of QuickBooks' until `bind` puts it there.
 
     An `Account` or an `Item` is named by its account code, or as `AccountOfRole` or `ItemOfRole` by a role
-    that no account stands for yet; a `Customer` by its name, a document by its kind and number.
+    that no account stands for yet; a `Customer`, a `TaxCode` or a `TaxRate` by its name, a document by its kind and
+    number.
     """
     return {_REFERENCE: f"{kind}/{key}"}
 
@@ -77,7 +78,8 @@ def _customer_id(document: Json) -> str | None:
 def _total(kind: str, document: Json) -> Decimal:
     if kind == "Payment":
         return Decimal(document["TotalAmt"])
-    return sum((Decimal(line["Amount"]) for line in document["Line"]), Decimal(0))
+    tax = (document.get("TxnTaxDetail") or {}).get("TotalTax", 0)
+    return sum((Decimal(line["Amount"]) for line in document["Line"]), Decimal(tax))
 
 
 def _links(document: Json) -> list[tuple[str, str, Decimal]]:

@@ -10,15 +10,16 @@ from typing import Final
 
 from adapters.quickbooks.mapping.canonical import Json, reference
 from adapters.quickbooks.mapping.document import Document, DocumentKind
+from adapters.quickbooks.mapping.money import decimal
 from adapters.quickbooks.mapping.payload import (
     Chart,
-    decimal,
     item_line,
     journal_line,
     link,
     note,
+    returned_lines,
     sales_form,
-    sold_line,
+    sold_lines,
 )
 from adapters.quickbooks.mapping.taken_back import taken_back
 from domain.chart import INCOME_ROLES
@@ -39,7 +40,7 @@ from domain.wallet import (
 ITEM_ROLES: Final = (
     INCOME_ROLES
     | frozenset(TENDER_ROLES.values())
-    | {"sales_returns", "suspense", "bad_debts", "rounding", "refunds_payable"}
+    | {"sales_returns", "discounts", "suspense", "bad_debts", "rounding", "refunds_payable"}
 )
 """The roles whose account has an item of its own."""
 
@@ -66,12 +67,13 @@ _WALLET: Final = TENDER_ROLES["wallet"]
 _CASH: Final = TENDER_ROLES["cash"]
 
 
-def documents(event: Event, account_codes: Mapping[str, str]) -> list[Document]:
+def documents(event: Event, account_codes: Mapping[str, str], *, taxed: bool = False) -> list[Document]:
     """List the documents of an event, in the order in which they should be made.
 
-    `account_codes` maps the roles of the tenant's chart to the codes that stood for them at the time.
+    `account_codes` maps the roles of the tenant's chart to the codes that stood for them at the time; `taxed` says
+    whether it is registered for tax.
     """
-    chart = Chart(account_codes)
+    chart = Chart(account_codes, taxed)
     made: list[Document] = []
     match event:
         case SaleCompleted():
@@ -103,43 +105,48 @@ def _sale(event: SaleCompleted, chart: Chart) -> Document:
         "SalesReceipt",
         event,
         chart,
-        [sold_line(line, event.currency, chart) for line in event.lines],
+        sold_lines(event.lines, event.currency, chart),
+        tax=chart.tax(event.lines, event.currency),
         note=note(event.transaction_id, event.tenders),
     )
 
 
 def _refund(event: SaleRefunded, chart: Chart) -> Document:
-    returns = chart.item("sales_returns")
+    returned = [line for line in event.lines if line.total]  # pieces may be worth less than the smallest unit
     return _receipt(
         "RefundReceipt",
         event,
         chart,
-        [
-            item_line(returns, line.total, event.currency, f"{line.sku} {line.description}".strip())
-            for line in event.lines
-            if line.total
-        ],
+        returned_lines(returned, event.currency, chart),
+        tax=chart.tax(returned, event.currency),
         note=f"{note(event.transaction_id, event.tenders)}; refund of sale {event.sale}",
     )
 
 
-def _receipt(kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Json], *, note: str) -> Document:
-    """The receipt of a sale or of a refund: lines for the `goods`, then for the tenders not deposited."""
+def _receipt(
+    kind: DocumentKind, event: SaleEvent, chart: Chart, goods: list[Json], *, tax: Json, note: str
+) -> Document:
+    """The receipt of a sale or of a refund: lines for the `goods`, the tenders not deposited, and cash rounding."""
     deposit, other_tenders = _deposit(event.tenders)
+    lines = goods + _tender_lines(other_tenders, event.currency, chart)
+    rounding = event.rounding_minor
+    if rounding:
+        lines.append(item_line(chart, "rounding", rounding, event.currency, "cash rounding"))
     return Document(
         kind=kind,
         source_id=f"{event.transaction_id}/0",
         number=event.receipt,
         effective_date=event.effective_date,
-        amount_minor=event.total - sum(tender.amount for tender in other_tenders),
+        amount_minor=event.total + rounding - sum(tender.amount for tender in other_tenders),
         currency=event.currency,
         customer=event.customer,
         template=sales_form(
             event.receipt,
             event.effective_date,
             event.customer,
-            goods + _tender_lines(other_tenders, event.currency, chart),
+            lines,
             note=note,
+            tax=tax,
             deposit=chart.account(deposit),
         ),
     )
@@ -161,7 +168,8 @@ def _deposit(tenders: Sequence[SaleTender]) -> tuple[str, list[SaleTender]]:
 def _tender_lines(tenders: Sequence[SaleTender], currency: str, chart: Chart) -> list[Json]:
     return [
         item_line(
-            chart.item(TENDER_ROLES[tender.type]),
+            chart,
+            TENDER_ROLES[tender.type],
             -tender.amount,
             currency,
             f"paid by {tender.type} {tender.account or ''}".strip(),
@@ -174,8 +182,14 @@ def _tender_lines(tenders: Sequence[SaleTender], currency: str, chart: Chart) ->
 
 
 def _invoice(event: InvoiceIssued, chart: Chart) -> Document:
-    lines = [sold_line(line, event.currency, chart) for line in event.lines]
-    form = sales_form(event.number, event.effective_date, event.payer, lines, note=note(event.transaction_id))
+    form = sales_form(
+        event.number,
+        event.effective_date,
+        event.payer,
+        sold_lines(event.lines, event.currency, chart),
+        note=note(event.transaction_id),
+        tax=chart.tax(event.lines, event.currency),
+    )
     return Document(
         kind="Invoice",
         source_id=f"{event.transaction_id}/0",
@@ -228,8 +242,9 @@ def _wallet_settlement(event: PaymentApplied, chart: Chart) -> list[Document]:
             number,
             event.effective_date,
             event.payer,
-            [item_line(chart.item(_WALLET), event.amount, event.currency, f"wallet {event.account}")],
+            [item_line(chart, _WALLET, event.amount, event.currency, f"wallet {event.account}")],
             note=text,
+            tax=chart.tax((), event.currency),
         ),
     )
     application = Document(
@@ -280,8 +295,9 @@ def _top_up(event: WalletToppedUp, chart: Chart) -> Document:
             number,
             event.effective_date,
             event.account,
-            [item_line(chart.item(_WALLET), event.amount, event.currency, event.description)],
+            [item_line(chart, _WALLET, event.amount, event.currency, event.description)],
             note=note(event.transaction_id, (tender,)),
+            tax=chart.tax((), event.currency),
             deposit=chart.account(TENDER_ROLES[event.tender]),
         ),
     )

@@ -1,25 +1,30 @@
 """The parts of which the payloads of documents are made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 
 import msgspec
 
 from adapters.quickbooks.mapping.canonical import Json, reference
+from adapters.quickbooks.mapping.money import decimal
+from adapters.quickbooks.mapping.taxes import OUT_OF_SCOPE, code_name, document_tax
 from domain.invoice import InvoiceLine, PaymentApplied
-from domain.money import MINOR_DIGITS
-from domain.sale import SaleLine, SaleTender
+from domain.line import Parts
+from domain.sale import RefundLine, SaleLine, SaleTender
+
+Sold = SaleLine | InvoiceLine | RefundLine
 
 
 class Chart(msgspec.Struct, frozen=True):
     """Which account code stands for which role when a document is made.
 
     A document keeps the codes of its day, whatever is mapped later; a role without a code is looked up when
-    the document's bytes are fixed.
+    the document's bytes are fixed. `taxed` says whether the school is registered for tax: then its company has tax
+    set up, and takes no line without a tax code.
     """
 
     account_codes: Mapping[str, str]
+    taxed: bool = False
 
     def account(self, role: str) -> Json:
         """Stand for QuickBooks' account of a role."""
@@ -28,6 +33,14 @@ class Chart(msgspec.Struct, frozen=True):
     def item(self, role: str) -> Json:
         """Stand for QuickBooks' item on the account of a role."""
         return self._reference("Item", role)
+
+    def tax(self, lines: Sequence[Parts], currency: str) -> Json:
+        """What a document tells of its taxes: those of the lines that are sold or taken back in it."""
+        return document_tax(lines, currency) if self.taxed else {"GlobalTaxCalculation": "NotApplicable"}
+
+    def tax_code(self, name: str) -> Json:
+        """What a line tells of its tax."""
+        return {"TaxCodeRef": {"value": reference("TaxCode", name)}} if self.taxed else {}
 
     def _reference(self, kind: str, role: str) -> Json:
         code = self.account_codes.get(role)
@@ -41,15 +54,16 @@ def sales_form(
     lines: list[Json],
     *,
     note: str,
+    tax: Json,
     deposit: Json | None = None,
 ) -> Json:
-    """A receipt, an invoice or a credit memo; `deposit` stands for the account deposited to."""
+    """A receipt, an invoice or a credit memo; `deposit` stands for the account deposited to, `tax` is of `Chart.tax`."""
     form: Json = {
         "DocNumber": number,
         "TxnDate": effective_date.isoformat(),
         "PrivateNote": note,
-        "GlobalTaxCalculation": "NotApplicable",
         "Line": lines,
+        **tax,
     }
     if customer is not None:
         form["CustomerRef"] = {"value": reference("Customer", customer)}
@@ -58,24 +72,60 @@ def sales_form(
     return form
 
 
-def sold_line(line: SaleLine | InvoiceLine, currency: str, chart: Chart) -> Json:
-    """A line sold or invoiced, on the item of its income role."""
+def sold_lines(lines: Sequence[SaleLine] | Sequence[InvoiceLine], currency: str, chart: Chart) -> list[Json]:
+    """Lines sold or invoiced, each on the item of its income role, and their discounts."""
+    return [_sold_line(line, currency, chart) for line in lines] + _discount_lines(lines, currency, chart)
+
+
+def _sold_line(line: SaleLine | InvoiceLine, currency: str, chart: Chart) -> Json:
     text = f"{line.sku} {line.description}".strip() if isinstance(line, SaleLine) else line.description
-    payload = item_line(chart.item(line.income), line.total, currency, text)
+    tax_code = code_name(line.tax_code, line.taxes)
+    payload = item_line(chart, line.income, line.price, currency, text, tax_code=tax_code)
     # QuickBooks refuses (6070) an amount that is not price times quantity, so both are told only where they are.
-    if line.quantity > 0 and line.total % line.quantity == 0:
+    if line.quantity > 0 and line.price % line.quantity == 0:
         payload["SalesItemLineDetail"]["Qty"] = line.quantity
-        payload["SalesItemLineDetail"]["UnitPrice"] = decimal(line.total // line.quantity, currency)
+        payload["SalesItemLineDetail"]["UnitPrice"] = decimal(line.price // line.quantity, currency)
     return payload
 
 
-def item_line(item: Json, amount_minor: int, currency: str, text: str) -> Json:
-    """A line of an amount on the item that `item` stands for."""
+def returned_lines(lines: Sequence[RefundLine], currency: str, chart: Chart) -> list[Json]:
+    """Lines taken back, on the item of returns, and their discounts."""
+    returned = [
+        item_line(
+            chart,
+            "sales_returns",
+            line.price,
+            currency,
+            f"{line.sku} {line.description}".strip(),
+            tax_code=code_name(line.tax_code, line.taxes),
+        )
+        for line in lines
+    ]
+    return returned + _discount_lines(lines, currency, chart)
+
+
+def _discount_lines(lines: Sequence[Sold], currency: str, chart: Chart) -> list[Json]:
+    """One line for each tax code whose lines have a discount, so that its net is what is taxed."""
+    discounts_minor: dict[str, int] = {}
+    for line in lines:
+        if line.discount_net:
+            name = code_name(line.tax_code, line.taxes)
+            discounts_minor[name] = discounts_minor.get(name, 0) + line.discount_net
+    return [
+        item_line(chart, "discounts", -discount, currency, "discount", tax_code=name)
+        for name, discount in discounts_minor.items()
+    ]
+
+
+def item_line(
+    chart: Chart, role: str, amount_minor: int, currency: str, text: str, *, tax_code: str = OUT_OF_SCOPE
+) -> Json:
+    """A line of an amount on the item of a role."""
     return {
         "Amount": decimal(amount_minor, currency),
         "Description": text,
         "DetailType": "SalesItemLineDetail",
-        "SalesItemLineDetail": {"ItemRef": {"value": item}},
+        "SalesItemLineDetail": {"ItemRef": {"value": chart.item(role)}, **chart.tax_code(tax_code)},
     }
 
 
@@ -105,8 +155,3 @@ def note(transaction_id: str, tenders: Iterable[SaleTender | PaymentApplied] = (
             name = tender.tender if isinstance(tender, PaymentApplied) else tender.type
             parts.append(f"{name} reference {tender.reference}")
     return "; ".join(parts)
-
-
-def decimal(amount_minor: int, currency: str) -> Decimal:
-    """An amount in the currency's major unit, exactly."""
-    return Decimal(amount_minor).scaleb(-MINOR_DIGITS[currency])

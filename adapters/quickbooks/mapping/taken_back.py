@@ -2,9 +2,9 @@
 
 from adapters.quickbooks.mapping.canonical import Json, reference
 from adapters.quickbooks.mapping.document import Document
+from adapters.quickbooks.mapping.money import decimal
 from adapters.quickbooks.mapping.payload import (
     Chart,
-    decimal,
     item_line,
     journal_line,
     link,
@@ -49,8 +49,9 @@ def _top_up(event: WalletTopUpReversed, chart: Chart) -> Document:
             number,
             event.effective_date,
             event.account,
-            [item_line(chart.item(_WALLET), event.amount, event.currency, event.description)],
+            [item_line(chart, _WALLET, event.amount, event.currency, event.description)],
             note=_note(event),
+            tax=chart.tax((), event.currency),
             deposit=chart.account(TENDER_ROLES[event.tender]),
         ),
     )
@@ -89,7 +90,8 @@ def _payment(event: PaymentReversed, chart: Chart) -> list[Document]:
         number,
         event.effective_date,
         event.payer,
-        [item_line(chart.item(role), event.amount, event.currency, text)],
+        [item_line(chart, role, event.amount, event.currency, text)],
+        tax=chart.tax((), event.currency),
         note=f"{text}; {_note(event)}",
     )
     charge_back = Document(

@@ -85,7 +85,10 @@ class _Registration:
         if message.tenant in self._tenants:
             return
         realm = self._settings.realm_for(message.tenant)
-        self._tenants[message.tenant] = tenants.Tenant(tenant=message.tenant, realm=realm, chart={})
+        taxed = event.tax_registered_from is not None
+        self._tenants[message.tenant] = tenants.Tenant(
+            tenant=message.tenant, realm=realm, chart={}, taxed=taxed
+        )
         self._connection.execute(
             tenants.INSERT,
             {
@@ -94,6 +97,7 @@ class _Registration:
                 "name": event.legal_name or event.tenant,
                 "country": event.country,
                 "currency": event.currency,
+                "taxed": taxed,
             },
         )
 
@@ -127,7 +131,7 @@ class _Registration:
 
     def _add_documents(self, message: Message, event: Event) -> None:
         tenant = self._tenants[message.tenant]
-        for document in documents(event, tenant.chart):
+        for document in documents(event, tenant.chart, taxed=tenant.taxed):
             job = _job(message, tenant.realm, document)
             known = self._jobs.setdefault((job.tenant, job.kind, job.source_id, job.version), job)
             if known != job:  # inserting would pass over one of them in silence

@@ -6,15 +6,16 @@ import msgspec
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """A school whose messages are registered. `chart` maps roles to account codes."""
+    """A school whose messages are registered. `chart` maps roles to account codes; `taxed`: it is registered for tax."""
 
     tenant: str
     realm: str
     chart: dict[str, str]
+    taxed: bool
 
 
 LOCK: Final = """
-    SELECT tenant, realm, chart FROM finance_export_tenants WHERE tenant = ANY(%(tenants)s)
+    SELECT tenant, realm, chart, taxed FROM finance_export_tenants WHERE tenant = ANY(%(tenants)s)
     ORDER BY tenant FOR NO KEY UPDATE
 """
 """Read schools as `Tenant`, locked until the registration commits.
@@ -24,8 +25,8 @@ was registered, or what is registered sees it.
 """
 
 INSERT: Final = """
-    INSERT INTO finance_export_tenants (tenant, realm, name, country, currency, chart)
-    VALUES (%(tenant)s, %(realm)s, %(name)s, %(country)s, %(currency)s, '{}') ON CONFLICT (tenant) DO NOTHING
+    INSERT INTO finance_export_tenants (tenant, realm, name, country, currency, chart, taxed)
+    VALUES (%(tenant)s, %(realm)s, %(name)s, %(country)s, %(currency)s, '{}', %(taxed)s) ON CONFLICT (tenant) DO NOTHING
 """
 """Note a school; its chart comes with its own event."""
 
@@ -50,13 +51,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     country: str
     currency: str
     chart: dict[str, str]
+    taxed: bool
     last_position: int
     paused: bool
     away: bool
 
 
 SELECT_WORK: Final = """
-    SELECT t.tenant, t.realm, t.name, t.country, t.currency, t.chart, max(b.position) AS last_position,
+    SELECT t.tenant, t.realm, t.name, t.country, t.currency, t.chart, t.taxed, max(b.position) AS last_position,
         t.paused_reason IS NOT NULL AND t.paused_token IS NOT NULL AS paused,
         t.paused_reason IS NOT NULL AND t.paused_token IS NULL AS away
     FROM finance_export_batches b JOIN finance_export_tenants t ON t.tenant = b.tenant

@@ -241,6 +241,10 @@ class Sending:
                 identifier = self._names.quickbooks_accounts.get(key)
             case "Item":
                 identifier = self._names.quickbooks_items.get(key)
+            case "TaxCode":
+                identifier = self._names.tax_codes.get(key)
+            case "TaxRate":
+                identifier = self._names.tax_rates.get(key)
             case "AccountOfRole" | "ItemOfRole":
                 code = self._work.chart.get(key)
                 if code is None:

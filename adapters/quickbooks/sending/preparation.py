@@ -50,10 +50,15 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuickBooksNames(msgspec.Struct, frozen=True, kw_only=True):
-    """QuickBooks' ids of accounts and of items, both by account code, and by kind and code what has none."""
+    """QuickBooks' ids of accounts and of items, both by account code, and by kind and code what has none.
+
+    Those of tax codes and of tax rates are by name.
+    """
 
     quickbooks_accounts: Mapping[str, str]
     quickbooks_items: Mapping[str, str]
+    tax_codes: Mapping[str, str]
+    tax_rates: Mapping[str, str]
     refused: Mapping[tuple[str, str], Refusal]
 
 
@@ -139,14 +144,16 @@ class Preparation:
     def _prepare(self) -> QuickBooksNames | None:
         work = self._work
         if self._settings.emulator:
-            setup.open_company(self._settings, realm=work.realm, country=work.country, name=work.name)
+            setup.open_company(
+                self._settings, realm=work.realm, country=work.country, name=work.name, taxed=work.taxed
+            )
         self._check_preferences()
         quickbooks_names = self._accounts_and_items()
         return quickbooks_names if self._make_customers() else None
 
     def _check_preferences(self) -> None:
         preferences = self._client.preferences()
-        wrong = wrong_preference(preferences, currency=self._work.currency)
+        wrong = wrong_preference(preferences, currency=self._work.currency, taxed=self._work.taxed)
         if wrong is not None:
             raise PausedError(wrong)
         bounds = {
@@ -185,8 +192,13 @@ class Preparation:
             made = setup.ensure_items(self._client, missing, quickbooks_accounts)
             quickbooks_items |= self._keep("Item", made)
             refused |= _refusals("Item", made)
+        taxed = self._work.taxed
         return QuickBooksNames(
-            quickbooks_accounts=quickbooks_accounts, quickbooks_items=quickbooks_items, refused=refused
+            quickbooks_accounts=quickbooks_accounts,
+            quickbooks_items=quickbooks_items,
+            tax_codes=setup.tax_names(self._client, "TaxCode") if taxed else {},
+            tax_rates=setup.tax_names(self._client, "TaxRate") if taxed else {},
+            refused=refused,
         )
 
     def _names(self, kind: str) -> list[names.MappedName]:

@@ -29,6 +29,7 @@ from projections.views.export_reasons import ExportReason
 
 _MAX_ROUNDS: Final = 5
 _RECEIVABLE: Final = "Accounts Receivable"
+_TAX_PAYABLE: Final = "GlobalTaxPayable"
 
 _ACCOUNT_TYPES: Final = {
     "asset": "Other Current Asset",
@@ -57,9 +58,9 @@ Plan = Callable[[], tuple[list[MadeName], dict[str, Json]]]
 """What exists already, and the payloads of what must be made, by key."""
 
 
-def open_company(settings: QuickBooksSettings, *, realm: str, country: str, name: str) -> None:
-    """Have the emulator make the company if it does not exist. Raises `CallError`."""
-    body = {"realm": realm, "country": country, "name": name}
+def open_company(settings: QuickBooksSettings, *, realm: str, country: str, name: str, taxed: bool) -> None:
+    """Have the emulator make the company if it does not exist, with tax set up if `taxed`. Raises `CallError`."""
+    body = {"realm": realm, "country": country, "name": name, "tax": taxed}
     url = f"{settings.url.rstrip('/')}/emulator/companies"
     try:
         with requests.Session() as session:
@@ -74,7 +75,7 @@ def open_company(settings: QuickBooksSettings, *, realm: str, country: str, name
 def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> list[MadeName]:
     """Find each account by its code (`AcctNum`), or make it. Raises `CallError`.
 
-    QuickBooks makes the receivables account by itself; it is given our code.
+    QuickBooks makes the accounts of receivables and of taxes by itself; they are given our codes.
     """
 
     def plan() -> tuple[list[MadeName], dict[str, Json]]:
@@ -84,7 +85,7 @@ def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> li
         taken = {account["Name"].lower() for account in existing}
         present, missing = [], dict[str, Json]()
         for code, account in accounts.items():
-            quickbooks_account = by_code.get(code) or _numbered_receivable(client, code, account, existing)
+            quickbooks_account = by_code.get(code) or _numbered_own(client, code, account, existing)
             if quickbooks_account is not None:
                 present.append(_found("Account", code, quickbooks_account))
             else:
@@ -94,16 +95,25 @@ def ensure_accounts(client: Client, accounts: Mapping[str, LedgerAccount]) -> li
     return _ensure(client, "Account", accounts, plan)
 
 
-def _numbered_receivable(
-    client: Client, code: str, account: LedgerAccount, existing: Sequence[Json]
-) -> Json | None:
-    if account.role != "receivables":
-        return None
-    own = next((a for a in existing if a["AccountType"] == _RECEIVABLE and not a.get("AcctNum")), None)
+def _numbered_own(client: Client, code: str, account: LedgerAccount, existing: Sequence[Json]) -> Json | None:
+    """The account that QuickBooks made by itself, with our code from now on; None where there is none."""
+    own = next((a for a in existing if not a.get("AcctNum") and _is_own(a, account)), None)
     if own is None:
         return None
     body = {**own, "AcctNum": code}
     return client.update("Account", body, request_id=_request_id(canonical(body), 0))
+
+
+def _is_own(quickbooks_account: Json, account: LedgerAccount) -> bool:
+    if account.role == "receivables":
+        return bool(quickbooks_account["AccountType"] == _RECEIVABLE)
+    of_tax = quickbooks_account.get("AccountSubType") == _TAX_PAYABLE
+    return of_tax and quickbooks_account["Name"].lower() == account.name.lower()
+
+
+def tax_names(client: Client, kind: str) -> dict[str, str]:
+    """The ids of a company's tax codes or rates, by name. Raises `CallError`."""
+    return {entity["Name"]: str(entity["Id"]) for entity in client.select(kind)}
 
 
 def _account(code: str, account: LedgerAccount, taken: set[str]) -> Json:

@@ -455,11 +455,88 @@ def test_a_closed_period_takes_nothing(school: School) -> None:
 def test_with_tax_set_up_every_line_needs_its_code(school: School) -> None:
     school.switch(UsingSalesTax=True)
     assert code(school.post("Invoice", school.invoice("100.00"))) == "6000"
-    line = sales_line(school.fees_item, "100.00", TaxCodeRef={"value": "5"})
+    unknown = sales_line(school.fees_item, "100.00", TaxCodeRef={"value": "999999"})
+    assert code(school.post("Invoice", school.invoice("0", Line=[unknown]))) == "2500"
+    line = sales_line(school.fees_item, "100.00", TaxCodeRef={"value": named(school, "TaxCode", "VAT 16%")})
     taxed = school.made("Invoice", **school.invoice("0", Line=[line], TxnTaxDetail={"TotalTax": "16.00"}))
     assert (taxed["TotalAmt"], taxed["Balance"]) == (116, 116)
     expected = {"Accounts Receivable (A/R)": "116.00", "Fees": "-100.00", "Sales Tax Payable": "-16.00"}
     assert school.balances() == expected
+
+
+def named(school: School, kind: str, name: str) -> str:
+    (found,) = school.query(f"select * from {kind} where Name = '{name}'")[kind]
+    return str(found["Id"])
+
+
+def taxed_sale(school: School, *told: tuple[str, str, str], total: str, **fields: Any) -> dict[str, Any]:
+    """A sale of 100.00 at 16 % and 50.00 exempt, that tells (rate, net, amount) of its taxes."""
+    sold = {"100.00": "VAT 16%", "50.00": "Exempt"}
+    return school.sale(
+        "0",
+        Line=[
+            sales_line(school.fees_item, amount, TaxCodeRef={"value": named(school, "TaxCode", name)})
+            for amount, name in sold.items()
+        ],
+        GlobalTaxCalculation="TaxExcluded",
+        TxnTaxDetail={
+            "TotalTax": total,
+            "TaxLine": [
+                {
+                    "Amount": amount,
+                    "DetailType": "TaxLineDetail",
+                    "TaxLineDetail": {
+                        "TaxRateRef": {"value": named(school, "TaxRate", rate)},
+                        "NetAmountTaxable": net,
+                    },
+                }
+                for rate, net, amount in told
+            ],
+        },
+        **fields,
+    )
+
+
+def test_taxes_that_a_document_tells_are_booked_to_their_agencies(school: School) -> None:
+    school.switch(UsingSalesTax=True)
+    made = school.made("SalesReceipt", **taxed_sale(school, ("VAT 16%", "100.00", "16.01"), total="16.01"))
+    assert str(made["TotalAmt"]) == "166.01"
+    (line,) = made["TxnTaxDetail"]["TaxLine"]
+    assert line["TaxLineDetail"]["TaxPercent"] == 16
+    assert school.balances()["VAT Payable"] == "-16.01"
+    school.post("SalesReceipt", made, operation="delete").raise_for_status()
+    assert "VAT Payable" not in school.balances()
+
+
+def test_taxes_that_do_not_belong_to_the_lines_are_refused(school: School) -> None:
+    school.switch(UsingSalesTax=True)
+    for told, total in (
+        ((("VAT 16%", "100.00", "16.00"),), "16.01"),  # not the sum
+        ((("VAT 16%", "150.00", "16.00"),), "16.00"),  # not the lines' net
+        ((("VAT 16%", "100.00", "16.00"), ("VAT 8%", "0.00", "0.00")), "16.00"),  # a rate of no line
+        ((("VAT 16%", "50.00", "8.00"), ("VAT 16%", "50.00", "8.00")), "16.00"),  # twice
+    ):
+        assert code(school.post("SalesReceipt", taxed_sale(school, *told, total=total))) == "6000"
+    assert code(school.post("SalesReceipt", taxed_sale(school, total="0.00"))) == "500"
+    right = taxed_sale(school, ("VAT 16%", "100.00", "16.00"), total="16.00")
+    for calculation, refusal in (("NotApplicable", "6000"), ("TaxInclusive", "500"), ("Mine", "2170")):
+        assert code(school.post("SalesReceipt", {**right, "GlobalTaxCalculation": calculation})) == refusal
+    assert code(school.post("TaxCode", {"Name": "VAT 99%"})) == "500"
+
+
+def test_the_codes_of_a_company_are_those_of_its_country(server: Emulator) -> None:
+    school = School(server, str(next(_realms)), "CA")
+    assert school.query("select * from TaxCode") == {}
+    school.switch(UsingSalesTax=True)
+    codes = {code["Name"]: code for code in school.query("select * from TaxCode")["TaxCode"]}
+    assert codes.keys() == {
+        "Exempt", "Zero-rated", "Out of scope", "GST 5%", "HST 13%", "HST 14%", "HST 15%",
+        "GST 5% + PST 6%", "GST 5% + PST 7%", "GST 5% + RST 7%", "GST 5% + QST 9.975%",
+    }  # fmt: skip
+    quebec = codes["GST 5% + QST 9.975%"]["SalesTaxRateList"]["TaxRateDetail"]
+    assert [rate["TaxRateRef"]["name"] for rate in quebec] == ["GST 5%", "QST 9.975%"]
+    (rate,) = school.query("select * from TaxRate where Name = 'QST 9.975%'")["TaxRate"]
+    assert str(rate["RateValue"]) == "9.975"
 
 
 def test_without_custom_numbers_the_company_numbers_and_duplicates_pass(school: School) -> None:

@@ -596,7 +596,8 @@ def test_each_kind_shows_its_lines_and_what_it_books(school: School) -> None:
 def test_tax_and_what_is_not_applied_are_told(server: Emulator) -> None:
     school = School(server, str(next(_realms)), "CA")
     school.switch(UsingSalesTax=True, BookCloseDate="2020-01-31")
-    line = sales_line(school.fees_item, "1000.00", TaxCodeRef={"value": "TAX"})
+    code = school.query("select * from TaxCode where Name = 'GST 5%'")["TaxCode"][0]["Id"]
+    line = sales_line(school.fees_item, "1000.00", TaxCodeRef={"value": code})
     body = {"CustomerRef": ref(school.amina), "Line": [line], "TxnTaxDetail": {"TotalTax": "50.00"}}
     invoice = school.made("Invoice", **body)
     page = shown(school, "documents", invoice["Id"])

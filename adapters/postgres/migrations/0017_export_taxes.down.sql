@@ -1,0 +1,1 @@
+ALTER TABLE finance_export_tenants DROP COLUMN taxed;
