@@ -9,6 +9,7 @@ from domain.chart import check_adjustment
 from domain.errors import Code, DomainError
 from domain.event import Transaction
 from domain.ids import WalletId
+from domain.money import format_minor
 from domain.wallet.decisions import check_available, check_currency, check_funds, check_status
 from domain.wallet.events import WalletAdjusted, WalletMadeDormant, WalletOverdraftGranted, WalletPaidOut
 from domain.wallet.state import Wallet
@@ -104,7 +105,7 @@ def grant_overdraft(
     if limit_minor < used_minor:
         raise DomainError(
             Code.OVERDRAFT_IN_USE,
-            f"Wallet {wallet_id} has used {used_minor} minor units of its overdraft.",
+            f"Wallet {wallet_id} has used {format_minor(used_minor, currency)} {currency} of its overdraft.",
             account=wallet_id,
             required=used_minor,
         )

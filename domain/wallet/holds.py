@@ -6,6 +6,7 @@ from typing import Final
 from domain.errors import Code, DomainError
 from domain.event import Transaction
 from domain.ids import HoldId, WalletId
+from domain.money import format_minor
 from domain.tenant import MAX_HOLD_HOURS
 from domain.wallet.decisions import check_currency, check_funds, check_status
 from domain.wallet.events import WalletHeld, WalletHoldCaptured, WalletHoldExpired, WalletHoldReleased
@@ -82,7 +83,8 @@ def capture(
     if amount_minor > held.amount_minor:
         raise DomainError(
             Code.CAPTURE_EXCEEDS_HOLD,
-            f"The hold is of {held.amount_minor} minor units, {amount_minor} are to be captured.",
+            f"The hold is of {format_minor(held.amount_minor, state.currency)} {state.currency},"
+            f" {format_minor(amount_minor, state.currency)} {state.currency} is to be captured.",
             available=held.amount_minor,
             required=amount_minor,
         )

@@ -113,7 +113,10 @@ def test_a_capture_ends_the_hold_whatever_it_takes(amount: int) -> None:
 
 def test_no_more_is_captured_than_is_held() -> None:
     given(STREAM, *FUNDED, held(200)).when(do_capture(201)).then_refused(
-        Code.CAPTURE_EXCEEDS_HOLD, available=200, required=201
+        Code.CAPTURE_EXCEEDS_HOLD,
+        "The hold is of 2.00 KES, 2.01 KES is to be captured.",
+        available=200,
+        required=201,
     )
 
 
