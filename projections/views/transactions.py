@@ -17,7 +17,7 @@ from projections.engine.reading import DateKey, Page, page, rows_of
 # commands that commit together (`bulk.atomic`) the action is told by the kind of what was numbered.
 _POSTED: Final = Fold("""
 INSERT INTO finance_transactions (tenant, transaction_id, action, effective_date, recorded_at, position, last_position,
-    actor, reason, postings, documents)
+    actor, reason, description, receipt, wallet, postings, documents)
 SELECT tenant, transaction_id, coalesce(CASE WHEN action = 'bulk.atomic' THEN CASE numbered
         WHEN 'top_up' THEN 'wallet.top_up'
         WHEN 'charge' THEN 'wallet.charge'
@@ -25,7 +25,12 @@ SELECT tenant, transaction_id, coalesce(CASE WHEN action = 'bulk.atomic' THEN CA
         WHEN 'refund' THEN 'pos.refund'
         WHEN 'settlement' THEN 'invoice.settle'
         WHEN 'invoice' THEN CASE document WHEN transaction_id::text THEN 'invoice.create' ELSE 'invoice.issue' END
-    END END, action), effective_date, recorded_at, position, last_position, actor, reason, postings, documents
+    END END, action), effective_date, recorded_at, position, last_position, actor, reason, coalesce(words, CASE numbered
+        WHEN 'sale' THEN 'Sale ' || receipt
+        WHEN 'refund' THEN 'Refund ' || receipt
+        WHEN 'settlement' THEN 'Payment of invoice ' || settled
+        WHEN 'invoice' THEN 'Invoice ' || number
+    END, ''), receipt, CASE wallet WHEN last_wallet THEN wallet END, postings, documents
 FROM (
     SELECT tenant, action, began AS position, last_position, actor, reason,
         max(bursar_member(event, 'transaction_id')) FILTER (WHERE position = began)::uuid AS transaction_id,
@@ -43,6 +48,13 @@ FROM (
             FILTER (WHERE topic = 'bursar.invoice.payment_applied.v1'), '[]')
         || coalesce(jsonb_agg(DISTINCT jsonb_build_object('kind', 'sale', 'id', bursar_member(event, 'sale'),
             'number', NULL)) FILTER (WHERE topic = 'bursar.sale.refunded.v1'), '[]') AS documents,
+        (array_agg(bursar_words(event, 'description') ORDER BY position) FILTER (WHERE moves_wallet))[1] AS words,
+        min(bursar_member(event, 'account')) FILTER (WHERE moves_wallet) AS wallet,
+        max(bursar_member(event, 'account')) FILTER (WHERE moves_wallet) AS last_wallet,
+        max(bursar_member(event, 'number')) FILTER (WHERE topic = 'bursar.invoice.payment_applied.v1') AS settled,
+        max(bursar_member(event, 'number')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1') AS number,
+        max(bursar_member(event, 'number')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1'
+            AND bursar_member(event, 'series') = 'receipt') AS receipt,
         max(bursar_member(event, 'kind')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1') AS numbered,
         max(bursar_member(event, 'document')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1') AS document
     FROM (
@@ -51,6 +63,8 @@ FROM (
             min(position) FILTER (WHERE begins) OVER (PARTITION BY last_position)) AS began
         FROM (
             SELECT c.tenant, c.command AS action, c.position AS last_position, c.actor, c.reason, e.*,
+                topic IN ('bursar.wallet.topped_up.v1', 'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1')
+                    AS moves_wallet,
                 topic = 'bursar.account.debited.v1' AND lag(topic, 1, '') OVER (
                     PARTITION BY c.position ORDER BY e.position) <> 'bursar.account.debited.v1' AS begins
             FROM commands c CROSS JOIN LATERAL (
@@ -58,7 +72,8 @@ FROM (
                 FROM events
                 WHERE notification_id >= c.first_position AND notification_id <= c.position AND topic IN (
                     'bursar.account.debited.v1', 'bursar.account.credited.v1', 'bursar.series.number_allocated.v1',
-                    'bursar.invoice.payment_applied.v1', 'bursar.sale.refunded.v1')
+                    'bursar.invoice.payment_applied.v1', 'bursar.sale.refunded.v1', 'bursar.wallet.topped_up.v1',
+                    'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1')
                 OFFSET 0
             ) AS e
             WHERE c.position > %(after)s AND c.position <= %(upto)s
@@ -103,6 +118,7 @@ class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     actor: str
     reason: str
+    description: str
     metadata: dict[str, str] = {}
     postings: list[TransactionPosting]
     documents: list[TransactionDocument]
@@ -111,8 +127,8 @@ class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = """
-SELECT t.transaction_id::text, t.action, t.effective_date, t.recorded_at, t.position, t.actor, t.reason, t.postings,
-    t.documents
+SELECT t.transaction_id::text, t.action, t.effective_date, t.recorded_at, t.position, t.actor, t.reason, t.description,
+    t.postings, t.documents
 """
 _FROM: Final = "FROM finance_transactions t WHERE "
 _PAGE: Final = """
