@@ -15,6 +15,7 @@ _TRANSACTION = {
     "position": 1038,
     "actor": "OFFICE/brs_4f1d7a2",
     "reason": "",
+    "description": "Top-up, mpesa",
     "metadata": {},
     "postings": [
         {"code": "1020", "role": "mpesa_clearing", "side": "debit", "amount": 150000, "currency": "KES"},

@@ -17,7 +17,7 @@ from domain.capability import Capability
 from domain.errors import Code
 from domain.wallet import WalletView
 from projections.engine.reading import Page
-from projections.views.wallets import Statement
+from projections.views.wallets import MAX_EXAMINED, Statement
 
 TOP_UP = CommandForm(
     action="wallet.top_up",
@@ -149,7 +149,9 @@ FORMS = (
         id="list_wallets",
         tag="Wallets",
         summary="List wallets",
-        description="The tenant's wallets, by account.",
+        description="The tenant's wallets, by account; where asked for, of a payer, of a status, or with a balance. With"
+        f" a balance at most {MAX_EXAMINED:,} wallets are looked at for one page, which may thus be short, or empty, while"
+        " `has_more` says that others follow.",
         answer_type=Page[WalletView, str],
         capabilities=(Capability.WALLET_READ,),
         answer={"data": [wallet_of(150000)], **PAGE_END},

@@ -13,7 +13,8 @@ from api.errors import ApiError, FieldError, escaped, invalid_request, shown
 from api.validation import PATTERNS
 from domain.errors import Code
 from domain.ids import NAME_PATTERN, UUID_PATTERN
-from domain.wallet import HoldStatus
+from domain.money import MAX_BALANCE_MINOR
+from domain.wallet import HoldStatus, WalletStatus
 
 MAX_LIMIT: Final = 500
 Status = Literal["draft", "issued", "partially_paid", "paid", "void", "written_off"]
@@ -60,6 +61,11 @@ NameParameter = Annotated[
     Takes(PATTERNS[NAME_PATTERN]),
 ]
 OptionalName = Annotated[NameParameter | None, Takes(PATTERNS[NAME_PATTERN])]
+BalanceParameter = Annotated[
+    int | None,
+    Takes("a whole number of minor units"),
+    Field(ge=-MAX_BALANCE_MINOR, le=MAX_BALANCE_MINOR),
+]
 DateParameter = Annotated[date, Takes("a date such as 2026-12-31")]
 
 
@@ -103,6 +109,21 @@ class ImportParameters(PageParameters):
     sketch: Annotated[bool, Takes("true or false")] = False
 
 
+class WalletParameters(PageParameters):
+    payer: OptionalName = None
+    status: Annotated[WalletStatus | None, Takes(f"one of {', '.join(get_args(WalletStatus))}")] = None
+    min_balance: BalanceParameter = None
+    max_balance: BalanceParameter = None
+
+    @field_validator("max_balance")
+    @classmethod
+    def _check_balances(cls, most: int | None, info: ValidationInfo) -> int | None:
+        least = info.data.get("min_balance")
+        if least is not None and most is not None and least > most:
+            raise ValueError("`max_balance` lies below `min_balance`.")
+        return most
+
+
 class DatedParameters(PageParameters):
     from_: Annotated[DateParameter | None, Takes("a date such as 2026-12-31")] = Field(
         default=None, alias="from", description="First effective date, inclusive."
@@ -138,6 +159,10 @@ class TransactionParameters(DatedParameters):
     action: Annotated[str | None, Takes("an action such as wallet.top_up")] = Field(
         default=None, max_length=40, pattern=r"^[a-z_]+\.[a-z_]+$"
     )
+
+
+class ReceiptParameters(DatedParameters):
+    number: OptionalName = None
 
 
 # --- what is wrong

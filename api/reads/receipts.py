@@ -1,15 +1,20 @@
-"""The public check of a receipt."""
+"""The register of receipts, and the public check of one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+from fastapi import Query, Request
+from fastapi.responses import Response
 
 from api.errors import ApiError, HttpCode
-from api.reads.reader import Missing, OneRead
+from api.reads.parameters import ReceiptParameters
+from api.reads.reader import Missing, OneRead, Reader
 from api.services import Connection
+from domain.capability import Capability
 from domain.receipt import ReceiptSigner
+from projections.engine.reading import DateKey
 from projections.views import receipts
 
 _MISSING: Missing = (
@@ -52,6 +57,28 @@ def receipt(signer: ReceiptSigner) -> OneRead:
         fetch=_checked,
         missing=_MISSING,
     )
+
+
+def add(reader: Reader) -> None:
+    """Add the register of receipts, for who may read statements."""
+
+    @reader.routes.get("/receipts")
+    async def list_receipts(request: Request, wanted: Annotated[ReceiptParameters, Query()]) -> Response:
+        return await reader.page(
+            request,
+            Capability.STATEMENT_READ,
+            lambda connection, after: receipts.receipts(
+                connection,
+                number=wanted.number,
+                first=wanted.from_,
+                last=wanted.to,
+                limit=wanted.limit,
+                after=after,
+            ),
+            of="receipts",
+            key=DateKey,
+            parameters=wanted,
+        )
 
 
 async def _checked(connection: Connection, keys: Sequence[_Genuine]) -> Mapping[_Genuine, CheckedReceipt]:

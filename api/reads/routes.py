@@ -28,5 +28,6 @@ def reads(services: Services) -> Reader:
     transactions.add(reader)
     exports.add(reader)
     imports.add(reader)
+    receipts.add(reader)
     reader.add_one(receipts.receipt(services.receipts))
     return reader

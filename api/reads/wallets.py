@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from api.reads.parameters import PageParameters, StatementParameters, name
+from api.reads.parameters import StatementParameters, WalletParameters, name
 from api.reads.reader import OneRead, Reader
 from domain.capability import Capability
 from domain.errors import Code
@@ -25,14 +25,22 @@ def add(reader: Reader) -> None:
     """Add the reads of wallets."""
 
     @reader.routes.get("/wallets")
-    async def list_wallets(request: Request, page: Annotated[PageParameters, Query()]) -> Response:
+    async def list_wallets(request: Request, wanted: Annotated[WalletParameters, Query()]) -> Response:
         return await reader.page(
             request,
             Capability.WALLET_READ,
-            lambda connection, after: wallets.wallets(connection, limit=page.limit, after=after),
+            lambda connection, after: wallets.wallets(
+                connection,
+                payer=wanted.payer,
+                status=wanted.status,
+                min_balance=wanted.min_balance,
+                max_balance=wanted.max_balance,
+                limit=wanted.limit,
+                after=after,
+            ),
             of="wallets",
             key=str,
-            parameters=page,
+            parameters=wanted,
         )
 
     reader.add_one(WALLET)

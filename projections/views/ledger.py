@@ -10,7 +10,7 @@ import psycopg
 from domain.chart import DEBIT_NORMAL
 from domain.ids import AccountCode
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import Page, page, rows_of
+from projections.engine.reading import DateKey, Page, page, rows_of
 
 _ACCOUNTS_OPENED: Final = Fold("""
 WITH opened AS (
@@ -92,12 +92,17 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One posting; `balance` is the account's afterwards in record order, positive on its normal side."""
+    """One posting; `balance` is the account's afterwards in record order, positive on its normal side.
+
+    `receipt` is the number of its transaction's.
+    """
 
     position: int
     transaction_id: str
     effective_date: date
     recorded_at: datetime
+    description: str
+    receipt: str | None
     debit: int
     credit: int
     balance: int
@@ -111,17 +116,28 @@ WHERE %(codes)s::text[] IS NULL OR a.code = ANY (%(codes)s)
 ORDER BY a.code
 """
 
-_SELECT_ENTRIES: Final = """
-SELECT e.position, t.transaction_id::text, t.effective_date, t.recorded_at, e.debit, e.credit,
+_COLUMNS: Final = """
+SELECT e.position, t.transaction_id::text, e.effective_date, t.recorded_at, coalesce(d.description, '') AS description,
+    d.receipt, e.debit, e.credit,
     CASE WHEN a.type = ANY (%(debit_normal)s) THEN e.balance ELSE - e.balance END AS balance
 FROM ledger_accounts a
 JOIN ledger_entries e ON e.tenant = a.tenant AND e.code = a.code
 CROSS JOIN LATERAL (
     SELECT * FROM ledger_transactions t WHERE t.position <= e.position ORDER BY t.position DESC LIMIT 1
 ) AS t
-WHERE a.code = %(code)s AND e.position > %(after)s
-ORDER BY e.position LIMIT %(limit)s
+LEFT JOIN LATERAL (
+    SELECT description, receipt FROM finance_transactions WHERE transaction_id = t.transaction_id OFFSET 0
+) AS d ON true
+WHERE a.code = %(code)s
 """
+_SELECT_ENTRIES: Final = _COLUMNS + " AND e.position > %(after)s ORDER BY e.position LIMIT %(limit)s"
+_SELECT_ENTRIES_OF_DAYS: Final = (
+    _COLUMNS
+    + """
+    AND (e.effective_date, e.position) > (%(after_date)s::date, %(after)s) AND e.effective_date <= %(to)s::date
+ORDER BY e.effective_date, e.position LIMIT %(limit)s
+"""
+)
 
 
 async def accounts(connection: psycopg.AsyncConnection[Any]) -> list[Account]:
@@ -140,18 +156,30 @@ async def find(connection: psycopg.AsyncConnection[Any], codes: Collection[str])
 
 
 async def entries(
-    connection: psycopg.AsyncConnection[Any], code: str, *, limit: int, after: int | None = None
-) -> Page[Entry, int]:
-    """The account's entries in record order, those after a position where one is given."""
+    connection: psycopg.AsyncConnection[Any],
+    code: str,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    limit: int,
+    after: DateKey | None = None,
+) -> Page[Entry, DateKey]:
+    """The account's entries in record order; those with effective dates `first` to `last`, both inclusive, by date, then
+    position, where either is given.
+    """
+    begin = DateKey(first or date.min, 0)
+    begin = begin if after is None else after
     rows = await rows_of(
         connection,
         Entry,
-        _SELECT_ENTRIES,
+        _SELECT_ENTRIES if first is None and last is None else _SELECT_ENTRIES_OF_DAYS,
         {
             "code": code,
-            "after": after or 0,
+            "after_date": begin.effective_date,
+            "after": begin.position,
+            "to": last or date.max,
             "limit": limit + 1,
             "debit_normal": sorted(DEBIT_NORMAL),
         },
     )
-    return page(rows, limit, lambda entry: entry.position)
+    return page(rows, limit, lambda entry: DateKey(entry.effective_date, entry.position))

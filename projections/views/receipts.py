@@ -1,14 +1,14 @@
 """The register of receipts: which number stands for what, and what of it was given back."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
 import psycopg
 
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import rows_of
+from projections.engine.reading import DateKey, Page, page, rows_of
 from projections.views.sales import REFUNDS
 
 _ALLOCATED: Final = Fold("""
@@ -72,3 +72,66 @@ async def find(connection: psycopg.AsyncConnection[Any], numbers: Collection[str
     """Those of the receipts that were given out, by number."""
     rows = await rows_of(connection, Receipt, _SELECT, {"numbers": list(numbers)})
     return {row.number: row for row in rows}
+
+
+class RegisteredReceipt(Receipt, frozen=True, kw_only=True):
+    """A receipt as the register has it, with what it is of, where that is known."""
+
+    effective_date: date
+    position: int
+    description: str
+    sale: str | None
+    invoice: str | None
+    wallet: str | None
+
+
+_COLUMNS: Final = """
+SELECT r.number, r.kind, r.amount, r.refunded, r.currency, r.transaction_id::text, r.recorded_at, t.effective_date,
+    t.position, t.description, t.wallet,
+    (SELECT d.value ->> 'id' FROM jsonb_array_elements(t.documents) AS d WHERE d.value ->> 'kind' = 'sale' LIMIT 1)
+        AS sale,
+    (SELECT d.value ->> 'id' FROM jsonb_array_elements(t.documents) AS d WHERE d.value ->> 'kind' = 'invoice' LIMIT 1)
+        AS invoice
+"""
+# A receipt is that of its transaction, which has the date.
+_OF_TRANSACTIONS: Final = """FROM finance_transactions t
+CROSS JOIN LATERAL (SELECT * FROM finance_receipts WHERE number = t.receipt OFFSET 0) AS r
+WHERE t.receipt IS NOT NULL"""
+_OF_NUMBER: Final = """FROM finance_receipts r
+CROSS JOIN LATERAL (SELECT * FROM finance_transactions WHERE transaction_id = r.transaction_id OFFSET 0) AS t
+WHERE r.number = %(number)s"""
+_PAGE: Final = """
+    AND (t.effective_date, t.position) < (%(before_date)s::date, %(before)s::bigint)
+    AND t.effective_date >= %(from)s::date
+ORDER BY t.effective_date DESC, t.position DESC LIMIT %(limit)s
+"""
+_SELECT_ALL: Final = _COLUMNS + _OF_TRANSACTIONS + _PAGE
+_SELECT_BY_NUMBER: Final = _COLUMNS + _OF_NUMBER + _PAGE
+
+
+async def receipts(
+    connection: psycopg.AsyncConnection[Any],
+    *,
+    number: str | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    limit: int,
+    after: DateKey | None = None,
+) -> Page[RegisteredReceipt, DateKey]:
+    """Receipts by effective date, then position, the newest first: the one of a number, those of effective dates `first` to
+    `last`, both inclusive.
+    """
+    before = DateKey.before_page(last=last, after=after)
+    rows = await rows_of(
+        connection,
+        RegisteredReceipt,
+        _SELECT_ALL if number is None else _SELECT_BY_NUMBER,
+        {
+            "number": number,
+            "from": first or date.min,
+            "before_date": before.effective_date,
+            "before": before.position,
+            "limit": limit + 1,
+        },
+    )
+    return page(rows, limit, lambda receipt: DateKey(receipt.effective_date, receipt.position))

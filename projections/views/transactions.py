@@ -12,62 +12,98 @@ from domain.journal import Side
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import DateKey, Page, page, rows_of
 
-# Of each command the events that tell of its transactions. A journal's debits come first, so that a debit behind anything
-# else begins one; what follows up to the next belongs to it, and what a command says before its first one to that. Of
-# commands that commit together (`bulk.atomic`) the action is told by the kind of what was numbered.
-_POSTED: Final = Fold("""
+_TOLD: Final = """(
+    SELECT position, event, topic = 'bursar.account.debited.v1' AS is_debit,
+        CASE WHEN topic IN ('bursar.account.debited.v1', 'bursar.account.credited.v1') THEN
+            '{"code":"' || bursar_member(event, 'code') || '","role":"' || bursar_member(event, 'role')
+            || CASE topic WHEN 'bursar.account.debited.v1' THEN '","side":"debit","amount":'
+                          ELSE '","side":"credit","amount":' END
+            || bursar_number(event, 'amount') || ',"currency":"' || bursar_member(event, 'currency') || '"}'
+        END AS posting,
+        CASE topic
+            WHEN 'bursar.invoice.payment_applied.v1' THEN jsonb_build_object(
+                'kind', 'invoice', 'id', bursar_member(event, 'invoice'), 'number', bursar_member(event, 'number'))
+            WHEN 'bursar.sale.refunded.v1' THEN jsonb_build_object(
+                'kind', 'sale', 'id', bursar_member(event, 'sale'), 'number', NULL)
+        END AS about,
+        CASE WHEN is_number THEN bursar_member(event, 'kind') END AS kind,
+        CASE WHEN is_number THEN bursar_member(event, 'document') END AS document,
+        CASE WHEN is_number THEN bursar_member(event, 'number') END AS number,
+        CASE WHEN is_number THEN bursar_member(event, 'series') END AS series,
+        CASE WHEN moves_wallet THEN bursar_member(event, 'account') END AS wallet,
+        CASE WHEN moves_wallet THEN bursar_words(event, 'description') END AS words
+    FROM (
+        SELECT notification_id AS position, topic, convert_from(state, 'UTF8') AS event,
+            topic = 'bursar.series.number_allocated.v1' AS is_number,
+            topic IN ('bursar.wallet.topped_up.v1', 'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1')
+                AS moves_wallet
+        FROM events
+        WHERE notification_id >= c.first_position AND notification_id <= c.position AND topic IN (
+            'bursar.account.debited.v1', 'bursar.account.credited.v1', 'bursar.series.number_allocated.v1',
+            'bursar.invoice.payment_applied.v1', 'bursar.sale.refunded.v1', 'bursar.wallet.topped_up.v1',
+            'bursar.wallet.charged.v1', 'bursar.wallet.refunded.v1')
+        OFFSET 0
+    ) AS stored
+)"""
+"""What the events of a command `c` tell of its transactions; each member is looked for once. The postings are text, since
+codes, roles and currencies need no escape.
+"""
+
+# A journal's debits come first, so that a debit behind anything else begins a transaction; what follows up to the next
+# belongs to it, and what a command says before its first one to that. Of commands that commit together (`bulk.atomic`) the
+# action is told by the kind of what was numbered.
+_POSTED: Final = Fold(f"""
 INSERT INTO finance_transactions (tenant, transaction_id, action, effective_date, recorded_at, position, last_position,
-    actor, reason, postings, documents)
-SELECT tenant, transaction_id, coalesce(CASE WHEN action = 'bulk.atomic' THEN CASE numbered
+    actor, reason, description, receipt, wallet, postings, documents)
+SELECT tenant, transaction_id::uuid, coalesce(CASE WHEN action = 'bulk.atomic' THEN CASE kind
         WHEN 'top_up' THEN 'wallet.top_up'
         WHEN 'charge' THEN 'wallet.charge'
         WHEN 'sale' THEN 'pos.checkout'
         WHEN 'refund' THEN 'pos.refund'
         WHEN 'settlement' THEN 'invoice.settle'
-        WHEN 'invoice' THEN CASE document WHEN transaction_id::text THEN 'invoice.create' ELSE 'invoice.issue' END
-    END END, action), effective_date, recorded_at, position, last_position, actor, reason, postings, documents
+        WHEN 'invoice' THEN CASE document WHEN transaction_id THEN 'invoice.create' ELSE 'invoice.issue' END
+    END END, action), effective_date::date, recorded_at::timestamptz, position, last_position, actor, reason,
+    coalesce(words, CASE kind
+        WHEN 'sale' THEN 'Sale ' || receipt
+        WHEN 'refund' THEN 'Refund ' || receipt
+        WHEN 'settlement' THEN 'Payment of invoice ' || settled
+        WHEN 'invoice' THEN 'Invoice ' || number
+    END, ''), receipt, CASE wallet WHEN last_wallet THEN wallet END, postings::jsonb,
+    coalesce(made, '[]') || coalesce(about, '[]')
 FROM (
-    SELECT tenant, action, began AS position, last_position, actor, reason,
-        max(bursar_member(event, 'transaction_id')) FILTER (WHERE position = began)::uuid AS transaction_id,
-        max(bursar_member(event, 'effective_date')) FILTER (WHERE position = began)::date AS effective_date,
-        max(bursar_member(event, 'recorded_at')) FILTER (WHERE position = began)::timestamptz AS recorded_at,
-        jsonb_agg(jsonb_build_object('code', bursar_member(event, 'code'), 'role', bursar_member(event, 'role'),
-            'side', CASE topic WHEN 'bursar.account.debited.v1' THEN 'debit' ELSE 'credit' END,
-            'amount', bursar_number(event, 'amount'), 'currency', bursar_member(event, 'currency')) ORDER BY position)
-            FILTER (WHERE topic IN ('bursar.account.debited.v1', 'bursar.account.credited.v1')) AS postings,
-        coalesce(jsonb_agg(jsonb_build_object('kind', bursar_member(event, 'kind'),
-            'id', bursar_member(event, 'document'), 'number', bursar_member(event, 'number')) ORDER BY position)
-            FILTER (WHERE topic = 'bursar.series.number_allocated.v1'), '[]')
-        || coalesce(jsonb_agg(DISTINCT jsonb_build_object('kind', 'invoice', 'id', bursar_member(event, 'invoice'),
-            'number', bursar_member(event, 'number')))
-            FILTER (WHERE topic = 'bursar.invoice.payment_applied.v1'), '[]')
-        || coalesce(jsonb_agg(DISTINCT jsonb_build_object('kind', 'sale', 'id', bursar_member(event, 'sale'),
-            'number', NULL)) FILTER (WHERE topic = 'bursar.sale.refunded.v1'), '[]') AS documents,
-        max(bursar_member(event, 'kind')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1') AS numbered,
-        max(bursar_member(event, 'document')) FILTER (WHERE topic = 'bursar.series.number_allocated.v1') AS document
+    SELECT began AS position, any_value(tenant) AS tenant, any_value(action) AS action,
+        any_value(last_position) AS last_position, any_value(actor) AS actor, any_value(reason) AS reason,
+        max(transaction_id) AS transaction_id, max(effective_date) AS effective_date,
+        max(recorded_at) AS recorded_at, '[' || string_agg(posting, ',' ORDER BY position) || ']' AS postings,
+        jsonb_agg(jsonb_build_object('kind', kind, 'id', document, 'number', number) ORDER BY position)
+            FILTER (WHERE kind IS NOT NULL) AS made,
+        jsonb_agg(DISTINCT about) FILTER (WHERE about IS NOT NULL) AS about,
+        max(kind) AS kind, max(document) AS document, max(number) AS number,
+        max(number) FILTER (WHERE series = 'receipt') AS receipt, max(about ->> 'number') AS settled,
+        (array_agg(words ORDER BY position) FILTER (WHERE wallet IS NOT NULL))[1] AS words,
+        min(wallet) AS wallet, max(wallet) AS last_wallet
     FROM (
         SELECT *, coalesce(
             max(position) FILTER (WHERE begins) OVER (PARTITION BY last_position ORDER BY position),
             min(position) FILTER (WHERE begins) OVER (PARTITION BY last_position)) AS began
         FROM (
             SELECT c.tenant, c.command AS action, c.position AS last_position, c.actor, c.reason, e.*,
-                topic = 'bursar.account.debited.v1' AND lag(topic, 1, '') OVER (
-                    PARTITION BY c.position ORDER BY e.position) <> 'bursar.account.debited.v1' AS begins
+                is_debit AND NOT lag(is_debit, 1, false) OVER (PARTITION BY c.position ORDER BY e.position) AS begins
             FROM commands c CROSS JOIN LATERAL (
-                SELECT notification_id AS position, topic, convert_from(state, 'UTF8') AS event
-                FROM events
-                WHERE notification_id >= c.first_position AND notification_id <= c.position AND topic IN (
-                    'bursar.account.debited.v1', 'bursar.account.credited.v1', 'bursar.series.number_allocated.v1',
-                    'bursar.invoice.payment_applied.v1', 'bursar.sale.refunded.v1')
+                SELECT position, is_debit, posting, about, kind, document, number, series, wallet, words,
+                    CASE WHEN is_debit THEN bursar_member(event, 'transaction_id') END AS transaction_id,
+                    CASE WHEN is_debit THEN bursar_member(event, 'effective_date') END AS effective_date,
+                    CASE WHEN is_debit THEN bursar_member(event, 'recorded_at') END AS recorded_at
+                FROM {_TOLD} AS told
                 OFFSET 0
             ) AS e
             WHERE c.position > %(after)s AND c.position <= %(upto)s
-        ) AS told
+        ) AS numbered
     ) AS parted
     WHERE began IS NOT NULL
-    GROUP BY tenant, action, began, last_position, actor, reason
+    GROUP BY began
 ) AS posted
-""")
+""")  # noqa: S608  the query above, nobody's input
 
 PROJECTION: Final = Projection(name="transactions", tables=("finance_transactions",), folds=(_POSTED,))
 
@@ -103,6 +139,7 @@ class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     actor: str
     reason: str
+    description: str
     metadata: dict[str, str] = {}
     postings: list[TransactionPosting]
     documents: list[TransactionDocument]
@@ -111,8 +148,8 @@ class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = """
-SELECT t.transaction_id::text, t.action, t.effective_date, t.recorded_at, t.position, t.actor, t.reason, t.postings,
-    t.documents
+SELECT t.transaction_id::text, t.action, t.effective_date, t.recorded_at, t.position, t.actor, t.reason, t.description,
+    t.postings, t.documents
 """
 _FROM: Final = "FROM finance_transactions t WHERE "
 _PAGE: Final = """

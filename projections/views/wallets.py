@@ -183,7 +183,16 @@ FROM wallet_accounts a JOIN wallet_balances b ON b.tenant = a.tenant AND b.accou
 {holds.HELD}
 """  # noqa: S608  the join of another view, nobody's input
 _SELECT_BY_ACCOUNT: Final = _COLUMNS + "WHERE a.account = ANY (%(accounts)s)"
-_SELECT_WALLETS: Final = _COLUMNS + "WHERE a.account > %(after)s ORDER BY a.account LIMIT %(limit)s"
+_IN_ORDER: Final = " ORDER BY a.account LIMIT %(limit)s"
+# A statement for each filter, so that each is planned along its own index.
+_SELECT_WALLETS: Final = _COLUMNS + "WHERE a.account > %(after)s" + _IN_ORDER
+_SELECT_BY_PAYER: Final = _COLUMNS + "WHERE a.account > %(after)s AND a.payer = %(payer)s" + _IN_ORDER
+_SELECT_BY_STATUS: Final = _COLUMNS + "WHERE a.account > %(after)s AND a.status = %(status)s" + _IN_ORDER
+_SELECT_BY_BOTH: Final = (
+    _COLUMNS + "WHERE a.account > %(after)s AND a.payer = %(payer)s AND a.status = %(status)s" + _IN_ORDER
+)
+MAX_EXAMINED: Final = 2_000
+"""So many wallets are looked at for one page of those with a balance: it changes too often for an index."""
 
 # One statement, so that sums and lines are of one moment. Days are added up, and of movements those of the page alone
 # are read: they have one lower bound, since an index is entered at the one of two that happens to come last.
@@ -221,11 +230,41 @@ async def find(connection: psycopg.AsyncConnection[Any], accounts: Collection[st
 
 
 async def wallets(
-    connection: psycopg.AsyncConnection[Any], *, limit: int, after: str | None = None
+    connection: psycopg.AsyncConnection[Any],
+    *,
+    payer: str | None = None,
+    status: str | None = None,
+    min_balance: int | None = None,
+    max_balance: int | None = None,
+    limit: int,
+    after: str | None = None,
 ) -> Page[WalletView, str]:
-    """The tenant's wallets by account, those after an account where one is given."""
-    rows = await rows_of(connection, WalletView, _SELECT_WALLETS, {"after": after or "", "limit": limit + 1})
-    return page(rows, limit, lambda wallet: wallet.account)
+    """The tenant's wallets by account: of a payer, of a status, with a balance (minor units, both ends inclusive).
+
+    Where a balance is asked for, a page looks at `MAX_EXAMINED` wallets; it may be short, or empty, and more follow.
+    """
+    any_balance = min_balance is None and max_balance is None
+    wanted = {
+        "payer": payer,
+        "status": status,
+        "after": after or "",
+        "limit": limit + 1 if any_balance else MAX_EXAMINED,
+    }
+    if payer is not None:
+        query = _SELECT_BY_PAYER if status is None else _SELECT_BY_BOTH
+    else:
+        query = _SELECT_WALLETS if status is None else _SELECT_BY_STATUS
+    examined = await rows_of(connection, WalletView, query, wanted)
+    fitting = [
+        wallet
+        for wallet in examined
+        if (min_balance is None or wallet.balance >= min_balance)
+        and (max_balance is None or wallet.balance <= max_balance)
+    ]
+    found: Page[WalletView, str] = page(fitting, limit, lambda wallet: wallet.account)
+    if found.has_more or any_balance or len(examined) < MAX_EXAMINED:
+        return found
+    return Page(data=found.data, next=examined[-1].account, has_more=True)
 
 
 async def statement(

@@ -24,6 +24,7 @@ READS = {
     "accounts/1000/entries": "account.read",
     "transactions": "account.read",
     f"transactions/{_UUID}": "account.read",
+    "receipts": "statement.read",
     "imports": "statement.read",
     "quickbooks/exports": "export.run",
     f"quickbooks/exports/{_UUID}": "export.run",

@@ -79,6 +79,9 @@ def test_the_commands_do_what_the_page_says(printed: Iterator[str]) -> None:
     assert [sale["receipt"] for sale in last_json(next(printed))["data"]] == [sold["sale"]["receipt"]]
     assert last_json(next(printed))["answer"]["sale"] == sold["sale"] | {"refunded": 10000}
     assert [one["transaction_id"] for one in last_json(next(printed))["data"]] == [sold["transaction_id"]]
+    receipts, held = (json.loads(line)["data"] for line in next(printed).strip().splitlines())
+    assert [one["sale"] for one in receipts] == [sold["sale"]["id"]]
+    assert [(one["account"], one["balance"]) for one in held] == [("API-1", 5000)]
     assert last_json(next(printed))["closing_balance"] == 5000
     wrong = last_json(next(printed))
     assert [error["pointer"] for error in wrong["errors"]] == ["/amount", "/source/type"]

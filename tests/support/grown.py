@@ -30,7 +30,7 @@ INSERT INTO wallet_holds SELECT 'greenhill', gen_random_uuid(), 'HOT', 1, 0, 're
 INSERT INTO wallet_days SELECT 'greenhill', 'W-' || n, current_date, 1 FROM generate_series(1, {ROWS}) n;
 INSERT INTO ledger_entries SELECT n, 1, 0, n, 'greenhill', '1000', current_date - n % 400 FROM generate_series(1, {ROWS}) n;
 INSERT INTO finance_transactions SELECT 'greenhill', gen_random_uuid(), 'wallet.top_up', current_date - n % 400, now(), n, n,
-    '', '', '[{{"code": "1000"}}]', '[]' FROM generate_series(1, {ROWS}) n;
+    '', '', '', 'RCT-' || n, 'HOT', '[{{"code": "1000"}}]', '[]' FROM generate_series(1, {ROWS}) n;
 INSERT INTO ledger_transactions SELECT n, 'greenhill', gen_random_uuid(), current_date, now()
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO finance_receipts SELECT 'greenhill', 'RCT-' || n, 'top_up', 1, 0, 'KES', gen_random_uuid(), now(), n

@@ -1,3 +1,6 @@
+DROP INDEX wallet_accounts_both_idx;
+DROP INDEX wallet_accounts_status_idx;
+DROP INDEX wallet_accounts_payer_idx;
 DELETE FROM projection_positions WHERE name = 'transactions';
 DROP TABLE finance_transactions;
 DROP INDEX ledger_entries_date_idx;

@@ -33,7 +33,7 @@ ALTER TABLE ledger_entries ALTER COLUMN effective_date SET NOT NULL;
 CREATE UNIQUE INDEX ledger_entries_date_idx ON ledger_entries (tenant, code, effective_date, position);
 
 -- Transactions whole, in one row each: postings and documents as answers show them. position is that of the first posting,
--- last_position the command's. A movement or an entry belongs to the last transaction of its day at or before it.
+-- last_position the command's; wallet is the one that it moved, where it moved no other. A movement or an entry belongs to the last transaction of its day at or before it.
 CREATE TABLE finance_transactions (
     tenant text COLLATE "C",
     transaction_id uuid,
@@ -44,6 +44,9 @@ CREATE TABLE finance_transactions (
     last_position bigint NOT NULL,
     actor text NOT NULL,
     reason text NOT NULL,
+    description text NOT NULL,
+    receipt text COLLATE "C",
+    wallet text COLLATE "C",
     postings jsonb NOT NULL,
     documents jsonb NOT NULL,
     PRIMARY KEY (tenant, transaction_id)
@@ -51,6 +54,13 @@ CREATE TABLE finance_transactions (
 CREATE UNIQUE INDEX finance_transactions_date_idx ON finance_transactions (tenant, effective_date, position);
 CREATE UNIQUE INDEX finance_transactions_action_idx
     ON finance_transactions (tenant, action, effective_date, position);
+CREATE UNIQUE INDEX finance_transactions_receipt_idx
+    ON finance_transactions (tenant, effective_date, position) WHERE receipt IS NOT NULL;
 ALTER TABLE finance_transactions OWNER TO bursar_projector;
 SELECT bursar_make_readable('finance_transactions');
 INSERT INTO projection_positions (name, position) VALUES ('transactions', 0);
+
+-- Wallets of a payer, of a status, and of both.
+CREATE UNIQUE INDEX wallet_accounts_payer_idx ON wallet_accounts (tenant, payer, account);
+CREATE UNIQUE INDEX wallet_accounts_status_idx ON wallet_accounts (tenant, status, account);
+CREATE UNIQUE INDEX wallet_accounts_both_idx ON wallet_accounts (tenant, payer, status, account);

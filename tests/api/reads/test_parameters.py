@@ -15,7 +15,9 @@ FOREIGN = "This list has not given this cursor, or not with these filters."
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("wallets", "the parameters are limit, cursor"),
+        ("wallets", "the parameters are limit, cursor, payer, status, min_balance, max_balance"),
+        ("receipts", "the parameters are limit, cursor, from, to, number"),
+        ("accounts/1000/entries", "the parameters are limit, cursor, from, to"),
         ("ping", "this read takes none"),
         ("accounts", "this read takes none"),
         ("statements", "the parameters are limit, cursor, from, to, account"),
@@ -45,6 +47,12 @@ def test_unknown_parameters(admin, refusing, path, known):
         ("wallets", {"cursor": "\x00"}, CURSOR),
         ("wallets", {"cursor": ""}, CURSOR),
         ("wallets", {"cursor": "x" * 101}, CURSOR),
+        ("wallets", {"status": "lost"}, "Give one of open, frozen, closed."),
+        ("wallets", {"min_balance": "1.5"}, "Give a whole number of minor units."),
+        ("wallets", {"max_balance": "9" * 30}, "Give a whole number of minor units."),
+        ("wallets", {"min_balance": 2, "max_balance": 1}, "`max_balance` lies below `min_balance`."),
+        ("receipts", {"number": "a b"}, f"Give {NAME}."),
+        ("accounts/1000/entries", {"from": "2026-02-02", "to": "2026-02-01"}, "`to` lies before `from`."),
         ("invoices", {"cursor": "x"}, FOREIGN),
         (
             "invoices",

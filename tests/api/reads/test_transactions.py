@@ -54,6 +54,7 @@ def test_a_top_up(service, admin):
         "position": int(response.headers["bursar-position"]) - 3,
         "actor": f"ADMIN/{service.keys['admin'][:11]}",
         "reason": "Fête",
+        "description": "Top-up, cash",
         "metadata": {},
         "postings": [
             {"code": codes[role], "role": role, "side": side, "amount": 700, "currency": "KES"}
