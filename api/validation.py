@@ -25,11 +25,12 @@ from application.commands.fields import (
     TAX_CODE_PATTERN,
     TEXT_PATTERN,
     IncomeRole,
+    TaxRole,
 )
 from domain.chart import INCOME_ROLES
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 from domain.money import MAX_AMOUNT_MINOR
-from domain.tax import RATE_PATTERN
+from domain.tax import RATE_PATTERN, TAX_ROLES
 
 MAX_POINTER_STEP: Final = 200
 
@@ -46,6 +47,7 @@ PATTERNS: Final = {
     RATE_PATTERN: "per cent as text, from 0 to 100 with at most four decimals",
     TEXT_PATTERN: "one line of text, not of blanks alone, without control characters",
     get_args(IncomeRole)[1].pattern: f"one of {', '.join(sorted(INCOME_ROLES))}",
+    get_args(TaxRole)[1].pattern: f"one of {', '.join(sorted(TAX_ROLES.values()))}",
 }
 """What the patterns of fields ask for."""
 _PLAIN: Final[Mapping[type[inspect.Type], tuple[str, str]]] = {

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.operations import exports, imports, invoices, ledger, pos, receipts, service, wallets
+from api.operations import exports, imports, invoices, ledger, pos, receipts, service, tax_codes, wallets
 from api.operations.form import CommandForm, ReadForm
 from api.operations.service import BULK
 
@@ -12,6 +12,7 @@ FORMS: Final = (
     *wallets.FORMS,
     *invoices.FORMS,
     *pos.FORMS,
+    *tax_codes.FORMS,
     *exports.FORMS,
     *imports.FORMS,
     *ledger.FORMS,

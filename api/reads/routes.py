@@ -1,6 +1,6 @@
 """Every read under `/v2/finance`."""
 
-from api.reads import accounts, exports, imports, invoices, receipts, sales, service, wallets
+from api.reads import accounts, exports, imports, invoices, receipts, sales, service, tax_codes, wallets
 from api.reads.reader import Reader
 from api.services import Services
 
@@ -12,6 +12,7 @@ def reads(services: Services) -> Reader:
     wallets.add(reader)
     invoices.add(reader)
     reader.add_one(sales.SALE)
+    reader.add_one(tax_codes.TAX_CODES)
     accounts.add(reader)
     exports.add(reader)
     imports.add(reader)

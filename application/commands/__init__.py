@@ -2,10 +2,18 @@
 
 from typing import Final
 
-from application.commands import exports, imports, invoices, pos, tenants, wallets
+from application.commands import exports, imports, invoices, pos, tax_codes, tenants, wallets
 from application.pipeline.command import CommandSpec
 
 COMMANDS: Final[dict[str, CommandSpec]] = {
     spec.action: spec
-    for spec in (*wallets.SPECS, *invoices.SPECS, *pos.SPECS, *exports.SPECS, *imports.SPECS, *tenants.SPECS)
+    for spec in (
+        *wallets.SPECS,
+        *invoices.SPECS,
+        *pos.SPECS,
+        *exports.SPECS,
+        *imports.SPECS,
+        *tax_codes.SPECS,
+        *tenants.SPECS,
+    )
 }

@@ -7,7 +7,7 @@ import psycopg
 
 from projections.engine.fold import Projection
 from projections.engine.reading import rows_of
-from projections.views import exports, imports, invoices, ledger, receipts, sales, tenants, wallets
+from projections.views import exports, imports, invoices, ledger, receipts, sales, tax_codes, tenants, wallets
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     tenants.PROJECTION,
@@ -18,6 +18,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     sales.PROJECTION,
     exports.PROJECTION,
     imports.PROJECTION,
+    tax_codes.PROJECTION,
 )
 
 

@@ -58,6 +58,7 @@ def test_positions_are_the_head(database: Database, head: int) -> None:
         "sales",
         "exports",
         "imports",
+        "tax_codes",
     }
 
 
