@@ -89,7 +89,8 @@ def test_mixed_results_in_order(service, admin):
     )
     assert found[7]["errors"][0]["detail"] == (
         "There is no action wallet.steal in bulk; give one of import.record, invoice.create, invoice.issue, invoice.settle, "
-        "pos.checkout, pos.refund, wallet.charge, wallet.freeze, wallet.open, wallet.top_up, wallet.unfreeze."
+        "pos.checkout, pos.refund, tax_code.set, wallet.charge, wallet.freeze, wallet.open, wallet.top_up,"
+        " wallet.unfreeze."
     )
     assert (
         found[10]["detail"] == "/10: Give an object with action, idempotency_key, data, not a whole number."
