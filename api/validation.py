@@ -25,12 +25,13 @@ from application.commands.fields import (
     TAX_CODE_PATTERN,
     TEXT_PATTERN,
     IncomeRole,
+    TaxRole,
 )
 from domain.annotation import METADATA_KEY_PATTERN, METADATA_TEXT_PATTERN
 from domain.chart import INCOME_ROLES
 from domain.ids import NAME_PATTERN, UUID_PATTERN
 from domain.money import MAX_AMOUNT_MINOR
-from domain.tax import RATE_PATTERN
+from domain.tax import RATE_PATTERN, TAX_ROLES
 
 MAX_POINTER_STEP: Final = 200
 
@@ -49,6 +50,7 @@ PATTERNS: Final = {
     METADATA_KEY_PATTERN: "a name of 1 to 40 small letters, digits, dots, hyphens and underscores",
     METADATA_TEXT_PATTERN: "one line of text, without control characters",
     get_args(IncomeRole)[1].pattern: f"one of {', '.join(sorted(INCOME_ROLES))}",
+    get_args(TaxRole)[1].pattern: f"one of {', '.join(sorted(TAX_ROLES.values()))}",
 }
 """What the patterns of fields ask for."""
 _PLAIN: Final[Mapping[type[inspect.Type], tuple[str, str]]] = {

@@ -33,6 +33,7 @@ class Code(ErrorCode):
     UNKNOWN_INCOME_ROLE = "unknown_income_role", "invalid", "The role is not one that a line may name as its income."
     UNKNOWN_ADJUSTMENT_ROLE = "unknown_adjustment_role", "invalid", "The role is not one that an adjustment may name as its other side."
     UNKNOWN_TAX_CODE = "unknown_tax_code", "invalid", "The school has no such tax code; `GET tax-codes` lists them."
+    UNKNOWN_TAX_ROLE = "unknown_tax_role", "invalid", "The role is not the tax's own, or the country's chart does not have it."
     TAX_CODE_NOT_IN_FORCE = "tax_code_not_in_force", "invalid", "The tax code has no rate on the date of the document."
     DISCOUNT_EXCEEDS_PRICE = "discount_exceeds_price", "invalid", "A discount is more than the price that it lowers."
     NOT_SUPPORTED = "not_supported", "invalid", "The service does not do this yet."

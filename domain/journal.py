@@ -108,7 +108,8 @@ class Journal:
     def post_line(self, operation: str, line: Parts, *, income: str = "") -> None:
         """Post a line's parts by the recipe of `operation`, its tax to the roles of its components."""
         assert line.total or line.discount
-        assert sum(part.amount for part in line.taxes) == line.tax, "each component's role is named"
+        taxes_minor = sum(part.amount for part in line.taxes) if line.taxes else 0
+        assert taxes_minor == line.tax, "each component's role is named"
         for leg in RECIPES[operation]:
             assert leg.part != "amount", operation
             if leg.part == "tax":

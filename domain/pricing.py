@@ -44,6 +44,11 @@ def priced(
     articles: Sequence[Article], *, basis: PriceBasis, discount: Discount | None = None
 ) -> list[Parts]:
     """The parts of each line. A discount that exceeds its price is refused (`discount_exceeds_price`)."""
+    if discount is None and not any(article.components or article.discount for article in articles):
+        return [
+            Parts(discount=0, net=article.price_minor, tax=0, total=article.price_minor)
+            for article in articles
+        ]
     discounts_minor = _discounts(articles, discount)
     remaining_minor = [
         article.price_minor - lowered for article, lowered in zip(articles, discounts_minor, strict=True)
@@ -114,8 +119,6 @@ def _taxes(
     articles: Sequence[Article], remaining_minor: Sequence[int], basis: PriceBasis
 ) -> list[tuple[TaxPart, ...]]:
     """What each component takes of each line: worked out for the document, then spread."""
-    if not any(article.components for article in articles):
-        return [()] * len(articles)
     exact: dict[_Tax, list[Fraction]] = {}
     for index, (article, left) in enumerate(zip(articles, remaining_minor, strict=True)):
         part_before_tax = _part_before_tax(article.components) if basis == "inclusive" else 1

@@ -18,8 +18,8 @@ Canada (Canada Revenue Agency, "GST/HST rates"; the provinces' own pages for wha
   2019; Quebec QST 9.975 % since 1 January 2013, on the price without GST.
 """
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -58,7 +58,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
         return self.from_ <= on and (self.to is None or on <= self.to)
 
 
-class TaxCode(msgspec.Struct, frozen=True, kw_only=True):
+class DatedTaxCode(msgspec.Struct, frozen=True, kw_only=True):
     """What a line names. A code that never had a component bears no tax."""
 
     code: str
@@ -71,21 +71,58 @@ def percent(text: str) -> Fraction:
     return Fraction(text) * Fraction(1, 100)
 
 
-def in_force(tax_code: TaxCode, on: date) -> tuple[Component, ...]:
+def in_force(tax_code: DatedTaxCode, on: date) -> tuple[Component, ...]:
     """The components of a code on a day; refused where its rates only came later (`tax_code_not_in_force`)."""
+    if not tax_code.components:
+        return ()
     components = tuple(component for component in tax_code.components if component.holds(on))
-    if tax_code.components and not components:
+    if not components:
         raise DomainError(Code.TAX_CODE_NOT_IN_FORCE, f"Tax code {tax_code.code} has no rate on {on}.")
     return components
 
 
-def find(codes: Sequence[TaxCode], code: str) -> TaxCode:
+def find(codes: Sequence[DatedTaxCode], code: str) -> DatedTaxCode:
     """The code of that name; refused where the school has none (`unknown_tax_code`)."""
     for tax_code in codes:
         if tax_code.code == code:
             return tax_code
     known = ", ".join(tax_code.code for tax_code in codes)
     raise DomainError(Code.UNKNOWN_TAX_CODE, f"There is no tax code {code}; use one of {known}.")
+
+
+def codes_of(country: str, changed: Mapping[str, DatedTaxCode]) -> tuple[DatedTaxCode, ...]:
+    """The codes of a school: those of its country's template, with its own changes, and its own codes."""
+    template = TEMPLATES[country]
+    if not changed:
+        return template
+    names = {tax_code.code for tax_code in template}
+    return (
+        *(changed.get(tax_code.code, tax_code) for tax_code in template),
+        *(tax_code for code, tax_code in changed.items() if code not in names),
+    )
+
+
+def with_rates(
+    before: DatedTaxCode | None, *, code: str, name: str, components: Sequence[Component], from_: date
+) -> DatedTaxCode:
+    """A code with other rates from a day on; those of before end on the day before it.
+
+    Refused: rates for what bears no tax, and two rates of one tax.
+    """
+    assert components
+    if before is not None and not before.components:
+        raise DomainError(Code.INVALID_REQUEST, f"{before.name} ({code}) bears no tax; take another code.")
+    if len({component.name for component in components}) < len(components):
+        raise DomainError(Code.INVALID_REQUEST, "A code has one rate of a tax at a time.")
+    last_day = from_ - timedelta(days=1)
+    kept = tuple(
+        component
+        if component.to is not None and component.to < from_
+        else msgspec.structs.replace(component, to=last_day)
+        for component in (before.components if before is not None else ())
+        if component.from_ < from_
+    )
+    return DatedTaxCode(code=code, name=name, components=(*kept, *components))
 
 
 # --- what a tenant of a country starts with
@@ -98,17 +135,17 @@ def _rate(name: str, authority_code: str, rate: str, from_: date, to: date | Non
 
 
 _UNTAXED: Final = (
-    TaxCode(code="A", name="Exempt", components=()),
-    TaxCode(code="C", name="Zero-rated", components=()),
-    TaxCode(code="D", name="Outside the scope of tax", components=()),
+    DatedTaxCode(code="A", name="Exempt", components=()),
+    DatedTaxCode(code="C", name="Zero-rated", components=()),
+    DatedTaxCode(code="D", name="Outside the scope of tax", components=()),
 )
 
 _GST: Final = _rate("GST", "RT", "5", date(2008, 1, 1))
 
-TEMPLATES: Final[dict[str, tuple[TaxCode, ...]]] = {
+TEMPLATES: Final[dict[str, tuple[DatedTaxCode, ...]]] = {
     "KE": (
         *_UNTAXED,
-        TaxCode(
+        DatedTaxCode(
             code="B",
             name="VAT, general rate",
             components=(
@@ -117,18 +154,22 @@ TEMPLATES: Final[dict[str, tuple[TaxCode, ...]]] = {
                 _rate("VAT", "B", "16", date(2021, 1, 1)),
             ),
         ),
-        TaxCode(code="E", name="VAT, reduced rate", components=(_rate("VAT", "E", "8", date(2018, 9, 21)),)),
+        DatedTaxCode(
+            code="E", name="VAT, reduced rate", components=(_rate("VAT", "E", "8", date(2018, 9, 21)),)
+        ),
     ),
     "CA": (
         *_UNTAXED,
-        TaxCode(code="GST", name="GST", components=(_GST,)),
-        TaxCode(code="HST_ON", name="HST, Ontario", components=(_rate("HST", "RT", "13", date(2010, 7, 1)),)),
-        TaxCode(
+        DatedTaxCode(code="GST", name="GST", components=(_GST,)),
+        DatedTaxCode(
+            code="HST_ON", name="HST, Ontario", components=(_rate("HST", "RT", "13", date(2010, 7, 1)),)
+        ),
+        DatedTaxCode(
             code="HST_15",
             name="HST, New Brunswick, Newfoundland and Labrador, Prince Edward Island",
             components=(_rate("HST", "RT", "15", date(2016, 7, 1)),),
         ),
-        TaxCode(
+        DatedTaxCode(
             code="HST_NS",
             name="HST, Nova Scotia",
             components=(
@@ -136,22 +177,22 @@ TEMPLATES: Final[dict[str, tuple[TaxCode, ...]]] = {
                 _rate("HST", "RT", "14", date(2025, 4, 1)),
             ),
         ),
-        TaxCode(
+        DatedTaxCode(
             code="GST_PST_BC",
             name="GST and PST, British Columbia",
             components=(_GST, _rate("PST", "PST-BC", "7", date(2013, 4, 1))),
         ),
-        TaxCode(
+        DatedTaxCode(
             code="GST_PST_SK",
             name="GST and PST, Saskatchewan",
             components=(_GST, _rate("PST", "PST-SK", "6", date(2017, 3, 23))),
         ),
-        TaxCode(
+        DatedTaxCode(
             code="GST_RST_MB",
             name="GST and RST, Manitoba",
             components=(_GST, _rate("RST", "RST-MB", "7", date(2019, 7, 1))),
         ),
-        TaxCode(
+        DatedTaxCode(
             code="GST_QST",
             name="GST and QST, Quebec",
             components=(_GST, _rate("QST", "TQ", "9.975", date(2013, 1, 1))),

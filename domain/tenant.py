@@ -1,5 +1,6 @@
 """The tenant: a school, its chart, its features, its clients and their keys."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar, Final, assert_never
 
@@ -7,9 +8,11 @@ import msgspec
 
 from domain.calendar import MAX_BACKDATE_DAYS
 from domain.capability import ROLES
+from domain.chart import country
 from domain.errors import Code, DomainError
 from domain.event import Event, State, stored
 from domain.ids import AccountCode
+from domain.tax import TAX_ROLES, Component, DatedTaxCode, codes_of, with_rates
 
 MAX_LARGEST_AMOUNT_MINOR: Final = 9_999_999_999_999
 """99,999,999,999.99, the most that QuickBooks takes as an amount, is the most that a policy may allow."""
@@ -97,7 +100,27 @@ class PoliciesSet(Event, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
-TenantEvent = TenantRegistered | ChartMapped | FeatureSet | ClientAdded | KeyAdded | KeyRevoked | PoliciesSet
+@stored
+class TaxCodeSet(Event, frozen=True, kw_only=True):
+    """A tax code as it is from now on, with all the rates that it had."""
+
+    topic: ClassVar[str] = "bursar.tenant.tax_code_set.v1"
+    code: str
+    name: str
+    components: tuple[Component, ...]
+    recorded_at: datetime
+
+
+TenantEvent = (
+    TenantRegistered
+    | ChartMapped
+    | FeatureSet
+    | ClientAdded
+    | KeyAdded
+    | KeyRevoked
+    | PoliciesSet
+    | TaxCodeSet
+)
 
 # --- state
 
@@ -126,7 +149,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
 class Tenant(State, kw_only=True):
     """`roles` maps a role to its account code; `keys` holds the live keys by prefix, `revoked` the
-    prefixes that no key may ever have again.
+    prefixes that no key may ever have again; `tax_codes` those that are other than the country's template has them.
     """
 
     tenant: str = ""
@@ -142,6 +165,7 @@ class Tenant(State, kw_only=True):
     keys: dict[str, Key] = msgspec.field(default_factory=dict)
     revoked: frozenset[str] = frozenset()
     policies: Policies = Policies()
+    tax_codes: dict[str, DatedTaxCode] = msgspec.field(default_factory=dict)
 
 
 def evolve(state: Tenant, event: TenantEvent) -> None:
@@ -179,6 +203,9 @@ def evolve(state: Tenant, event: TenantEvent) -> None:
                 backdate_days=event.backdate_days,
                 hold_hours=event.hold_hours,
             )
+        case TaxCodeSet():
+            changed = DatedTaxCode(code=event.code, name=event.name, components=event.components)
+            state.tax_codes = {**state.tax_codes, event.code: changed}
         case _:
             assert_never(event)
 
@@ -284,6 +311,33 @@ def check_tax_registered(state: Tenant, on: date) -> None:
             f"The school is registered for tax from {registered_from}, not on {on}.",
             registered_from=registered_from.isoformat(),
         )
+
+
+def set_tax_code(
+    state: Tenant,
+    *,
+    code: str,
+    name: str,
+    components: Sequence[Component],
+    from_: date,
+    recorded_at: datetime,
+) -> TaxCodeSet | None:
+    """Give a code other rates from a day on; nothing happens where it already is as asked.
+
+    Refused is a role that is not the tax's own, or that the country's chart does not have (`unknown_tax_role`).
+    """
+    chart = {account.role for account in country(state.country).accounts}
+    for component in components:
+        if component.role not in chart or component.role != TAX_ROLES[component.name]:
+            raise DomainError(
+                Code.UNKNOWN_TAX_ROLE,
+                f"{component.role!r} is not a role of {component.name} in this country.",
+            )
+    before = {tax_code.code: tax_code for tax_code in codes_of(state.country, state.tax_codes)}.get(code)
+    changed = with_rates(before, code=code, name=name, components=components, from_=from_)
+    if changed == before:
+        return None
+    return TaxCodeSet(code=code, name=name, components=changed.components, recorded_at=recorded_at)
 
 
 def map_role(state: Tenant, *, role: str, account_code: AccountCode, recorded_at: datetime) -> ChartMapped:

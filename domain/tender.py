@@ -103,8 +103,10 @@ def split(
 
 def cash_as_due(total_minor: int, tenders: Sequence[Tender], currency: str) -> Sequence[Tender]:
     """The tenders with what is due in cash, where they name what is paid of it after rounding."""
+    if currency not in CASH_STEP_MINOR or any(tender.amount is None for tender in tenders):
+        return tenders
     cash = [tender for tender in tenders if tender.type == "cash"]
-    if currency not in CASH_STEP_MINOR or not cash or any(tender.amount is None for tender in tenders):
+    if not cash:
         return tenders
     paid_minor = sum(tender.amount or 0 for tender in tenders)
     cash_minor = sum(tender.amount or 0 for tender in cash)
@@ -116,11 +118,13 @@ def cash_as_due(total_minor: int, tenders: Sequence[Tender], currency: str) -> S
     return [due if tender is largest else tender for tender in tenders]
 
 
-def cash_as_paid(shares: Sequence[Share], currency: str) -> list[Share]:
+def cash_as_paid(shares: Sequence[Share], currency: str) -> Sequence[Share]:
     """The shares as they are paid: what all cash pays together is rounded, in the largest share of it."""
+    if currency not in CASH_STEP_MINOR:
+        return shares
     cash = [share for share in shares if share.type == "cash"]
-    if currency not in CASH_STEP_MINOR or not cash:
-        return [*shares]
+    if not cash:
+        return shares
     due_minor = sum(share.amount_minor for share in cash)
     largest = max(cash, key=lambda share: share.amount_minor)
     paid_minor = largest.amount_minor + rounded_cash(due_minor, currency) - due_minor

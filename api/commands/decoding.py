@@ -9,6 +9,7 @@ from api.commands.routes import ROUTES
 from api.errors import ApiError, FieldError, HttpCode, invalid_request, shown
 from api.validation import errors_in, missing
 from application.commands import COMMANDS
+from application.commands.fields import TAX_CODE_PATTERN
 from application.pipeline.command import Command, CommandSpec
 from domain.errors import Code
 from domain.ids import NAME_PATTERN, UUID_PATTERN
@@ -18,6 +19,7 @@ _T = TypeVar("_T")
 _PATH_PARAMETERS: Final = {
     "account": (re.compile(NAME_PATTERN), Code.WALLET_NOT_FOUND, "wallet"),
     "hold": (re.compile(UUID_PATTERN), Code.HOLD_NOT_FOUND, "hold"),
+    "tax_code": (re.compile(TAX_CODE_PATTERN), Code.UNKNOWN_TAX_CODE, "tax code"),
     "invoice": (re.compile(UUID_PATTERN), Code.INVOICE_NOT_FOUND, "invoice"),
     "transaction": (re.compile(UUID_PATTERN), Code.TRANSACTION_NOT_FOUND, "transaction"),
 }

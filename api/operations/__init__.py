@@ -12,6 +12,7 @@ from api.operations import (
     receipts,
     reversals,
     service,
+    tax_codes,
     transactions,
     wallets,
 )
@@ -25,6 +26,7 @@ FORMS: Final = (
     *holds.FORMS,
     *invoices.FORMS,
     *pos.FORMS,
+    *tax_codes.FORMS,
     *exports.FORMS,
     *imports.FORMS,
     *ledger.FORMS,

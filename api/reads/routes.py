@@ -9,6 +9,7 @@ from api.reads import (
     receipts,
     sales,
     service,
+    tax_codes,
     transactions,
     wallets,
 )
@@ -24,6 +25,7 @@ def reads(services: Services) -> Reader:
     holds.add(reader)
     invoices.add(reader)
     sales.add(reader)
+    reader.add_one(tax_codes.TAX_CODES)
     accounts.add(reader)
     transactions.add(reader)
     exports.add(reader)

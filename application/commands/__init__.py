@@ -9,6 +9,7 @@ from application.commands import (
     invoices,
     pos,
     reversals,
+    tax_codes,
     tenants,
     transfers,
     wallets,
@@ -26,6 +27,7 @@ COMMANDS: Final[dict[str, CommandSpec]] = {
         *reversals.SPECS,
         *exports.SPECS,
         *imports.SPECS,
+        *tax_codes.SPECS,
         *tenants.SPECS,
     )
 }

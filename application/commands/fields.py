@@ -13,6 +13,7 @@ from domain.ids import hold_stream, provider_receipt_stream, wallet_stream
 from domain.money import MAX_AMOUNT_MINOR
 from domain.pricing import Discount, PriceBasis
 from domain.provider_receipt import PROVIDERS
+from domain.tax import TAX_ROLES
 from domain.tender import Tender
 
 COUNTRY_PATTERN: Final = r"^[A-Z]{2}\Z"
@@ -57,6 +58,14 @@ SoldTaxCode = Annotated[
     Meta(
         pattern=TAX_CODE_PATTERN,
         description="One of the school's tax codes. A: exempt, C: zero-rated, D: outside the scope of tax.",
+    ),
+]
+TaxRole = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z]{3}_payable\Z",
+        description="The role of the account that the tax is owed to.",
+        extra_json_schema={"x-taken": sorted(TAX_ROLES.values())},  # others are refused
     ),
 ]
 Prices = Annotated[

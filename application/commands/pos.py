@@ -187,7 +187,12 @@ def _lines(command: Checkout, unit: UnitOfWork, on: date) -> list[sale.SaleLine]
             quantity=line.quantity,
             income=line.income,
             tax_code=line.tax_code,
-            **msgspec.structs.asdict(part),
+            discount=part.discount,
+            net=part.net,
+            tax=part.tax,
+            total=part.total,
+            discount_tax=part.discount_tax,
+            taxes=part.taxes,
         )
         for line, part in zip(command.lines, parts, strict=True)
     ]

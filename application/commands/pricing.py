@@ -38,21 +38,23 @@ def price_lines(
     Refused: codes that the school does not have, that have no rate then, or that it may not charge yet.
     """
     school = unit.tenant()
-    codes = tax.TEMPLATES[school.country]
+    codes = tax.codes_of(school.country, school.tax_codes)
     articles: list[Article] = []
+    roles: set[str] = set()
     for line in lines:
         components = tax.in_force(tax.find(codes, line.tax_code), on)
         if components:
             tenant.check_tax_registered(school, on)
+            roles.update(component.role for component in components)
         articles.append(Article(price_minor=line.price(), components=components, discount=line.discount))
     parts = priced(articles, basis=prices or country(school.country).prices, discount=discount)
-    _open_accounts(unit, (part.role for line in parts for part in line.taxes))
+    _open_accounts(unit, sorted(roles))
     return parts
 
 
 def _open_accounts(unit: UnitOfWork, roles: Iterable[str]) -> None:
     """Open the accounts of taxes that a school's chart does not have: it is older than its country's template."""
-    for role in dict.fromkeys(roles):
+    for role in roles:
         school = unit.tenant()
         if role in school.roles:
             continue

@@ -14,6 +14,7 @@ from projections.views import (
     ledger,
     receipts,
     sales,
+    tax_codes,
     tenants,
     transactions,
     wallets,
@@ -29,6 +30,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     exports.PROJECTION,
     imports.PROJECTION,
     transactions.PROJECTION,
+    tax_codes.PROJECTION,
 )
 
 

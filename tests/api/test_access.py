@@ -50,6 +50,7 @@ def test_who_may_do_what(service, tenant, role):
     response = client.get("ping")
     assert response.status_code == 200
     assert response.json()["tenant"] == tenant
+    assert client.get("tax-codes").status_code == 200, "who sells, bills or reads accounts"
 
 
 def check(response, role: str, capability: str) -> None:
@@ -71,7 +72,7 @@ def test_every_operation_is_in_the_matrix(service):
     }
     asked = {("GET", path.split("?")[0].replace("NOBODY", _UUID).split(_UUID)[0]) for path in READS}
     asked |= {(method, path.split(_UUID)[0]) for method, path, _ in COMMANDS_OF}
-    asked |= {("GET", "ping"), ("GET", "receipts/"), ("POST", "bulk")}
+    asked |= {("GET", "ping"), ("GET", "tax-codes"), ("GET", "receipts/"), ("POST", "bulk")}
     asked = {(method, path.replace("accounts/1000/balance", "accounts/")) for method, path in asked}
     assert {(method, path.replace("accounts/1000/entries", "accounts/")) for method, path in asked} == listed
 

@@ -315,6 +315,7 @@ def tried(school: Client) -> dict[str, Any]:
     ask("invoice.issue", draft["id"])
     ask("invoice.settle", invoice["id"])
     ok(school.top_up(account, 20000))
+    ask("tax_code.set", "E")
     sale = ask("pos.checkout")
     ask("pos.refund", sale=sale["sale"]["id"])
     ask("quickbooks.export")
@@ -380,6 +381,8 @@ def test_what_a_read_answers_has_the_form_of_its_example(school, tried, path):
     }
     form = operations.READS[path]
     found = ok(school.get(path.format(**parameters).lstrip("/"), **form.query))
+    if path == "/tax-codes":
+        found["data"] = [one for one in found["data"] if one["components"]]
     if path in ("/quickbooks/exports", "/quickbooks/exports/{batch}/documents"):
         assert found.keys() == form.answer.keys()  # it lists what an exporter has taken up
     else:

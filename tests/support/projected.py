@@ -98,6 +98,11 @@ def a_day(school: School, *, keys: str = "a") -> None:
         "import.record", id=begun["id"], **file, read=3, posted=1, already_there=1, rejected=1, finished=True
     )
     school.run("import.record", **{**file, "source": "b.csv"})
+    tax = {"KES": "VAT", "CAD": "GST"}[school.currency]
+    component = {"name": tax, "authority_code": "X", "role": f"{tax.lower()}_payable"}
+    for code, rate in (("OWN", "1"), ("OWN", "2.5"), ("OTHER", "3")):
+        rates = {"components": [{**component, "rate": rate}], "from": "2026-01-01"}
+        school.run("tax_code.set", tax_code=code, name=AWKWARD, **rates)
 
 
 def taken_back(school: School) -> None:

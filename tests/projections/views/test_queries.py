@@ -59,6 +59,7 @@ def test_positions_are_the_head(database: Database, head: int) -> None:
         "exports",
         "imports",
         "transactions",
+        "tax_codes",
     }
 
 

@@ -1,4 +1,4 @@
-"""Taxes and discounts in the export."""
+"""Tax codes, and taxes and discounts in the export."""
 
 from adapters.postgres.migrations import run_sql
 
@@ -7,8 +7,8 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    run_sql("0017_export_taxes.up.sql")
+    run_sql("0017_taxes.up.sql")
 
 
 def downgrade() -> None:
-    run_sql("0017_export_taxes.down.sql")
+    run_sql("0017_taxes.down.sql")

@@ -1,1 +1,0 @@
-ALTER TABLE finance_export_tenants DROP COLUMN taxed;
