@@ -15,35 +15,47 @@ from projections.engine.fold import Fold
 from projections.engine.reading import Page, page, rows_of
 
 _PLACED: Final = Fold("""
-INSERT INTO wallet_holds (tenant, hold, account, amount, expires_at, currency, description, position)
-SELECT tenant, (event ->> 'hold')::uuid, event ->> 'account', (event ->> 'amount')::bigint,
-    (event ->> 'expires_at')::timestamptz, event ->> 'currency', event ->> 'description', position
-FROM (
-    SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
-        convert_from(state, 'UTF8')::jsonb AS event
-    FROM events
-    WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.wallet.held.v1'
-    OFFSET 0
-) AS stored
+WITH placed AS (
+    INSERT INTO wallet_holds (tenant, hold, account, amount, expires_at, currency, description, position)
+    SELECT tenant, (event ->> 'hold')::uuid, event ->> 'account', (event ->> 'amount')::bigint,
+        (event ->> 'expires_at')::timestamptz, event ->> 'currency', event ->> 'description', position
+    FROM (
+        SELECT split_part(originator_id, '/', 1) AS tenant, notification_id AS position,
+            convert_from(state, 'UTF8')::jsonb AS event
+        FROM events
+        WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic = 'bursar.wallet.held.v1'
+        OFFSET 0
+    ) AS stored
+    RETURNING tenant, account
+)
+UPDATE wallet_accounts a SET holds = a.holds + s.placed
+FROM (SELECT tenant, account, count(*) AS placed FROM placed GROUP BY tenant, account) AS s
+WHERE a.tenant = s.tenant AND a.account = s.account
 """)
 
 # A hold ends once.
 _ENDED: Final = Fold("""
-UPDATE wallet_holds h
-SET status = s.status, captured = s.captured
-FROM (
-    SELECT tenant, (event ->> 'hold')::uuid AS hold, status, coalesce((event ->> 'captured')::bigint, 0) AS captured
+WITH ended AS (
+    UPDATE wallet_holds h
+    SET status = s.status, captured = s.captured
     FROM (
-        SELECT split_part(originator_id, '/', 1) AS tenant, convert_from(state, 'UTF8')::jsonb AS event,
-            CASE topic WHEN 'bursar.wallet.hold_captured.v1' THEN 'captured'
-                WHEN 'bursar.wallet.hold_released.v1' THEN 'released' ELSE 'expired' END AS status
-        FROM events
-        WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic IN (
-            'bursar.wallet.hold_captured.v1', 'bursar.wallet.hold_released.v1', 'bursar.wallet.hold_expired.v1')
-        OFFSET 0
-    ) AS stored
-) AS s
-WHERE h.tenant = s.tenant AND h.hold = s.hold
+        SELECT tenant, (event ->> 'hold')::uuid AS hold, status, coalesce((event ->> 'captured')::bigint, 0) AS captured
+        FROM (
+            SELECT split_part(originator_id, '/', 1) AS tenant, convert_from(state, 'UTF8')::jsonb AS event,
+                CASE topic WHEN 'bursar.wallet.hold_captured.v1' THEN 'captured'
+                    WHEN 'bursar.wallet.hold_released.v1' THEN 'released' ELSE 'expired' END AS status
+            FROM events
+            WHERE notification_id > %(after)s AND notification_id <= %(upto)s AND topic IN (
+                'bursar.wallet.hold_captured.v1', 'bursar.wallet.hold_released.v1', 'bursar.wallet.hold_expired.v1')
+            OFFSET 0
+        ) AS stored
+    ) AS s
+    WHERE h.tenant = s.tenant AND h.hold = s.hold
+    RETURNING h.tenant, h.account
+)
+UPDATE wallet_accounts a SET holds = a.holds - s.ended
+FROM (SELECT tenant, account, count(*) AS ended FROM ended GROUP BY tenant, account) AS s
+WHERE a.tenant = s.tenant AND a.account = s.account
 """)
 
 TABLE: Final = "wallet_holds"
@@ -51,12 +63,14 @@ FOLDS: Final = (_PLACED, _ENDED)
 
 HELD: Final = """
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount), 0) AS held FROM wallet_holds h
-    WHERE h.tenant = a.tenant AND h.account = a.account AND h.status = 'active'
-        AND h.expires_at > statement_timestamp()
+    SELECT CASE a.holds WHEN 0 THEN 0 ELSE (
+        SELECT coalesce(sum(amount), 0)::bigint FROM wallet_holds h
+        WHERE h.tenant = a.tenant AND h.account = a.account AND h.status = 'active'
+            AND h.expires_at > statement_timestamp()
+    ) END AS held
 ) AS h
 """
-"""Joins to each wallet `a` what holds set aside of it at this moment: the rows whose end is not recorded are few."""
+"""Joins to each wallet `a` what holds set aside of it at this moment: few have holds whose end is not recorded."""
 
 _COLUMNS: Final = """
 SELECT hold::text AS id, account, amount, captured,

@@ -49,55 +49,72 @@ _TOLD: Final = """(
 codes, roles and currencies need no escape.
 """
 
-# A journal's debits come first, so that a debit behind anything else begins a transaction; what follows up to the next
-# belongs to it, and what a command says before its first one to that. Of commands that commit together (`bulk.atomic`) the
-# action is told by the kind of what was numbered.
-_POSTED: Final = Fold(f"""
+_MEMBERS: Final = """
+    SELECT position, is_debit, posting, about, kind, document, number, series, wallet, words,
+        CASE WHEN is_debit THEN bursar_member(event, 'transaction_id') END AS transaction_id,
+        CASE WHEN is_debit THEN bursar_member(event, 'effective_date') END AS effective_date,
+        CASE WHEN is_debit THEN bursar_member(event, 'recorded_at') END AS recorded_at
+"""
+_TOGETHER: Final = """
+    max(transaction_id) AS transaction_id, max(effective_date) AS effective_date, max(recorded_at) AS recorded_at,
+    '[' || string_agg(posting, ',' ORDER BY position) || ']' AS postings,
+    jsonb_agg(jsonb_build_object('kind', kind, 'id', document, 'number', number) ORDER BY position)
+        FILTER (WHERE kind IS NOT NULL) AS made,
+    jsonb_agg(DISTINCT about) FILTER (WHERE about IS NOT NULL) AS about,
+    max(kind) AS kind, max(document) AS document, max(number) AS number,
+    max(number) FILTER (WHERE series = 'receipt') AS receipt, max(about ->> 'number') AS settled,
+    (array_agg(words ORDER BY position) FILTER (WHERE wallet IS NOT NULL))[1] AS words,
+    min(wallet) AS wallet, max(wallet) AS last_wallet
+"""
+_ROW: Final = """
 INSERT INTO finance_transactions (tenant, transaction_id, action, effective_date, recorded_at, position, last_position,
     actor, reason, description, receipt, wallet, postings, documents)
-SELECT tenant, transaction_id::uuid, coalesce(CASE WHEN action = 'bulk.atomic' THEN CASE kind
-        WHEN 'top_up' THEN 'wallet.top_up'
-        WHEN 'charge' THEN 'wallet.charge'
-        WHEN 'sale' THEN 'pos.checkout'
-        WHEN 'refund' THEN 'pos.refund'
-        WHEN 'settlement' THEN 'invoice.settle'
-        WHEN 'invoice' THEN CASE document WHEN transaction_id THEN 'invoice.create' ELSE 'invoice.issue' END
-    END END, action), effective_date::date, recorded_at::timestamptz, position, last_position, actor, reason,
-    coalesce(words, CASE kind
+SELECT tenant, transaction_id::uuid, action, effective_date::date, recorded_at::timestamptz, position, last_position,
+    actor, reason, coalesce(words, CASE kind
         WHEN 'sale' THEN 'Sale ' || receipt
         WHEN 'refund' THEN 'Refund ' || receipt
         WHEN 'settlement' THEN 'Payment of invoice ' || settled
         WHEN 'invoice' THEN 'Invoice ' || number
     END, ''), receipt, CASE wallet WHEN last_wallet THEN wallet END, postings::jsonb,
     coalesce(made, '[]') || coalesce(about, '[]')
+"""
+
+# Most commands are one transaction, or none: nothing is sorted for them.
+_POSTED: Final = Fold(f"""{_ROW}
 FROM (
-    SELECT began AS position, any_value(tenant) AS tenant, any_value(action) AS action,
-        any_value(last_position) AS last_position, any_value(actor) AS actor, any_value(reason) AS reason,
-        max(transaction_id) AS transaction_id, max(effective_date) AS effective_date,
-        max(recorded_at) AS recorded_at, '[' || string_agg(posting, ',' ORDER BY position) || ']' AS postings,
-        jsonb_agg(jsonb_build_object('kind', kind, 'id', document, 'number', number) ORDER BY position)
-            FILTER (WHERE kind IS NOT NULL) AS made,
-        jsonb_agg(DISTINCT about) FILTER (WHERE about IS NOT NULL) AS about,
-        max(kind) AS kind, max(document) AS document, max(number) AS number,
-        max(number) FILTER (WHERE series = 'receipt') AS receipt, max(about ->> 'number') AS settled,
-        (array_agg(words ORDER BY position) FILTER (WHERE wallet IS NOT NULL))[1] AS words,
-        min(wallet) AS wallet, max(wallet) AS last_wallet
+    SELECT c.tenant, c.command AS action, c.position AS last_position, c.actor, c.reason, e.*
+    FROM commands c CROSS JOIN LATERAL (
+        SELECT min(position) FILTER (WHERE is_debit) AS position, {_TOGETHER}
+        FROM ({_MEMBERS} FROM {_TOLD} AS told OFFSET 0) AS members
+    ) AS e
+    WHERE c.position > %(after)s AND c.position <= %(upto)s AND c.command <> 'bulk.atomic' AND e.position IS NOT NULL
+    OFFSET 0
+) AS posted
+""")  # noqa: S608  the query above, nobody's input
+
+# Of commands that commit together a transaction begins at a debit behind anything else, since a journal's debits come
+# first; what follows up to the next belongs to it. What it does is told by the kind of what was numbered.
+_POSTED_TOGETHER: Final = Fold(f"""{_ROW}
+FROM (
+    SELECT began AS position, any_value(tenant) AS tenant, any_value(last_position) AS last_position,
+        any_value(actor) AS actor, any_value(reason) AS reason, {_TOGETHER},
+        CASE max(kind)
+            WHEN 'top_up' THEN 'wallet.top_up'
+            WHEN 'charge' THEN 'wallet.charge'
+            WHEN 'sale' THEN 'pos.checkout'
+            WHEN 'refund' THEN 'pos.refund'
+            WHEN 'settlement' THEN 'invoice.settle'
+            WHEN 'reversal' THEN 'transaction.reverse'
+            WHEN 'invoice' THEN CASE max(document) WHEN max(transaction_id) THEN 'invoice.create' ELSE 'invoice.issue' END
+            ELSE 'wallet.transfer'
+        END AS action
     FROM (
-        SELECT *, coalesce(
-            max(position) FILTER (WHERE begins) OVER (PARTITION BY last_position ORDER BY position),
-            min(position) FILTER (WHERE begins) OVER (PARTITION BY last_position)) AS began
+        SELECT *, max(position) FILTER (WHERE begins) OVER (PARTITION BY last_position ORDER BY position) AS began
         FROM (
-            SELECT c.tenant, c.command AS action, c.position AS last_position, c.actor, c.reason, e.*,
+            SELECT c.tenant, c.position AS last_position, c.actor, c.reason, e.*,
                 is_debit AND NOT lag(is_debit, 1, false) OVER (PARTITION BY c.position ORDER BY e.position) AS begins
-            FROM commands c CROSS JOIN LATERAL (
-                SELECT position, is_debit, posting, about, kind, document, number, series, wallet, words,
-                    CASE WHEN is_debit THEN bursar_member(event, 'transaction_id') END AS transaction_id,
-                    CASE WHEN is_debit THEN bursar_member(event, 'effective_date') END AS effective_date,
-                    CASE WHEN is_debit THEN bursar_member(event, 'recorded_at') END AS recorded_at
-                FROM {_TOLD} AS told
-                OFFSET 0
-            ) AS e
-            WHERE c.position > %(after)s AND c.position <= %(upto)s
+            FROM commands c CROSS JOIN LATERAL ({_MEMBERS} FROM {_TOLD} AS told OFFSET 0) AS e
+            WHERE c.position > %(after)s AND c.position <= %(upto)s AND c.command = 'bulk.atomic'
         ) AS numbered
     ) AS parted
     WHERE began IS NOT NULL
@@ -105,7 +122,9 @@ FROM (
 ) AS posted
 """)  # noqa: S608  the query above, nobody's input
 
-PROJECTION: Final = Projection(name="transactions", tables=("finance_transactions",), folds=(_POSTED,))
+PROJECTION: Final = Projection(
+    name="transactions", tables=("finance_transactions",), folds=(_POSTED, _POSTED_TOGETHER)
+)
 
 
 class TransactionPosting(msgspec.Struct, frozen=True, kw_only=True):

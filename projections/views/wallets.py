@@ -176,21 +176,33 @@ class _StatementRow(msgspec.Struct, frozen=True, kw_only=True):
     balance: int | None
 
 
-_COLUMNS: Final = f"""
+_COLUMNS: Final = """
 SELECT a.account, a.currency, a.payer, b.balance, h.held, b.balance - h.held + a.overdraft_limit AS available,
     a.overdraft_limit, a.status
-FROM wallet_accounts a JOIN wallet_balances b ON b.tenant = a.tenant AND b.account = a.account
+"""
+# Each balance is looked up by its key: without statistics a join goes over all balances of the tenant for each wallet.
+_BALANCES: Final = f"""
+CROSS JOIN LATERAL (
+    SELECT balance FROM wallet_balances b WHERE b.tenant = a.tenant AND b.account = a.account OFFSET 0
+) AS b
 {holds.HELD}
 """  # noqa: S608  the join of another view, nobody's input
-_SELECT_BY_ACCOUNT: Final = _COLUMNS + "WHERE a.account = ANY (%(accounts)s)"
+_SELECT_BY_ACCOUNT: Final = (
+    _COLUMNS
+    + """
+FROM unnest(%(accounts)s::text[]) AS w (account) CROSS JOIN LATERAL (
+    SELECT * FROM wallet_accounts WHERE account = w.account OFFSET 0
+) AS a
+"""
+    + _BALANCES
+)
+_LISTED: Final = _COLUMNS + "FROM wallet_accounts a" + _BALANCES + "WHERE a.account > %(after)s"
 _IN_ORDER: Final = " ORDER BY a.account LIMIT %(limit)s"
 # A statement for each filter, so that each is planned along its own index.
-_SELECT_WALLETS: Final = _COLUMNS + "WHERE a.account > %(after)s" + _IN_ORDER
-_SELECT_BY_PAYER: Final = _COLUMNS + "WHERE a.account > %(after)s AND a.payer = %(payer)s" + _IN_ORDER
-_SELECT_BY_STATUS: Final = _COLUMNS + "WHERE a.account > %(after)s AND a.status = %(status)s" + _IN_ORDER
-_SELECT_BY_BOTH: Final = (
-    _COLUMNS + "WHERE a.account > %(after)s AND a.payer = %(payer)s AND a.status = %(status)s" + _IN_ORDER
-)
+_SELECT_WALLETS: Final = _LISTED + _IN_ORDER
+_SELECT_BY_PAYER: Final = _LISTED + " AND a.payer = %(payer)s" + _IN_ORDER
+_SELECT_BY_STATUS: Final = _LISTED + " AND a.status = %(status)s" + _IN_ORDER
+_SELECT_BY_BOTH: Final = _LISTED + " AND a.payer = %(payer)s AND a.status = %(status)s" + _IN_ORDER
 MAX_EXAMINED: Final = 2_000
 """So many wallets are looked at for one page of those with a balance: it changes too often for an index."""
 

@@ -1,3 +1,4 @@
+ALTER TABLE wallet_accounts DROP COLUMN holds;
 ALTER TABLE wallet_accounts DROP COLUMN overdraft_limit;
 ALTER TABLE wallet_balances ADD COLUMN available numeric;
 UPDATE wallet_balances SET available = balance;

@@ -20,3 +20,5 @@ SELECT bursar_make_readable('wallet_holds');
 
 ALTER TABLE wallet_balances DROP COLUMN available;
 ALTER TABLE wallet_accounts ADD COLUMN overdraft_limit bigint NOT NULL DEFAULT 0;
+-- How many holds on it there are whose end is not recorded.
+ALTER TABLE wallet_accounts ADD COLUMN holds integer NOT NULL DEFAULT 0;

@@ -88,7 +88,7 @@ def test_a_sale_and_its_refund(admin):
 
 def test_an_invoice_and_its_settlement(admin):
     account = admin.wallet(300)
-    invoice = admin.invoice(1000)
+    invoice = admin.invoice(1000, payer=account)
     document = {"kind": "invoice", "id": invoice["id"], "number": invoice["number"]}
     found = ok(admin.get(f"transactions/{invoice['id']}"))
     assert (found["action"], found["documents"]) == ("invoice.create", [document])

@@ -236,12 +236,12 @@ def test_what_is_taken_back_is_on_every_page(database: Database, school: School)
     taken_back(school)
     put(database, school)
     catch_up(database)
-    statement = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-3", limit=500))
+    statement = ask(database, "greenhill", lambda c: wallets.statement(c, "STU-5", limit=500))
     assert statement is not None
     amounts = [line.amount for line in statement.lines]
     assert amounts == [9_000, 9_000, -500, -2_000, 500, 2_000, -500, -9_000, 500]
     assert (statement.closing_balance, statement.lines[-1].balance) == (9_000, 9_000)
-    (bill,) = ask(database, "greenhill", lambda c: invoices.invoices(c, limit=9, payer="STU-3")).data
+    (bill,) = ask(database, "greenhill", lambda c: invoices.invoices(c, limit=9, payer="STU-5")).data
     assert (bill.status, bill.total, bill.open) == ("partially_paid", 6_000, 5_000)
     paid = sorted(
         (row[2], str(row[5]), row[6], row[9])
