@@ -187,15 +187,12 @@ CROSS JOIN LATERAL (
 ) AS b
 {holds.HELD}
 """  # noqa: S608  the join of another view, nobody's input
-_SELECT_BY_ACCOUNT: Final = (
-    _COLUMNS
-    + """
+_NAMED: Final = """
 FROM unnest(%(accounts)s::text[]) AS w (account) CROSS JOIN LATERAL (
     SELECT * FROM wallet_accounts WHERE account = w.account OFFSET 0
 ) AS a
 """
-    + _BALANCES
-)
+_SELECT_BY_ACCOUNT: Final = _COLUMNS + _NAMED + _BALANCES
 _LISTED: Final = _COLUMNS + "FROM wallet_accounts a" + _BALANCES + "WHERE a.account > %(after)s"
 _IN_ORDER: Final = " ORDER BY a.account LIMIT %(limit)s"
 # A statement for each filter, so that each is planned along its own index.
