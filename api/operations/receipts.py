@@ -6,7 +6,7 @@ from api.operations.shared import PAGE_END, RECEIPT, TRANSACTION
 from api.reads.receipts import CheckedReceipt
 from domain.capability import Capability
 from projections.engine.reading import DateKey, Page
-from projections.views.receipts import RegisteredReceipt
+from projections.views.receipts import MAX_EXAMINED, RegisteredReceipt
 
 FORMS = (
     ReadForm(
@@ -15,7 +15,9 @@ FORMS = (
         tag="Receipts",
         summary="List receipts",
         description="The receipts that were given out, by effective date, then position, the newest first; where asked for,"
-        " the one with a number, or those of a range of effective dates.",
+        " the one with a number, or those of a range of effective dates. At most"
+        f" {MAX_EXAMINED:,} transactions are looked at for one page, so that it may be short, or empty, while `has_more`"
+        " says that others follow.",
         answer_type=Page[RegisteredReceipt, DateKey],
         capabilities=(Capability.STATEMENT_READ,),
         answer={

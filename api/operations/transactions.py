@@ -16,6 +16,8 @@ _TRANSACTION = {
     "actor": "OFFICE/brs_4f1d7a2",
     "reason": "",
     "description": "Top-up, mpesa",
+    "receipt": RECEIPT["number"],
+    "wallet": "STU-0042",
     "metadata": {},
     "postings": [
         {"code": "1020", "role": "mpesa_clearing", "side": "debit", "amount": 150000, "currency": "KES"},

@@ -77,16 +77,16 @@ class _Reversing(msgspec.Struct, frozen=True):
     receipt: str
 
 
-def _post_back(reversing: _Reversing, posted: AccountDebited | AccountCredited) -> None:
+def _post_back(unit: UnitOfWork, transaction: Transaction, posted: AccountDebited | AccountCredited) -> None:
     """On the very account that was posted to, whatever stands for its role by now."""
-    stream = account_stream(reversing.unit.tenant_name, posted.code)
+    stream = account_stream(unit.tenant_name, posted.code)
     event = ledger_account.post(
-        reversing.unit.state(ledger_account.LedgerAccount, stream),
-        reversing.transaction,
+        unit.state(ledger_account.LedgerAccount, stream),
+        transaction,
         side="debit" if isinstance(posted, AccountCredited) else "credit",
         amount_minor=posted.amount,
     )
-    reversing.unit.emit(stream, event)
+    unit.emit(stream, event)
 
 
 def _reopen(reversing: _Reversing, applied: PaymentApplied) -> None:
@@ -161,15 +161,15 @@ WAYS: Final[Mapping[type[MoneyEvent], Way]] = {
     # What was charged of a hold comes back; the hold stays ended, so that the money is free.
     WalletHoldCaptured: Way(),
     WalletTransferredOut: Way(),  # with what came in of it
-    AccountCredited: Way(undo=_post_back),
-    AccountDebited: Way(undo=_post_back),
+    AccountCredited: Way(),  # what was posted is taken back before anything else
+    AccountDebited: Way(),
     PaymentApplied: Way(check=lambda _, applied: reversal.check_tender(applied.tender), undo=_reopen),
     WalletCharged: Way(undo=_give_back),
     WalletToppedUp: Way(check=lambda _, topped_up: reversal.check_tender(topped_up.tender), undo=_take_out),
     WalletTransferredIn: Way(undo=_transfer_back),
 }
-"""What stands here first is checked and undone first: a sale is refused before what paid for it, accounts are debited
-before they are credited, and a wallet gets back what it paid before it gives back what it got.
+"""What stands here first is checked and undone first: a sale is refused before what paid for it, and a wallet gets back
+what it paid before it gives back what it got.
 """
 
 
@@ -200,6 +200,10 @@ def handle_reverse(command: ReverseTransaction, unit: UnitOfWork) -> Transaction
     transaction = unit.transaction(
         debits[0].currency, command.effective_date, not_before=debits[0].effective_date
     )
+    for kind in (AccountCredited, AccountDebited):  # debits come first in every journal
+        for posted in events:
+            if isinstance(posted, kind):
+                _post_back(unit, transaction, posted)
     receipt = _allocate_receipt(unit, events, debits)
     reversing = _Reversing(unit, transaction, receipt)
     for way, event in ordered:

@@ -3,7 +3,7 @@
 A query runs in a transaction that has set `bursar.tenant`; row-level security hides all other rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Generic, LiteralString, NamedTuple, Self, TypeVar
 
@@ -64,3 +64,13 @@ def page(rows: list[_T], limit: int, key_of: Callable[[_T], _K]) -> Page[_T, _K]
     has_more = len(rows) > limit
     data = rows[:limit]
     return Page(data=data, next=key_of(data[-1]) if has_more else None, has_more=has_more)
+
+
+def page_of_examined(
+    examined: Sequence[_T], fitting: list[_T], limit: int, key_of: Callable[[_T], _K], *, all_seen: bool
+) -> Page[_T, _K]:
+    """The page of a query that looks at so many rows, of which some are `fitting`: it may be short, and more follow."""
+    found: Page[_T, _K] = page(fitting, limit, key_of)
+    if found.has_more or all_seen:
+        return found
+    return Page(data=found.data, next=key_of(examined[-1]), has_more=True)

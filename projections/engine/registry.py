@@ -16,7 +16,6 @@ from projections.views import (
     sales,
     tax_codes,
     tenants,
-    transactions,
     wallets,
 )
 
@@ -29,7 +28,6 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     sales.PROJECTION,
     exports.PROJECTION,
     imports.PROJECTION,
-    transactions.PROJECTION,
     tax_codes.PROJECTION,
 )
 

@@ -11,6 +11,7 @@ from domain.chart import DEBIT_NORMAL
 from domain.ids import AccountCode
 from projections.engine.fold import Fold, Projection
 from projections.engine.reading import DateKey, Page, page, rows_of
+from projections.views import transactions
 
 _ACCOUNTS_OPENED: Final = Fold("""
 WITH opened AS (
@@ -57,10 +58,17 @@ WITH posted AS MATERIALIZED (
         before + sum(debit - credit) OVER (PARTITION BY since ORDER BY position ROWS UNBOUNDED PRECEDING)
     FROM posted
 ), begun AS (
-    INSERT INTO ledger_transactions (position, tenant, transaction_id, effective_date, recorded_at)
-    SELECT min(position), tenant, transaction_id, effective_date, recorded_at
-    FROM posted WHERE transaction_id IS NOT NULL
-    GROUP BY transaction_id, tenant, effective_date, recorded_at
+    INSERT INTO ledger_transactions (position, tenant, transaction_id, effective_date, recorded_at, last_position, action)
+    SELECT t.position, t.tenant, t.transaction_id, t.effective_date, t.recorded_at, c.position,
+        CASE c.command WHEN 'bulk.atomic' THEN 'wallet.transfer' ELSE c.command END
+    FROM (
+        SELECT min(position) AS position, tenant, transaction_id, effective_date, recorded_at
+        FROM posted WHERE transaction_id IS NOT NULL
+        GROUP BY transaction_id, tenant, effective_date, recorded_at
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT position, command FROM commands WHERE position >= t.position ORDER BY position LIMIT 1
+    ) AS c
 )
 UPDATE ledger_balances b
 SET debits = b.debits + s.debits, credits = b.credits + s.credits, position = s.position
@@ -71,10 +79,41 @@ FROM (
 WHERE b.ctid = s.place
 """)
 
+# Of commands that commit together the log has one action; what each does is told by the kind of what it numbered, behind
+# its postings. A transfer numbers nothing.
+_DONE_TOGETHER: Final = Fold("""
+UPDATE ledger_transactions t SET action = CASE n.event ->> 'kind'
+    WHEN 'top_up' THEN 'wallet.top_up'
+    WHEN 'charge' THEN 'wallet.charge'
+    WHEN 'sale' THEN 'pos.checkout'
+    WHEN 'refund' THEN 'pos.refund'
+    WHEN 'settlement' THEN 'invoice.settle'
+    WHEN 'reversal' THEN 'transaction.reverse'
+    WHEN 'invoice' THEN
+        CASE n.event ->> 'document' WHEN t.transaction_id::text THEN 'invoice.create' ELSE 'invoice.issue' END
+END
+FROM (
+    SELECT e.event, b.position
+    FROM commands c
+    CROSS JOIN LATERAL (
+        SELECT notification_id AS position, convert_from(state, 'UTF8')::jsonb AS event FROM events
+        WHERE notification_id >= c.first_position AND notification_id <= c.position
+            AND topic = 'bursar.series.number_allocated.v1'
+        OFFSET 0
+    ) AS e
+    CROSS JOIN LATERAL (
+        SELECT position FROM ledger_transactions
+        WHERE position >= c.first_position AND position <= e.position ORDER BY position DESC LIMIT 1
+    ) AS b
+    WHERE c.position > %(after)s AND c.position <= %(upto)s AND c.command = 'bulk.atomic'
+) AS n
+WHERE t.position = n.position
+""")
+
 PROJECTION: Final = Projection(
     name="ledger",
     tables=("ledger_accounts", "ledger_balances", "ledger_transactions", "ledger_entries"),
-    folds=(_ACCOUNTS_OPENED, _POSTED),
+    folds=(_ACCOUNTS_OPENED, _POSTED, _DONE_TOGETHER),
 )
 
 
@@ -91,21 +130,24 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     balance: int
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One posting; `balance` is the account's afterwards in record order, positive on its normal side.
-
-    `receipt` is the number of its transaction's.
-    """
-
+class _StoredEntry(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     transaction_id: str
     effective_date: date
     recorded_at: datetime
-    description: str
-    receipt: str | None
     debit: int
     credit: int
     balance: int
+
+
+class Entry(_StoredEntry, frozen=True, kw_only=True):
+    """One posting; `balance` is the account's afterwards in record order, positive on its normal side.
+
+    `description` and `receipt`, which is a number, are its transaction's.
+    """
+
+    description: str
+    receipt: str | None
 
 
 _SELECT_ACCOUNTS: Final = """
@@ -117,17 +159,13 @@ ORDER BY a.code
 """
 
 _COLUMNS: Final = """
-SELECT e.position, t.transaction_id::text, e.effective_date, t.recorded_at, coalesce(d.description, '') AS description,
-    d.receipt, e.debit, e.credit,
+SELECT e.position, t.transaction_id::text, e.effective_date, t.recorded_at, e.debit, e.credit,
     CASE WHEN a.type = ANY (%(debit_normal)s) THEN e.balance ELSE - e.balance END AS balance
 FROM ledger_accounts a
 JOIN ledger_entries e ON e.tenant = a.tenant AND e.code = a.code
 CROSS JOIN LATERAL (
     SELECT * FROM ledger_transactions t WHERE t.position <= e.position ORDER BY t.position DESC LIMIT 1
 ) AS t
-LEFT JOIN LATERAL (
-    SELECT description, receipt FROM finance_transactions WHERE transaction_id = t.transaction_id OFFSET 0
-) AS d ON true
 WHERE a.code = %(code)s
 """
 _SELECT_ENTRIES: Final = _COLUMNS + " AND e.position > %(after)s ORDER BY e.position LIMIT %(limit)s"
@@ -171,7 +209,7 @@ async def entries(
     begin = begin if after is None else after
     rows = await rows_of(
         connection,
-        Entry,
+        _StoredEntry,
         _SELECT_ENTRIES if first is None and last is None else _SELECT_ENTRIES_OF_DAYS,
         {
             "code": code,
@@ -182,4 +220,17 @@ async def entries(
             "debit_normal": sorted(DEBIT_NORMAL),
         },
     )
-    return page(rows, limit, lambda entry: DateKey(entry.effective_date, entry.position))
+    stored = page(rows, limit, lambda entry: DateKey(entry.effective_date, entry.position))
+    told = await transactions.find(connection, {entry.transaction_id for entry in stored.data})
+    return Page(
+        data=[
+            Entry(
+                **msgspec.structs.asdict(entry),
+                description=told[entry.transaction_id].description,
+                receipt=told[entry.transaction_id].receipt,
+            )
+            for entry in stored.data
+        ],
+        next=stored.next,
+        has_more=stored.has_more,
+    )

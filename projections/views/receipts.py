@@ -8,8 +8,10 @@ import msgspec
 import psycopg
 
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import DateKey, Page, page, rows_of
+from projections.engine.reading import DateKey, Page, page_of_examined, rows_of
+from projections.views import transactions
 from projections.views.sales import REFUNDS
+from projections.views.transactions import TransactionView
 
 _ALLOCATED: Final = Fold("""
 INSERT INTO finance_receipts (tenant, number, kind, amount, currency, transaction_id, recorded_at, position)
@@ -86,27 +88,55 @@ class RegisteredReceipt(Receipt, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = """
-SELECT r.number, r.kind, r.amount, r.refunded, r.currency, r.transaction_id::text, r.recorded_at, t.effective_date,
-    t.position, t.description, t.wallet,
-    (SELECT d.value ->> 'id' FROM jsonb_array_elements(t.documents) AS d WHERE d.value ->> 'kind' = 'sale' LIMIT 1)
-        AS sale,
-    (SELECT d.value ->> 'id' FROM jsonb_array_elements(t.documents) AS d WHERE d.value ->> 'kind' = 'invoice' LIMIT 1)
-        AS invoice
+SELECT r.number, r.kind, r.amount, r.refunded, r.currency, t.transaction_id::text, r.recorded_at, t.effective_date,
+    t.position
 """
-# A receipt is that of its transaction, which has the date.
-_OF_TRANSACTIONS: Final = """FROM finance_transactions t
-CROSS JOIN LATERAL (SELECT * FROM finance_receipts WHERE number = t.receipt OFFSET 0) AS r
-WHERE t.receipt IS NOT NULL"""
-_OF_NUMBER: Final = """FROM finance_receipts r
-CROSS JOIN LATERAL (SELECT * FROM finance_transactions WHERE transaction_id = r.transaction_id OFFSET 0) AS t
-WHERE r.number = %(number)s"""
-_PAGE: Final = """
-    AND (t.effective_date, t.position) < (%(before_date)s::date, %(before)s::bigint)
+# A receipt is that of its transaction, which has the date; not all transactions have one.
+_OF_TRANSACTIONS: Final = """
+FROM (
+    SELECT * FROM ledger_transactions
+    WHERE (effective_date, position) < (%(before_date)s::date, %(before)s::bigint)
+        AND effective_date >= %(from)s::date
+    ORDER BY effective_date DESC, position DESC LIMIT %(limit)s
+) AS t
+LEFT JOIN LATERAL (SELECT * FROM finance_receipts WHERE transaction_id = t.transaction_id OFFSET 0) AS r ON true
+ORDER BY t.effective_date DESC, t.position DESC
+"""
+_OF_NUMBER: Final = """
+FROM finance_receipts r
+CROSS JOIN LATERAL bursar_transactions(ARRAY[r.transaction_id]) AS t
+WHERE r.number = %(number)s AND (t.effective_date, t.position) < (%(before_date)s::date, %(before)s::bigint)
     AND t.effective_date >= %(from)s::date
-ORDER BY t.effective_date DESC, t.position DESC LIMIT %(limit)s
+LIMIT %(limit)s
 """
-_SELECT_ALL: Final = _COLUMNS + _OF_TRANSACTIONS + _PAGE
-_SELECT_BY_NUMBER: Final = _COLUMNS + _OF_NUMBER + _PAGE
+_SELECT_ALL: Final = _COLUMNS + _OF_TRANSACTIONS
+_SELECT_BY_NUMBER: Final = _COLUMNS + _OF_NUMBER
+MAX_EXAMINED: Final = 1_000
+"""So many transactions are looked at for one page of receipts."""
+
+
+class _Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction, and its receipt where it has one."""
+
+    transaction_id: str
+    effective_date: date
+    position: int
+    number: str | None
+    kind: str | None
+    amount: int | None
+    refunded: int | None
+    currency: str | None
+    recorded_at: datetime | None
+
+    def receipt(self, transaction: TransactionView) -> RegisteredReceipt:
+        about = {document.kind: document.id for document in transaction.documents}
+        return RegisteredReceipt(
+            **msgspec.structs.asdict(self),
+            description=transaction.description,
+            sale=about.get("sale"),
+            invoice=about.get("invoice"),
+            wallet=transaction.wallet,
+        )
 
 
 async def receipts(
@@ -120,18 +150,32 @@ async def receipts(
 ) -> Page[RegisteredReceipt, DateKey]:
     """Receipts by effective date, then position, the newest first: the one of a number, those of effective dates `first` to
     `last`, both inclusive.
+
+    A page looks at `MAX_EXAMINED` transactions; it may be short, or empty, and more follow.
     """
     before = DateKey.before_page(last=last, after=after)
-    rows = await rows_of(
+    examined = await rows_of(
         connection,
-        RegisteredReceipt,
+        _Examined,
         _SELECT_ALL if number is None else _SELECT_BY_NUMBER,
         {
             "number": number,
             "from": first or date.min,
             "before_date": before.effective_date,
             "before": before.position,
-            "limit": limit + 1,
+            "limit": MAX_EXAMINED,
         },
     )
-    return page(rows, limit, lambda receipt: DateKey(receipt.effective_date, receipt.position))
+    found = page_of_examined(
+        examined,
+        [one for one in examined if one.number is not None],
+        limit,
+        lambda one: DateKey(one.effective_date, one.position),
+        all_seen=len(examined) < MAX_EXAMINED,
+    )
+    told = await transactions.find(connection, [one.transaction_id for one in found.data])
+    return Page(
+        data=[one.receipt(told[one.transaction_id]) for one in found.data],
+        next=found.next,
+        has_more=found.has_more,
+    )

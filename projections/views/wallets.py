@@ -10,7 +10,7 @@ import psycopg
 from domain.ids import WalletId
 from domain.wallet import WalletView
 from projections.engine.fold import Fold, Projection
-from projections.engine.reading import Page, page, rows_of
+from projections.engine.reading import Page, page, page_of_examined, rows_of
 from projections.views import holds
 
 _OPENED: Final = Fold("""
@@ -270,10 +270,8 @@ async def wallets(
         if (min_balance is None or wallet.balance >= min_balance)
         and (max_balance is None or wallet.balance <= max_balance)
     ]
-    found: Page[WalletView, str] = page(fitting, limit, lambda wallet: wallet.account)
-    if found.has_more or any_balance or len(examined) < MAX_EXAMINED:
-        return found
-    return Page(data=found.data, next=examined[-1].account, has_more=True)
+    all_seen = any_balance or len(examined) < MAX_EXAMINED
+    return page_of_examined(examined, fitting, limit, lambda wallet: wallet.account, all_seen=all_seen)
 
 
 async def statement(

@@ -1,8 +1,11 @@
 DROP INDEX wallet_accounts_both_idx;
 DROP INDEX wallet_accounts_status_idx;
 DROP INDEX wallet_accounts_payer_idx;
-DELETE FROM projection_positions WHERE name = 'transactions';
-DROP TABLE finance_transactions;
+DROP FUNCTION bursar_transactions;
+DROP INDEX ledger_transactions_action_idx;
+DROP INDEX ledger_transactions_date_idx;
+DROP INDEX ledger_transactions_id_idx;
+ALTER TABLE ledger_transactions DROP COLUMN action, DROP COLUMN last_position;
 DROP INDEX ledger_entries_date_idx;
 ALTER TABLE ledger_entries DROP COLUMN effective_date;
 DROP TABLE finance_sale_wallets;

@@ -91,6 +91,13 @@ CALLS = {
         statement="SELECT * FROM bursar_authenticate(%s)",
         values=(b"7",),
     ),
+    "what a transaction says": Call(
+        functions=("bursar_transactions",),
+        role="bursar_reader",
+        options=f"{READ_OPTIONS} -c bursar.tenant=greenhill",
+        statement="SELECT * FROM bursar_transactions(ARRAY["
+        "(SELECT transaction_id FROM ledger_transactions ORDER BY position DESC LIMIT 1)])",
+    ),
     "a change of a document": Call(
         functions=("bursar_log_export_jobs", "bursar_count_export_jobs"),
         role="bursar_exporter",

@@ -55,6 +55,8 @@ def test_a_top_up(service, admin):
         "actor": f"ADMIN/{service.keys['admin'][:11]}",
         "reason": "Fête",
         "description": "Top-up, cash",
+        "receipt": answer["receipt"]["number"],
+        "wallet": account,
         "metadata": {},
         "postings": [
             {"code": codes[role], "role": role, "side": side, "amount": 700, "currency": "KES"}
@@ -128,6 +130,38 @@ def test_commands_that_commit_together_are_a_transaction_each(admin):
     (issued,) = ok(admin.get("transactions", action="invoice.issue", limit=1))["data"]
     assert issued["documents"] == [{"kind": "invoice", "id": draft["id"], "number": answers[3]["number"]}]
     assert ids(admin, wallet=account) == [charge["transaction_id"], top_up["transaction_id"]]
+
+
+def test_a_reversal_and_what_it_took_back_point_at_each_other(admin):
+    account = admin.wallet()
+    body = {"amount": 40, "currency": "KES", "source": CASH, "metadata": {"shift": "am"}}
+    topped_up = ok(admin.post(f"wallets/{account}/top-up", body))
+    path = f"transactions/{topped_up['transaction_id']}/reverse"
+    taken_back = ok(admin.post(path, {"reason": "Wrong wallet"}))
+    first, second = get(admin, topped_up), get(admin, taken_back)
+    assert (first["reverses"], first["reversed_by"]) == (None, taken_back["transaction_id"])
+    assert (second["reverses"], second["reversed_by"]) == (topped_up["transaction_id"], None)
+    assert (first["metadata"], second["metadata"]) == ({"shift": "am"}, {})
+    assert (second["action"], second["reason"]) == ("transaction.reverse", "Wrong wallet")
+    assert postings(second) == [("debit", "wallet_liability", 40), ("credit", "till_cash", 40)]
+
+
+def test_reversals_and_transfers_that_commit_together(admin):
+    account, other = admin.wallet(100), fresh_name("W")
+    ok(admin.post("wallets", {"account": other, "currency": "KES", "payer": account}))
+    body = {"amount": 10, "currency": "KES", "description": "Trip"}
+    charged = ok(admin.post(f"wallets/{account}/charge", body))
+    elements = [
+        ("wallet.transfer", {"from": account, "to": other, "amount": 20, "currency": "KES"}),
+        ("transaction.reverse", {"transaction": charged["transaction_id"], "reason": "Twice"}),
+        ("wallet.transfer", {"from": other, "to": account, "amount": 5, "currency": "KES"}),
+    ]
+    body = [{"action": action, "idempotency_key": fresh_key(), "data": data} for action, data in elements]
+    answers = [one["data"] for one in ok(admin.post("bulk", body, key=None, atomic="true"))["data"]]
+    found = [get(admin, one) for one in answers]
+    assert [one["action"] for one in found] == [action for action, _ in elements]
+    assert [len(one["documents"]) for one in found] == [0, 1, 0]
+    assert found[1]["reverses"] == charged["transaction_id"]
 
 
 def test_what_is_no_transaction(admin, foreign):

@@ -58,7 +58,6 @@ def test_positions_are_the_head(database: Database, head: int) -> None:
         "sales",
         "exports",
         "imports",
-        "transactions",
         "tax_codes",
     }
 
