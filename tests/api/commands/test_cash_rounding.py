@@ -36,7 +36,7 @@ def test_the_cash_of_a_sale_is_rounded_and_nothing_else(foreign, total, tenders,
     assert [tender["amount"] for tender in sale["tenders"]] == paid
     assert (sale["total"], sale["rounding"], sale["payable"]) == (total, rounded, total + rounded)
     assert rounding(foreign) - before == -rounded
-    assert ok(foreign.get(f"sales/{sale['id']}")) == sale
+    assert sale.items() <= ok(foreign.get(f"sales/{sale['id']}")).items()
 
 
 @pytest.mark.parametrize("amount", [999, 1001, 1005])

@@ -31,7 +31,7 @@ def test_a_taxed_sale_answers_its_parts_and_a_read_shows_the_same(admin):
         "payable": 76032,
     }
     assert sale["taxes"] == [{"component": "VAT", "rate": "16", "net": 64691, "amount": 10351}]
-    assert ok(admin.get(f"sales/{sale['id']}")) == sale
+    assert sale.items() <= ok(admin.get(f"sales/{sale['id']}")).items()
     after = admin.accounts()
 
     def moved(role, side):
@@ -87,7 +87,7 @@ def test_a_sale_that_is_given_away_takes_no_tenders(admin):
         sale = ok(admin.checkout([line(500, "B")], *tenders, discount={"percent": "100"}))["sale"]
         assert (sale["discount"], sale["net"], sale["tax"], sale["total"]) == (500, 0, 0, 0)
         assert (sale["payable"], sale["tenders"]) == (0, [])
-        assert ok(admin.get(f"sales/{sale['id']}")) == sale
+        assert sale.items() <= ok(admin.get(f"sales/{sale['id']}")).items()
         refused(admin.refund(sale["id"], lines=[{"line": 1, "quantity": 1}]), 409, "refund_exceeds_sale")
     paid = {"type": "cash", "amount": 1}
     refused(admin.checkout([line(500, "B")], paid, discount={"percent": "100"}), 422, "tenders_exceed_total")
