@@ -44,7 +44,7 @@ def test_a_top_up_is_taken_back(service, admin):
 
 def test_a_settlement_is_taken_back_and_the_invoice_reopens(service, admin):
     account = admin.wallet(300)
-    bill = admin.invoice(1000)
+    bill = admin.invoice(1000, payer=account)
     settled = ok(
         admin.settle(bill["id"], {"type": "wallet", "account": account}, {"type": "bank", "amount": 700})
     )
