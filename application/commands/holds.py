@@ -16,17 +16,14 @@ from domain import hold, tenant, wallet
 from domain.capability import Capability
 from domain.errors import Code, DomainError
 from domain.event import Transaction
-from domain.ids import NAME, UUID, HoldId, WalletId, hold_stream, wallet_stream
+from domain.ids import UUID, HoldId, WalletId, hold_stream, wallet_stream
 from domain.tender import Share, Tender
 from domain.wallet import HoldView, WalletView
 
 
-class PlaceHold(Command, frozen=True, kw_only=True):
+class PlaceHold(wallets.OfAWallet, frozen=True, kw_only=True):
     """Set money of a wallet aside; it is spent only by capturing the hold."""
 
-    path: ClassVar = "account"
-    uppercase: ClassVar = ("account",)
-    account: Annotated[WalletId, NAME] = WalletId("")
     amount: Amount
     currency: Currency
     description: Annotated[Text, Meta(description="What it is for.")] | None = None
@@ -37,9 +34,6 @@ class PlaceHold(Command, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-
-    def streams(self, tenant_name: str) -> Iterable[str]:
-        return (wallet_stream(tenant_name, self.account),)
 
 
 class CaptureHold(Command, frozen=True, kw_only=True):

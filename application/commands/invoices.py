@@ -176,9 +176,7 @@ def handle_settle(command: SettleInvoice, unit: UnitOfWork) -> InvoiceSettled:
             journal.post("settlement excess", share.excess_minor, tender=share.type)
     unit.post(journal, transaction)
     received = sum(share.amount_minor + share.excess_minor for share in shares)
-    receipt = unit.allocate_number(
-        "receipt", kind="settlement", document=unit.command_id, amount_minor=received, currency=state.currency
-    )
+    receipt = unit.allocate_receipt("settlement", amount_minor=received, currency=state.currency)
     for share in shares:
         unit.claim(
             transaction,

@@ -235,9 +235,7 @@ def handle_checkout(command: Checkout, unit: UnitOfWork) -> SaleCompletedAnswer:
         journal.post_line("sale earned", line, income=line.income)
     _post_rounding(journal, sum(share.amount_minor for share in shares) - total)
     unit.post(journal, transaction)
-    receipt = unit.allocate_number(
-        "receipt", kind="sale", document=unit.command_id, amount_minor=total, currency=command.currency
-    )
+    receipt = unit.allocate_receipt("sale", amount_minor=total, currency=command.currency)
     for share in shares:
         unit.claim(
             transaction, provider=share.type, reference=share.reference, amount_minor=share.amount_minor
@@ -293,9 +291,7 @@ def handle_refund(command: Refund, unit: UnitOfWork) -> SaleRefundedAnswer:
         journal.post("sale given back", tender.amount, tender=tender.type)
     _post_rounding(journal, amount - sum(tender.amount for tender in tenders))
     unit.post(journal, transaction)
-    receipt = unit.allocate_number(
-        "receipt", kind="refund", document=unit.command_id, amount_minor=amount, currency=state.currency
-    )
+    receipt = unit.allocate_receipt("refund", amount_minor=amount, currency=state.currency)
     unit.emit(stream, sale.refund(state, transaction, lines=lines, receipt=receipt))
     for tender in tenders:
         if tender.type == "wallet":

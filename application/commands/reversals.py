@@ -233,12 +233,8 @@ def _allocate_receipt(
     """The number of the reversal's own receipt, where what it takes back had one; else empty."""
     if not any(isinstance(event, PaymentApplied | WalletCharged | WalletToppedUp) for event in events):
         return ""
-    return unit.allocate_number(
-        "receipt",
-        kind="reversal",
-        document=unit.command_id,
-        amount_minor=sum(debit.amount for debit in debits),
-        currency=debits[0].currency,
+    return unit.allocate_receipt(
+        "reversal", amount_minor=sum(debit.amount for debit in debits), currency=debits[0].currency
     )
 
 

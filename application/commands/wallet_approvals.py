@@ -3,35 +3,24 @@
 They have no route of their own: an approval executes them, so that they are not among `COMMANDS`.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
 from application.commands import wallets
 from application.commands.fields import Amount, Currency, Text
-from application.commands.wallets import Source, WalletMoved
-from application.pipeline.command import Command, CommandSpec
+from application.commands.wallets import OfAWallet, Source, WalletMoved
+from application.pipeline.command import CommandSpec
 from application.pipeline.unit_of_work import UnitOfWork
 from domain import wallet
 from domain.capability import Capability
-from domain.ids import NAME, Name, WalletId, wallet_stream
+from domain.ids import Name, wallet_stream
 from domain.journal import Journal
 from domain.money import MAX_AMOUNT_MINOR
-from domain.series import DocumentKind
 from domain.wallet import WalletView
 
 
-class _OfAWallet(Command, frozen=True, kw_only=True):
-    path: ClassVar = "account"
-    uppercase: ClassVar = ("account",)
-    account: Annotated[WalletId, NAME] = WalletId("")
-
-    def streams(self, tenant_name: str) -> Iterable[str]:
-        return (wallet_stream(tenant_name, self.account),)
-
-
-class AdjustWallet(_OfAWallet, frozen=True, kw_only=True):
+class AdjustWallet(OfAWallet, frozen=True, kw_only=True):
     """Put a wallet right; a negative amount takes money out. `role` is of an income or expense account."""
 
     amount: Annotated[int, Meta(ge=-MAX_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR)]
@@ -40,7 +29,7 @@ class AdjustWallet(_OfAWallet, frozen=True, kw_only=True):
     description: Text
 
 
-class PayOut(_OfAWallet, frozen=True, kw_only=True):
+class PayOut(OfAWallet, frozen=True, kw_only=True):
     """Give money of a wallet back by a tender."""
 
     amount: Amount
@@ -49,21 +38,15 @@ class PayOut(_OfAWallet, frozen=True, kw_only=True):
     description: Text | None = None
 
 
-class GrantOverdraft(_OfAWallet, frozen=True, kw_only=True):
+class GrantOverdraft(OfAWallet, frozen=True, kw_only=True):
     """Let a wallet go so far below zero; 0 takes the grant back."""
 
     limit: Annotated[int, Meta(ge=0, le=MAX_AMOUNT_MINOR)]
     currency: Currency
 
 
-class MakeDormant(_OfAWallet, frozen=True, kw_only=True):
+class MakeDormant(OfAWallet, frozen=True, kw_only=True):
     """Move all that is in a wallet to the unclaimed balances."""
-
-
-def _number(unit: UnitOfWork, kind: DocumentKind, amount_minor: int, currency: str) -> str:
-    return unit.allocate_number(
-        "receipt", kind=kind, document=unit.command_id, amount_minor=amount_minor, currency=currency
-    )
 
 
 def _moved(
@@ -88,7 +71,7 @@ def handle_adjust(command: AdjustWallet, unit: UnitOfWork) -> WalletMoved:
         amount_minor=command.amount,
         role=command.role,
         description=command.description,
-        receipt=_number(unit, "adjustment", amount_minor, command.currency),
+        receipt=unit.allocate_receipt("adjustment", amount_minor=amount_minor, currency=command.currency),
     )
     journal = Journal()
     operation = "wallet adjusted up" if command.amount > 0 else "wallet adjusted down"
@@ -107,7 +90,7 @@ def handle_pay_out(command: PayOut, unit: UnitOfWork) -> WalletMoved:
         tender=command.tender.type,
         reference=command.tender.reference,
         description=command.description or f"Paid out, {command.tender.type}",
-        receipt=_number(unit, "pay_out", command.amount, command.currency),
+        receipt=unit.allocate_receipt("pay_out", amount_minor=command.amount, currency=command.currency),
     )
     journal = Journal()
     journal.post("wallet paid out", command.amount, tender=command.tender.type)
@@ -122,7 +105,9 @@ def handle_dormant(command: MakeDormant, unit: UnitOfWork) -> WalletMoved:
         state,
         transaction,
         wallet_id=command.account,
-        receipt=_number(unit, "dormant", state.balance_minor, transaction.currency),
+        receipt=unit.allocate_receipt(
+            "dormant", amount_minor=state.balance_minor, currency=transaction.currency
+        ),
     )
     journal = Journal()
     journal.post("wallet made dormant", event.amount)

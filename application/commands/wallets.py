@@ -43,12 +43,20 @@ class OpenWallet(Command, frozen=True, kw_only=True):
         return (wallet_stream(tenant_name, self.account),)
 
 
-class TopUp(Command, frozen=True, kw_only=True):
-    """Credit a wallet with money that came in by cash, bank, card or M-Pesa."""
+class OfAWallet(Command, frozen=True, kw_only=True):
+    """What every command on one wallet has: its account, which a route has in its path."""
 
     path: ClassVar = "account"
     uppercase: ClassVar = ("account",)
     account: Annotated[WalletId, NAME] = WalletId("")
+
+    def streams(self, tenant_name: str) -> Iterable[str]:
+        return (wallet_stream(tenant_name, self.account),)
+
+
+class TopUp(OfAWallet, frozen=True, kw_only=True):
+    """Credit a wallet with money that came in by cash, bank, card or M-Pesa."""
+
     amount: Amount
     currency: Currency
     source: Source
@@ -61,31 +69,18 @@ class TopUp(Command, frozen=True, kw_only=True):
         return own, provider_receipt_stream(tenant_name, self.source.type, self.source.reference)
 
 
-class Charge(Command, frozen=True, kw_only=True):
+class Charge(OfAWallet, frozen=True, kw_only=True):
     """Debit a wallet for what is neither a checkout nor an invoice."""
 
-    path: ClassVar = "account"
-    uppercase: ClassVar = ("account",)
-    account: Annotated[WalletId, NAME] = WalletId("")
     amount: Amount
     currency: Currency
     description: Text
     income: IncomeRole = "sales"
     effective_date: EffectiveDate | None = None
 
-    def streams(self, tenant_name: str) -> Iterable[str]:
-        return (wallet_stream(tenant_name, self.account),)
 
-
-class FreezeWallet(Command, frozen=True, kw_only=True):
+class FreezeWallet(OfAWallet, frozen=True, kw_only=True):
     """Let a wallet pay nothing any more, for a reason; money that comes for it is still credited."""
-
-    path: ClassVar = "account"
-    uppercase: ClassVar = ("account",)
-    account: Annotated[WalletId, NAME] = WalletId("")
-
-    def streams(self, tenant_name: str) -> Iterable[str]:
-        return (wallet_stream(tenant_name, self.account),)
 
 
 class UnfreezeWallet(FreezeWallet, frozen=True, kw_only=True):
@@ -178,13 +173,7 @@ def spend(
     journal = Journal()
     journal.post("wallet charged", amount_minor, income=income)
     unit.post(journal, transaction)
-    receipt = unit.allocate_number(
-        "receipt",
-        kind="charge",
-        document=unit.command_id,
-        amount_minor=amount_minor,
-        currency=transaction.currency,
-    )
+    receipt = unit.allocate_receipt("charge", amount_minor=amount_minor, currency=transaction.currency)
     charged = wallet.charge(
         state,
         transaction,
@@ -225,13 +214,7 @@ def handle_top_up(command: TopUp, unit: UnitOfWork) -> WalletMoved:
     journal = Journal()
     journal.post("wallet topped up", command.amount, tender=tender)
     unit.post(journal, transaction)
-    receipt = unit.allocate_number(
-        "receipt",
-        kind="top_up",
-        document=unit.command_id,
-        amount_minor=command.amount,
-        currency=command.currency,
-    )
+    receipt = unit.allocate_receipt("top_up", amount_minor=command.amount, currency=command.currency)
     unit.claim(
         transaction,
         provider=tender,

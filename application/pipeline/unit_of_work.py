@@ -219,6 +219,12 @@ class UnitOfWork:
         self.emit(stream, event)
         return event.number
 
+    def allocate_receipt(self, kind: series.DocumentKind, *, amount_minor: int, currency: str) -> str:
+        """Allocate the number of this transaction's receipt."""
+        return self.allocate_number(
+            "receipt", kind=kind, document=self.command_id, amount_minor=amount_minor, currency=currency
+        )
+
     def claim(
         self,
         transaction: Transaction,

@@ -103,7 +103,7 @@ async def test_what_it_touches_is_loaded_at_once() -> None:
         loads.append(len(streams))
         return await original(streams, at=at)
 
-    store.load = load  # type: ignore[method-assign]
+    store.load = load  # type: ignore[method-assign]  # a store that does one thing otherwise
     async with running_writer(store) as writer:
         await School(writer).give(reverse(settled))
     assert len(loads) == 2, "what is foreseen, and all that the transaction touched"
@@ -135,7 +135,7 @@ async def test_what_this_version_cannot_read_is_not_taken_back() -> None:
         async def events_of(command_id: str, *, tenant: str) -> Any:
             return newer if command_id == topped_up else await original(command_id, tenant=tenant)
 
-        store.events_of = events_of  # type: ignore[method-assign]
+        store.events_of = events_of  # type: ignore[method-assign]  # a store that does one thing otherwise
         error = await refusal(school, reverse(topped_up))
         assert error.code == Code.UNAVAILABLE
         assert "bursar.wallet.topped_up.v99" in error.detail
@@ -152,7 +152,7 @@ async def test_what_it_reads_is_not_read_again_under_the_lock() -> None:
         read.append((command_id, store._locked))
         return await original(command_id, tenant=tenant)
 
-    store.events_of = events_of  # type: ignore[method-assign]
+    store.events_of = events_of  # type: ignore[method-assign]  # a store that does one thing otherwise
     async with running_school(MemoryStore(log)) as other, running_writer(store) as writer:
         school = School(writer)
         assert await school.balance() == 0

@@ -305,8 +305,8 @@ def test_a_transfer_takes_from_one_wallet_what_it_gives_another() -> None:
     assert do_transfer(100)(state) == transferred(100)
     assert do_transfer(100, description="Lunch")(state) == transferred(100, "Lunch")
     out, into = transferred(60)
-    assert fold(STREAM, [OPENED, topped_up(100), out]).balance_minor == 40  # type: ignore[attr-defined]
-    assert fold(STREAM, [OPENED, into]).nets == {TODAY: 60}  # type: ignore[attr-defined]
+    assert fold(STREAM, [OPENED, topped_up(100), out]).balance_minor == 40  # type: ignore[attr-defined]  # it is a wallet
+    assert fold(STREAM, [OPENED, into]).nets == {TODAY: 60}  # type: ignore[attr-defined]  # it is a wallet
 
 
 def test_a_transfer_that_is_refused() -> None:

@@ -14,7 +14,6 @@ from adapters.quickbooks.mapping.money import decimal
 from adapters.quickbooks.mapping.payload import (
     Chart,
     item_line,
-    journal_line,
     link,
     note,
     returned_lines,
@@ -22,6 +21,7 @@ from adapters.quickbooks.mapping.payload import (
     sold_lines,
 )
 from adapters.quickbooks.mapping.taken_back import taken_back
+from adapters.quickbooks.mapping.wallets import wallet_journal, wallet_receipt
 from domain.chart import INCOME_ROLES
 from domain.event import Event
 from domain.invoice import InvoiceIssued, PaymentApplied, PaymentReversed
@@ -277,30 +277,12 @@ def _wallet_settlement(event: PaymentApplied, chart: Chart) -> list[Document]:
 
 def _top_up(event: WalletToppedUp, chart: Chart) -> Document:
     """A top-up, or what exceeded an invoice in a settlement: then it carries the tender's leg."""
-    number = f"{event.receipt}-{event.leg}" if event.leg else event.receipt
     tender = SaleTender(
         type=event.tender,  # type: ignore[arg-type]  # the event's tender is one of TENDER_ROLES
         amount=event.amount,
         reference=event.reference,
     )
-    return Document(
-        kind="SalesReceipt",
-        source_id=f"{event.transaction_id}/{event.leg}",
-        number=number,
-        effective_date=event.effective_date,
-        amount_minor=event.amount,
-        currency=event.currency,
-        customer=event.account,
-        template=sales_form(
-            number,
-            event.effective_date,
-            event.account,
-            [item_line(chart, _WALLET, event.amount, event.currency, event.description)],
-            note=note(event.transaction_id, (tender,)),
-            tax=chart.tax((), event.currency),
-            deposit=chart.account(TENDER_ROLES[event.tender]),
-        ),
-    )
+    return wallet_receipt("SalesReceipt", event, chart, note=note(event.transaction_id, (tender,)))
 
 
 _NoSale = WalletCharged | WalletAdjusted | WalletPaidOut | WalletMadeDormant
@@ -326,22 +308,10 @@ def _journal(event: _NoSale, chart: Chart) -> Document:
     debit, credit = _WALLET, _other_side(event)
     if isinstance(event, WalletAdjusted) and event.amount > 0:
         debit, credit = credit, debit
-    text = f"wallet {event.account}: {event.description}"
-    return Document(
-        kind="JournalEntry",
-        source_id=f"{event.transaction_id}/0",
-        number=event.receipt,
-        effective_date=event.effective_date,
-        amount_minor=amount_minor,
-        currency=event.currency,
-        customer=None,
-        template={
-            "DocNumber": event.receipt,
-            "TxnDate": event.effective_date.isoformat(),
-            "PrivateNote": note(event.transaction_id),
-            "Line": [
-                journal_line("Debit", chart.account(debit), amount_minor, event.currency, text),
-                journal_line("Credit", chart.account(credit), amount_minor, event.currency, text),
-            ],
-        },
+    return wallet_journal(
+        event,
+        amount_minor,
+        debit=chart.account(debit),
+        credit=chart.account(credit),
+        note=note(event.transaction_id),
     )

@@ -6,16 +6,14 @@ from adapters.quickbooks.mapping.money import decimal
 from adapters.quickbooks.mapping.payload import (
     Chart,
     item_line,
-    journal_line,
     link,
     note,
     sales_form,
 )
+from adapters.quickbooks.mapping.wallets import wallet_journal, wallet_receipt
 from domain.invoice import PaymentReversed
 from domain.journal import TENDER_ROLES
 from domain.wallet import WalletChargeReversed, WalletTopUpReversed
-
-_WALLET = TENDER_ROLES["wallet"]
 
 
 def taken_back(
@@ -26,7 +24,7 @@ def taken_back(
         case PaymentReversed():
             made = _payment(event, chart)
         case WalletTopUpReversed():
-            made = [_top_up(event, chart)]
+            made = [wallet_receipt("RefundReceipt", event, chart, note=_note(event))]
         case WalletChargeReversed(purpose="charge"):
             made = [_charge(event, chart)]
         case _:  # a wallet's payment of an invoice, which has its documents
@@ -34,50 +32,15 @@ def taken_back(
     return made
 
 
-def _top_up(event: WalletTopUpReversed, chart: Chart) -> Document:
-    """A refund of the wallet item, from the account to which the top-up went."""
-    number = f"{event.receipt}-{event.leg}" if event.leg else event.receipt
-    return Document(
-        kind="RefundReceipt",
-        source_id=f"{event.transaction_id}/{event.leg}",
-        number=number,
-        effective_date=event.effective_date,
-        amount_minor=event.amount,
-        currency=event.currency,
-        customer=event.account,
-        template=sales_form(
-            number,
-            event.effective_date,
-            event.account,
-            [item_line(chart, _WALLET, event.amount, event.currency, event.description)],
-            note=_note(event),
-            tax=chart.tax((), event.currency),
-            deposit=chart.account(TENDER_ROLES[event.tender]),
-        ),
-    )
-
-
 def _charge(event: WalletChargeReversed, chart: Chart) -> Document:
     """The journal entry of the charge, with its sides changed."""
     assert event.income is not None, "a charge that is neither sale nor invoice names its income role"
-    text = f"wallet {event.account}: {event.description}"
-    return Document(
-        kind="JournalEntry",
-        source_id=f"{event.transaction_id}/0",
-        number=event.receipt,
-        effective_date=event.effective_date,
-        amount_minor=event.amount,
-        currency=event.currency,
-        customer=None,
-        template={
-            "DocNumber": event.receipt,
-            "TxnDate": event.effective_date.isoformat(),
-            "PrivateNote": _note(event),
-            "Line": [
-                journal_line("Debit", chart.account(event.income), event.amount, event.currency, text),
-                journal_line("Credit", chart.account(_WALLET), event.amount, event.currency, text),
-            ],
-        },
+    return wallet_journal(
+        event,
+        event.amount,
+        debit=chart.account(event.income),
+        credit=chart.account(TENDER_ROLES["wallet"]),
+        note=_note(event),
     )
 
 
